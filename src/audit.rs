@@ -1,0 +1,3 @@
+//! The journal. (Being written.)
+mod settings;
+pub use settings::*;

@@ -1,0 +1,70 @@
+//! The only place that reads the clocks of the machine.
+//!
+//! Everything else is handed a [`Clock`], so that tests own time. Must never decide anything.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+/// A source of wall time and of monotonic time. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Clock(Kind);
+
+#[derive(Debug, Clone)]
+enum Kind {
+    System { started: Instant },
+    Manual(Arc<Manual>),
+}
+
+#[derive(Debug)]
+struct Manual {
+    wall_start: Timestamp,
+    elapsed_ns: AtomicU64,
+}
+
+impl Clock {
+    /// The clocks of the machine.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the place that reads them")]
+    pub fn system() -> Self {
+        Self(Kind::System { started: Instant::now() })
+    }
+
+    /// A clock that stands at `wall` until [`Clock::advance`] moves it.
+    #[must_use]
+    pub fn manual(wall: Timestamp) -> Self {
+        Self(Kind::Manual(Arc::new(Manual { wall_start: wall, elapsed_ns: AtomicU64::new(0) })))
+    }
+
+    /// Wall time, UTC. May jump in either direction.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the place that reads them")]
+    pub fn wall(&self) -> Timestamp {
+        match &self.0 {
+            Kind::System { .. } => Timestamp::now(),
+            Kind::Manual(manual) => {
+                let elapsed = Duration::from_nanos(manual.elapsed_ns.load(Ordering::Acquire));
+                manual.wall_start.checked_add(elapsed).unwrap_or(Timestamp::MAX)
+            }
+        }
+    }
+
+    /// Time since this clock was made. Never goes back.
+    #[must_use]
+    pub fn monotonic(&self) -> Duration {
+        match &self.0 {
+            Kind::System { started } => started.elapsed(),
+            Kind::Manual(manual) => Duration::from_nanos(manual.elapsed_ns.load(Ordering::Acquire)),
+        }
+    }
+
+    /// Moves a manual clock forward. A system clock does not move.
+    pub fn advance(&self, by: Duration) {
+        if let Kind::Manual(manual) = &self.0 {
+            let by_ns = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+            manual.elapsed_ns.fetch_add(by_ns, Ordering::AcqRel);
+        }
+    }
+}

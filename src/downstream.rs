@@ -1,0 +1,3 @@
+//! Sockets toward agents. (Being written.)
+mod settings;
+pub use settings::*;

@@ -1,0 +1,70 @@
+//! The settings of listeners, checked.
+//!
+//! Must never hold a TCP address beyond loopback: there is no TLS yet.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::identity::ListenerVouches;
+
+/// One listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenSettings {
+    /// `[listen.NAME]`.
+    pub name: String,
+    /// Where it listens.
+    pub bind: Bind,
+    /// What it vouches for by itself.
+    pub vouches: ListenerVouches,
+    /// `Origin` values beside the listener's own that may use it (`origins`).
+    pub origins: Vec<String>,
+}
+
+/// Where a listener listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bind {
+    /// A loopback address.
+    Tcp(SocketAddr),
+    /// A unix socket.
+    Unix {
+        /// Its path.
+        path: PathBuf,
+        /// Its mode, `0o600` by default.
+        mode: u32,
+    },
+}
+
+/// The limits at the socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections per listener (`limits.connections_max`).
+    pub connections_max: usize,
+    /// Largest body in bytes (`limits.body_max`).
+    pub body_max: usize,
+    /// Longest time for a whole body (`limits.body_timeout`).
+    pub body_timeout: Duration,
+    /// Longest time for the head of a request (`limits.head_timeout`).
+    pub head_timeout: Duration,
+    /// Sessions of the 2025 revisions at once (`limits.sessions_max`).
+    pub sessions_max: usize,
+    /// A session that was not used for this long is closed (`limits.session_idle`).
+    pub session_idle: Duration,
+    /// Open streams (GET, `subscriptions/listen`) at once (`limits.streams_max`).
+    pub streams_max: usize,
+}
+
+/// `limits.connections_max` where the configuration is silent.
+pub const CONNECTIONS_MAX_DEFAULT: usize = 1024;
+/// `limits.body_max` where the configuration is silent.
+pub const BODY_MAX_DEFAULT: usize = 4 * 1024 * 1024;
+/// `limits.body_timeout` where the configuration is silent.
+pub const BODY_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+/// `limits.head_timeout` where the configuration is silent.
+pub const HEAD_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+/// `limits.sessions_max` where the configuration is silent.
+pub const SESSIONS_MAX_DEFAULT: usize = 4096;
+/// `limits.session_idle` where the configuration is silent.
+pub const SESSION_IDLE_DEFAULT: Duration = Duration::from_secs(60 * 60);
+/// `limits.streams_max` where the configuration is silent.
+pub const STREAMS_MAX_DEFAULT: usize = 1024;

@@ -1,0 +1,2 @@
+//! The path of a call, one function per direction. (Being written.)
+pub mod port;

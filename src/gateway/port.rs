@@ -1,0 +1,81 @@
+//! What `downstream` hands to the gateway and what it gets back: the face between sockets and path.
+//!
+//! Must never know a socket, nor decide anything.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::StatusCode;
+use tokio::sync::mpsc;
+
+use crate::model::principal::Principal;
+
+/// One POST, its credential already a principal, its body read whole within the limits.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Who calls.
+    pub principal: Arc<Principal>,
+    /// The protocol's headers.
+    pub headers: ProtocolHeaders,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// The headers that MCP gives a meaning, every occurrence of each, raw.
+///
+/// Never holds a credential, nor any header that claims a label (invariant I3, CASES A26, A27).
+#[derive(Debug, Clone, Default)]
+pub struct ProtocolHeaders {
+    /// `MCP-Protocol-Version`.
+    pub protocol_version: Vec<Bytes>,
+    /// `Mcp-Session-Id`.
+    pub session_id: Vec<Bytes>,
+    /// `Mcp-Method` (2026-07-28).
+    pub method: Vec<Bytes>,
+    /// `Mcp-Name` (2026-07-28).
+    pub name: Vec<Bytes>,
+    /// `Mcp-Param-*` (2026-07-28): what follows the prefix in lower case, and the value.
+    pub params: Vec<(String, Bytes)>,
+    /// `User-Agent`, for the record.
+    pub user_agent: Option<Bytes>,
+}
+
+/// What goes back downstream.
+#[derive(Debug)]
+pub enum Reply {
+    /// One JSON body.
+    Json {
+        /// The HTTP status.
+        status: StatusCode,
+        /// One JSON-RPC message.
+        body: Bytes,
+        /// `Mcp-Session-Id` of the answer to `initialize`.
+        session: Option<String>,
+    },
+    /// A status and nothing else: 202 for notifications, 405, 204.
+    Empty(StatusCode),
+    /// A call in flight: notifications, then exactly one final message. Dropping the receiver cancels
+    /// the call. `downstream` answers with JSON if the final message comes first, else with SSE.
+    Call(mpsc::Receiver<CallEvent>),
+    /// A stream of notifications that lasts until either side ends it (GET, `subscriptions/listen`).
+    Stream(mpsc::Receiver<Bytes>),
+}
+
+/// One message of a call in flight.
+#[derive(Debug)]
+pub enum CallEvent {
+    /// A JSON-RPC notification, for instance progress.
+    Notification(Bytes),
+    /// The JSON-RPC response. Nothing follows.
+    Final {
+        /// The HTTP status where the response is the whole body; SSE has 200 already.
+        status: StatusCode,
+        /// The JSON-RPC message.
+        body: Bytes,
+    },
+}
+
+/// Events of one call that may wait for a slow client before the upstream is slowed down.
+pub const CALL_EVENTS_MAX: usize = 64;
+/// Notifications that may wait on one stream; a client that does not read loses the stream.
+pub const STREAM_EVENTS_MAX: usize = 256;

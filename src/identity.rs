@@ -1,0 +1,3 @@
+//! Credential to principal. (Being written.)
+mod settings;
+pub use settings::*;

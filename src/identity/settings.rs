@@ -1,0 +1,35 @@
+//! The settings of entry points, checked.
+//!
+//! Must never hold a credential itself: keys stand here as digests.
+
+use std::sync::Arc;
+
+use crate::model::digest::Sha256;
+use crate::model::principal::Principal;
+
+/// Every entry point that is vouched for by configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// `[auth.keys.*]`.
+    pub keys: Vec<KeySettings>,
+}
+
+/// One API key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeySettings {
+    /// SHA-256 of the key. A key holds 256 random bits, so an unsalted fast hash is enough.
+    pub hash: Sha256,
+    /// What a request with this key is.
+    pub principal: Arc<Principal>,
+}
+
+/// What a listener vouches for by itself, before any header is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListenerVouches {
+    /// Nothing: each request has to bring a credential.
+    Nothing,
+    /// Every connection is this principal (`insecure_local = true`).
+    Everyone(Arc<Principal>),
+    /// The uid of the peer says who it is; an unmapped uid is refused (unix sockets).
+    Peers(Vec<(u32, Arc<Principal>)>),
+}

@@ -1,0 +1,16 @@
+//! The nouns that several rooms share: names, principals, provenance, calls, decisions, reasons.
+//!
+//! Never does I/O, never reads a clock and never decides. It trusts nothing: a value of one of these
+//! types exists only if its constructor accepted what it was made from.
+
+pub mod call;
+pub mod decision;
+pub mod digest;
+pub mod facts;
+pub mod glob;
+pub mod name;
+pub mod place;
+pub mod principal;
+pub mod provenance;
+pub mod reason;
+pub mod text;

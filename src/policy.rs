@@ -1,0 +1,3 @@
+//! The decision: pure, synchronous, total. (Being written.)
+mod rules;
+pub use rules::{Lists, Permission, Rules};

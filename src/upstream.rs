@@ -1,0 +1,3 @@
+//! Tool servers. (Being written.)
+mod settings;
+pub use settings::*;

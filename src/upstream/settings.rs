@@ -1,0 +1,146 @@
+//! The settings of upstreams, checked.
+//!
+//! Must never be built from anything that came over a network (CASES A51). Secrets in it are redacted
+//! when printed (I10).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::call::Stores;
+use crate::model::glob::Glob;
+use crate::model::name::UpstreamName;
+use crate::model::place::Place;
+use crate::model::provenance::Provenance;
+
+/// One upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Its name in permissions, and the default of its wire prefix.
+    pub name: UpstreamName,
+    /// Where `[upstreams.X]` stands.
+    pub place: Place,
+    /// How it is reached.
+    pub launch: Launch,
+    /// Whether wire names are `X__tool` or bare (`prefix = ""`).
+    pub prefix: Prefix,
+    /// The sources of what it returns; empty for `returns = "trusted"`.
+    pub returns: Provenance,
+    /// What single tools say more finely; the first glob (over the tool's own name) that matches counts.
+    pub tools: Vec<ToolSettings>,
+    /// Who shares an instance.
+    pub share: Share,
+    /// Which definitions are accepted.
+    pub pins: Pins,
+    /// Most instances at once (`instances_max`).
+    pub instances_max: usize,
+    /// An instance that was not used for this long is stopped (`instance_idle`).
+    pub instance_idle: Duration,
+    /// Longest time to start and finish the handshake (`start_timeout`).
+    pub start_timeout: Duration,
+    /// Deadline of one call from forwarding to its whole answer (`call_timeout`).
+    pub call_timeout: Duration,
+    /// Longest wait of a list for an upstream that was never seen (`list_wait`).
+    pub list_wait: Duration,
+    /// Largest answer or message in bytes (`result_max`).
+    pub result_max: usize,
+    /// Most calls in flight (`calls_in_flight_max`); enforced by `limit`.
+    pub calls_in_flight_max: usize,
+}
+
+/// How an upstream is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Launch {
+    /// A child process that speaks over stdio.
+    Process {
+        /// Program and arguments.
+        command: Vec<String>,
+        /// Its environment beside `PATH`, `HOME`, `LANG`, `TMPDIR` and `USER` of the gateway.
+        env: BTreeMap<String, Secret>,
+        /// Its working directory.
+        cwd: Option<PathBuf>,
+    },
+    /// A Streamable HTTP endpoint.
+    Http {
+        /// `http` or `https`.
+        url: http::Uri,
+        /// Static headers.
+        headers: Vec<(http::HeaderName, Secret)>,
+    },
+}
+
+/// What one tool or glob of tools says more finely than its upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolSettings {
+    /// Over the tool's own name.
+    pub glob: Glob,
+    /// The sources of what it returns, if said.
+    pub returns: Option<Provenance>,
+    /// Whether it writes where a later read will find it.
+    pub stores: Stores,
+}
+
+/// How wire names are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prefix {
+    /// `upstream__tool`.
+    Upstream,
+    /// `tool`.
+    Bare,
+}
+
+/// Who shares an upstream session or child process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Share {
+    /// Everybody. Forbids requests of the upstream.
+    All,
+    /// The runs of one subject.
+    Subject,
+    /// One run.
+    Run,
+}
+
+/// Which tool definitions are accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pins {
+    /// The first that is seen; a later change is refused until a person accepts it.
+    FirstUse,
+}
+
+/// A value that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes `value` in.
+    #[must_use]
+    pub fn new(value: String) -> Self {
+        Self(value)
+    }
+
+    /// The value, for the one place that has to send it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Secret(…)")
+    }
+}
+
+/// `instances_max` where the configuration is silent.
+pub const INSTANCES_MAX_DEFAULT: usize = 64;
+/// `instance_idle` where the configuration is silent.
+pub const INSTANCE_IDLE_DEFAULT: Duration = Duration::from_secs(10 * 60);
+/// `start_timeout` where the configuration is silent.
+pub const START_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+/// `call_timeout` where the configuration is silent.
+pub const CALL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
+/// `list_wait` where the configuration is silent.
+pub const LIST_WAIT_DEFAULT: Duration = Duration::from_secs(5);
+/// `result_max` where the configuration is silent.
+pub const RESULT_MAX_DEFAULT: usize = 16 * 1024 * 1024;
