@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::call::ArgumentFacts;
+use super::call::{ArgumentFacts, Stores};
 use super::decision::Decision;
 use super::digest::Sha256;
 use super::name::ToolId;
@@ -53,6 +53,9 @@ pub struct CallFacts {
     pub provenance: Provenance,
     /// The sources that this call adds to the run, counted from the critical section on.
     pub adds: Provenance,
+    /// Whether the call writes where a later read will find it: from then on the upstream's results
+    /// carry `provenance` and `adds` too.
+    pub stores: Stores,
     /// The MCP method as classified, or `unknown`.
     pub method: &'static str,
     /// What the caller named: a tool's wire name, a method. Claimed, bounded.
