@@ -1,3 +1,207 @@
-//! The decision: pure, synchronous, total. (Being written.)
+//! The decision: which tools a credential may see, and whether this call may pass now.
+//!
+//! Pure, synchronous and total: must never read a clock, wait, do I/O or fail. Trouble is a denial with
+//! its own reason, and what no rule allows is denied (I2). Trusts the [`Principal`] that `identity`
+//! made and the [`Provenance`] that `run` keeps; trusts nothing that a body says.
+//!
+//! **Words.** A *row* is one source, one role or one agent with its four lists. It gives every tool
+//! one [`Answer`]. A *dimension* is sources, roles or agents.
+//!
+//! **How it decides** (DESIGN §4.1, §4.2, §4.6):
+//! 1. In one row the strictest list that matches answers; without a match the answer is *deny*.
+//! 2. Roles join by the loosest answer, sources and agents by the strictest, and so do the dimensions.
+//!    Agents are a dimension only where any is configured. A name that is not configured, no role at
+//!    all and no source at all answer *deny*.
+//! 3. A tool is visible if the credential's own sources, roles and agents do not deny it. What is not
+//!    visible is refused like what does not exist (I5). Taint never changes visibility.
+//! 4. Then the run's provenance is added; it can only make the answer stricter (I1).
+//! 5. A changed definition refuses what nobody denies.
+//!
+//! **Example.** `chat` allows `*`, `web` allows `browser.*`, `assistant` allows `mail.*` and
+//! `browser.*`. A chat run of an assistant sees `mail.send` and may call it. After it has read a page,
+//! its provenance is `{chat, web}`: `mail.send` stays visible and is refused with `source_denies`,
+//! determined by `web`; `browser.open` still passes.
+
+mod bits;
+mod judge;
+mod row;
 mod rules;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::model::call::Call;
+use crate::model::decision::{Answer, Decision, PolicyEpoch, Visibility};
+use crate::model::name::{AgentName, RoleName, SourceName, ToolId};
+use crate::model::principal::Principal;
+use crate::model::provenance::Provenance;
+use crate::model::reason::Reason;
+
+use bits::Bits;
+use row::Row;
+
 pub use rules::{Lists, Permission, Rules};
+
+/// Every list of the configuration against every tool of the catalogue, compiled to bit sets.
+#[derive(Debug)]
+pub struct Policy {
+    epoch: PolicyEpoch,
+    /// Sorted by their written form, so that the literal head of a glob selects one range.
+    tools: Box<[ToolId]>,
+    index: HashMap<ToolId, usize>,
+    sources: BTreeMap<SourceName, Row>,
+    roles: BTreeMap<RoleName, Row>,
+    agents: BTreeMap<AgentName, Row>,
+}
+
+/// What was decided on a call. Owns the call either way.
+#[derive(Debug)]
+#[must_use]
+pub enum Ruling {
+    /// The call may go on.
+    Permit(Permit),
+    /// The call ends here.
+    Refuse(Call, Decision),
+}
+
+/// The proof that a call was decided and allowed. Only [`Policy::decide`] makes one.
+#[derive(Debug)]
+#[must_use]
+pub struct Permit {
+    call: Call,
+    decision: Decision,
+}
+
+/// Most determining rules that one decision names; the first ones, in the order of the dimensions.
+pub const DETERMINING_RULES_MAX: usize = 32;
+
+impl Policy {
+    /// Compiles `rules` against `tools`. A tool that is named twice counts once.
+    #[must_use]
+    pub fn compile(rules: Rules, tools: &[ToolId], epoch: PolicyEpoch) -> Self {
+        let mut written: Vec<(String, ToolId)> =
+            tools.iter().map(|tool| (tool.to_string(), tool.clone())).collect();
+        written.sort();
+        written.dedup();
+        let (texts, tools): (Vec<String>, Vec<ToolId>) = written.into_iter().unzip();
+        let index = tools.iter().cloned().enumerate().map(|(at, tool)| (tool, at)).collect();
+        Self {
+            epoch,
+            index,
+            tools: tools.into(),
+            sources: rows(rules.sources, &texts),
+            roles: rows(rules.roles, &texts),
+            agents: rows(rules.agents, &texts),
+        }
+    }
+
+    /// Decides on `call`. The run's provenance counts together with the credential's own sources.
+    pub fn decide(&self, principal: &Principal, provenance: &Provenance, call: Call) -> Ruling {
+        let decision = match self.index.get(&call.tool) {
+            Some(&tool) => self.judge(principal, provenance, tool, call.pin),
+            None => self.explain_unknown(),
+        };
+        match decision.verdict {
+            Answer::Allow => Ruling::Permit(Permit { call, decision }),
+            Answer::Plan | Answer::Ask | Answer::Deny => Ruling::Refuse(call, decision),
+        }
+    }
+
+    /// The tools that `principal` may know of: the ceiling of its own sources, roles and agents (I5).
+    pub fn visible<'a>(&'a self, principal: &Principal) -> impl Iterator<Item = &'a ToolId> + use<'a> {
+        self.named(self.ceiling(principal))
+    }
+
+    /// The visible tools that `provenance` does not deny: a list that shrinks with taint, as a courtesy.
+    pub fn open<'a>(
+        &'a self,
+        principal: &Principal,
+        provenance: &Provenance,
+    ) -> impl Iterator<Item = &'a ToolId> + use<'a> {
+        let mut bits = self.ceiling(principal);
+        self.narrow(&mut bits, provenance);
+        self.named(bits)
+    }
+
+    /// The decision on a tool that does not exist: the same shape as on one that is not visible (I5).
+    #[must_use]
+    pub fn explain_unknown(&self) -> Decision {
+        Decision {
+            verdict: Answer::Deny,
+            reason: Reason::NotVisible,
+            rules: Vec::new(),
+            epoch: self.epoch,
+            visibility: Visibility::Hidden,
+        }
+    }
+
+    /// The policy's number.
+    #[must_use]
+    pub fn epoch(&self) -> PolicyEpoch {
+        self.epoch
+    }
+
+    fn named<'a>(&'a self, bits: Bits) -> impl Iterator<Item = &'a ToolId> + use<'a> {
+        bits.into_ones().filter_map(|at| self.tools.get(at))
+    }
+
+    fn ceiling(&self, principal: &Principal) -> Bits {
+        let mut bits = Bits::none(self.tools.len());
+        // Roles first: an empty set of roles leaves nothing, whatever the other dimensions say.
+        for row in principal.roles.iter().filter_map(|role| self.roles.get(role)) {
+            bits.unite(row.reach());
+        }
+        if principal.sources.is_empty() {
+            bits.clear();
+        }
+        self.narrow(&mut bits, &principal.sources);
+        if !self.agents.is_empty() {
+            if principal.agents.is_empty() {
+                bits.clear();
+            }
+            for agent in &principal.agents {
+                intersect(&mut bits, self.agents.get(agent));
+            }
+        }
+        bits
+    }
+
+    fn narrow(&self, bits: &mut Bits, provenance: &Provenance) {
+        for source in provenance.iter() {
+            intersect(bits, self.sources.get(source));
+        }
+    }
+}
+
+impl Permit {
+    /// The call that was allowed.
+    #[must_use]
+    pub fn call(&self) -> &Call {
+        &self.call
+    }
+
+    /// Why it was allowed.
+    #[must_use]
+    pub fn decision(&self) -> &Decision {
+        &self.decision
+    }
+
+    /// Gives the proof up for the call, for the one place that sends it.
+    #[must_use]
+    pub fn into_call(self) -> Call {
+        self.call
+    }
+}
+
+/// A row that is not configured leaves nothing (I2).
+fn intersect(bits: &mut Bits, row: Option<&Row>) {
+    match row {
+        Some(row) => bits.intersect(row.reach()),
+        None => bits.clear(),
+    }
+}
+
+fn rows<Name: Ord>(lists: BTreeMap<Name, Lists>, texts: &[String]) -> BTreeMap<Name, Row> {
+    lists.into_iter().map(|(name, lists)| (name, Row::compile(lists, texts))).collect()
+}

@@ -1,0 +1,70 @@
+//! One source, one role or one agent, compiled against the tools of the catalogue.
+//!
+//! Must never let a looser list beat a stricter one (DESIGN §4.1).
+
+use crate::model::decision::Answer;
+
+use super::bits::Bits;
+use super::rules::{Lists, Permission};
+
+/// The answers of one row.
+#[derive(Debug)]
+pub(super) struct Row {
+    /// The tools it does not deny: a plan or a person might open them.
+    reach: Bits,
+    /// Every entry of its lists, the strictest list first.
+    entries: Box<[(Answer, Permission)]>,
+    /// For each tool the entry that answers; [`NO_ENTRY`] where none matches.
+    determining: Box<[u32]>,
+}
+
+impl Row {
+    /// Compiles `lists` against the written forms of the tools, which are sorted.
+    pub(super) fn compile(lists: Lists, texts: &[String]) -> Self {
+        let entries = strictest_first(lists);
+        let mut determining = vec![NO_ENTRY; texts.len()];
+        for (number, (_, permission)) in (0..NO_ENTRY).zip(&entries) {
+            let glob = &permission.glob;
+            let head = glob.as_str().split('*').next().unwrap_or_default();
+            let from = texts.partition_point(|text| text.as_str() < head);
+            let candidates = texts.iter().zip(&mut determining).skip(from);
+            for (text, entry) in candidates.take_while(|(text, _)| text.starts_with(head)) {
+                // An entry of a stricter list came first and stays (DESIGN §4.1).
+                if *entry == NO_ENTRY && glob.matches(text) {
+                    *entry = number;
+                }
+            }
+        }
+        let mut row =
+            Self { reach: Bits::none(texts.len()), entries: entries.into(), determining: determining.into() };
+        for tool in 0..texts.len() {
+            if row.answer(tool).0 != Answer::Deny {
+                row.reach.insert(tool);
+            }
+        }
+        row
+    }
+
+    /// The tools that this row does not deny.
+    pub(super) fn reach(&self) -> &Bits {
+        &self.reach
+    }
+
+    /// What this row says to a tool, and the entry that says it. Without an entry the answer is *deny*.
+    pub(super) fn answer(&self, tool: usize) -> (Answer, Option<&Permission>) {
+        let entry = self.determining.get(tool).and_then(|entry| usize::try_from(*entry).ok());
+        match entry.and_then(|entry| self.entries.get(entry)) {
+            Some((answer, permission)) => (*answer, Some(permission)),
+            None => (Answer::Deny, None),
+        }
+    }
+}
+
+const NO_ENTRY: u32 = u32::MAX;
+
+fn strictest_first(lists: Lists) -> Vec<(Answer, Permission)> {
+    let Lists { allow, plan, ask, deny } = lists;
+    let ordered = [(Answer::Deny, deny), (Answer::Ask, ask), (Answer::Plan, plan), (Answer::Allow, allow)];
+    let each = |(answer, list): (Answer, Vec<Permission>)| list.into_iter().map(move |entry| (answer, entry));
+    ordered.into_iter().flat_map(each).collect()
+}

@@ -1,0 +1,69 @@
+//! The decision against a slow and obvious second implementation, and the invariants it holds.
+
+mod cases;
+mod oracle;
+mod properties;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::*;
+use crate::model::call::{ArgumentFacts, Payload, Pin, Stores};
+use crate::model::digest::Sha256;
+use crate::model::glob::Glob;
+use crate::model::name::{EntryPointName, Subject, ToolName, UpstreamName};
+use crate::model::place::Place;
+use crate::model::principal::{RUN_IDLE_DEFAULT, RUN_MAX_DEFAULT, RunRule, RunScope};
+
+fn tool(text: &str) -> ToolId {
+    let (upstream, tool) = text.split_once('.').unwrap();
+    ToolId { upstream: UpstreamName::new(upstream).unwrap(), tool: ToolName::new(tool).unwrap() }
+}
+
+fn call(text: &str, pin: Pin) -> Call {
+    Call {
+        tool: tool(text),
+        pin,
+        returns: Provenance::default(),
+        stores: Stores::Nothing,
+        arguments: ArgumentFacts { sha256: Sha256::of(b""), bytes: 0 },
+        payload: Payload { bytes: bytes::Bytes::from_static(b"{}"), progress_token: None },
+    }
+}
+
+fn accepted() -> Pin {
+    Pin::Accepted(Sha256::of(b"as accepted"))
+}
+
+fn changed() -> Pin {
+    Pin::Changed { accepted: Sha256::of(b"as accepted"), offered: Sha256::of(b"as offered") }
+}
+
+fn provenance<'a>(sources: impl IntoIterator<Item = &'a str>) -> Provenance {
+    Provenance::of(sources.into_iter().map(|source| SourceName::new(source).unwrap()))
+}
+
+fn principal(sources: &[&str], roles: &[&str], agents: &[&str]) -> Principal {
+    Principal {
+        entry_point: EntryPointName::new("keys.test").unwrap(),
+        subject: Subject::new("user:1").unwrap(),
+        roles: roles.iter().map(|role| RoleName::new(role).unwrap()).collect::<BTreeSet<_>>(),
+        agents: agents.iter().map(|agent| AgentName::new(agent).unwrap()).collect(),
+        sources: provenance(sources.iter().copied()),
+        runs: RunRule { scope: RunScope::Subject, idle: RUN_IDLE_DEFAULT, max: RUN_MAX_DEFAULT },
+    }
+}
+
+/// Permissions on the lines from `line` on.
+fn permissions(globs: &[&str], line: u32) -> Vec<Permission> {
+    let place = |line| Place { file: Arc::from("gateway.toml"), line, column: 1 };
+    let each = |(line, glob): (u32, &&str)| Permission { glob: Glob::new(glob).unwrap(), place: place(line) };
+    (line..).zip(globs).map(each).collect()
+}
+
+fn decision(ruling: Ruling) -> Decision {
+    match ruling {
+        Ruling::Permit(permit) => permit.decision().clone(),
+        Ruling::Refuse(_, decision) => decision,
+    }
+}

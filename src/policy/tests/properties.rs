@@ -1,0 +1,215 @@
+//! Properties over generated policies (I1, I2, I5).
+
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::oracle::{Question, World, Written, WrittenLists};
+use super::*;
+
+const TOOLS: &[&str] = &["a.x", "a.y", "a.xy", "a-b.x", "b.x", "b.x.y", "b.read_x", "c.x"];
+const GLOBS: &[&str] = &[
+    "*",
+    "a.*",
+    "a.x",
+    "a.x*",
+    "*.x",
+    "*y",
+    "b.*",
+    "b.x.*",
+    "*.read_*",
+    "a*x",
+    "a*.x",
+    "c.x",
+    "nothing.here",
+];
+const SOURCES: &[&str] = &["s0", "s1", "s2", "s.3", "unconfigured"];
+const ROLES: &[&str] = &["r0", "r1", "r2", "unconfigured"];
+const AGENTS: &[&str] = &["g0", "g1", "unconfigured"];
+
+fn written(names: &'static [&'static str], rows: std::ops::Range<usize>) -> impl Strategy<Value = Written> {
+    let globs = || vec(select(GLOBS).prop_map(str::to_owned), 0..3);
+    let lists = (
+        vec(select(GLOBS).prop_map(str::to_owned), 0..4),
+        globs(),
+        globs(),
+        vec(select(GLOBS).prop_map(str::to_owned), 0..2),
+    )
+        .prop_map(|(allow, plan, ask, deny)| WrittenLists { allow, plan, ask, deny });
+    // The last name of each pool is never configured.
+    btree_map(select(&names[..names.len() - 1]).prop_map(str::to_owned), lists, rows)
+}
+
+fn world() -> impl Strategy<Value = World> {
+    let tools = proptest::sample::subsequence(TOOLS, 0..=TOOLS.len());
+    (written(SOURCES, 1..5), written(ROLES, 1..4), written(AGENTS, 0..3), tools).prop_map(
+        |(sources, roles, agents, tools)| World {
+            sources,
+            roles,
+            agents,
+            tools: tools.into_iter().map(str::to_owned).collect(),
+        },
+    )
+}
+
+fn question() -> impl Strategy<Value = Question> {
+    let some = |names: &'static [&'static str], max: usize| {
+        proptest::sample::subsequence(names, 0..=max)
+            .prop_map(|names| names.into_iter().map(str::to_owned).collect::<Vec<_>>())
+    };
+    (some(SOURCES, 2), some(ROLES, 3), some(AGENTS, 2), some(SOURCES, 3), select(TOOLS), any::<bool>())
+        .prop_map(|(own_sources, roles, agents, taint, tool, is_pin_changed)| Question {
+            own_sources,
+            roles,
+            agents,
+            taint,
+            tool: tool.to_owned(),
+            is_pin_changed,
+        })
+}
+
+fn compile(world: &World) -> Policy {
+    fn lists(written: &WrittenLists) -> Lists {
+        let list = |globs: &[String]| permissions(&globs.iter().map(String::as_str).collect::<Vec<_>>(), 1);
+        Lists {
+            allow: list(&written.allow),
+            plan: list(&written.plan),
+            ask: list(&written.ask),
+            deny: list(&written.deny),
+        }
+    }
+    let rules = Rules {
+        sources: world.sources.iter().map(|(n, l)| (SourceName::new(n).unwrap(), lists(l))).collect(),
+        roles: world.roles.iter().map(|(n, l)| (RoleName::new(n).unwrap(), lists(l))).collect(),
+        agents: world.agents.iter().map(|(n, l)| (AgentName::new(n).unwrap(), lists(l))).collect(),
+    };
+    let tools: Vec<ToolId> = world.tools.iter().map(|text| tool(text)).collect();
+    Policy::compile(rules, &tools, PolicyEpoch(1))
+}
+
+fn who(q: &Question) -> Principal {
+    fn names(names: &[String]) -> Vec<&str> {
+        names.iter().map(String::as_str).collect()
+    }
+    principal(&names(&q.own_sources), &names(&q.roles), &names(&q.agents))
+}
+
+fn taint(q: &Question) -> Provenance {
+    provenance(q.taint.iter().map(String::as_str))
+}
+
+fn decide(policy: &Policy, q: &Question) -> Decision {
+    let pin = if q.is_pin_changed { changed() } else { accepted() };
+    decision(policy.decide(&who(q), &taint(q), call(&q.tool, pin)))
+}
+
+fn visible(policy: &Policy, q: &Question) -> BTreeSet<ToolId> {
+    policy.visible(&who(q)).cloned().collect()
+}
+
+fn open(policy: &Policy, q: &Question) -> BTreeSet<ToolId> {
+    policy.open(&who(q), &taint(q)).cloned().collect()
+}
+
+/// A decision widens where its verdict becomes looser.
+fn strictness(decision: &Decision) -> Answer {
+    decision.verdict
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1024, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_decision_is_that_of_the_slow_and_obvious_implementation(world in world(), q in question()) {
+        let decided = decide(&compile(&world), &q);
+        prop_assert_eq!(decided.reason.code(), world.reason(&q));
+        prop_assert_eq!(decided.verdict == Answer::Allow, decided.reason == Reason::Allowed);
+        prop_assert_eq!(decided.visibility == Visibility::Visible, world.is_visible(&q));
+        prop_assert!(decided.rules.iter().all(|rule| rule.answer == decided.verdict));
+        prop_assert!(decided.visibility == Visibility::Hidden || !decided.rules.is_empty());
+    }
+
+    #[test]
+    fn i5_what_is_not_listed_is_refused_as_nonexistent_and_what_is_listed_never(world in world(), q in question()) {
+        let policy = compile(&world);
+        let listed = visible(&policy, &q).contains(&tool(&q.tool));
+        prop_assert_eq!(listed, world.is_visible(&q));
+        prop_assert_eq!(decide(&policy, &q).reason == Reason::NotVisible, !listed);
+        prop_assert!(open(&policy, &q).is_subset(&visible(&policy, &q)));
+        let closed_by_deny = matches!(decide(&policy, &q).reason, Reason::SourceDenies);
+        prop_assert_eq!(open(&policy, &q).contains(&tool(&q.tool)), listed && !closed_by_deny);
+    }
+
+    #[test]
+    fn i5_taint_never_changes_what_is_visible(world in world(), q in question(), more in select(SOURCES)) {
+        let policy = compile(&world);
+        let mut tainted = q.clone();
+        tainted.taint.push(more.to_owned());
+        prop_assert_eq!(visible(&policy, &q), visible(&policy, &tainted));
+        prop_assert_eq!(decide(&policy, &q).visibility, decide(&policy, &tainted).visibility);
+    }
+
+    #[test]
+    fn i1_one_more_source_never_widens(world in world(), q in question(), more in select(SOURCES)) {
+        let policy = compile(&world);
+        let mut tainted = q.clone();
+        tainted.taint.push(more.to_owned());
+        prop_assert!(open(&policy, &tainted).is_subset(&open(&policy, &q)));
+        prop_assert!(strictness(&decide(&policy, &tainted)) >= strictness(&decide(&policy, &q)));
+        let mut labelled = q.clone();
+        if !labelled.own_sources.is_empty() {
+            labelled.own_sources.push(more.to_owned());
+            prop_assert!(visible(&policy, &labelled).is_subset(&visible(&policy, &q)));
+            prop_assert!(strictness(&decide(&policy, &labelled)) >= strictness(&decide(&policy, &q)));
+        }
+    }
+
+    #[test]
+    fn i1_one_role_fewer_never_widens(world in world(), q in question(), at in 0_usize..4) {
+        let policy = compile(&world);
+        let mut fewer = q.clone();
+        if at < fewer.roles.len() {
+            fewer.roles.remove(at);
+        }
+        prop_assert!(visible(&policy, &fewer).is_subset(&visible(&policy, &q)));
+        prop_assert!(strictness(&decide(&policy, &fewer)) >= strictness(&decide(&policy, &q)));
+    }
+
+    #[test]
+    fn i1_one_more_rule_that_denies_never_widens(
+        world in world(), q in question(), glob in select(GLOBS), row in 0_usize..3, at in 0_usize..4,
+    ) {
+        let mut stricter = world.clone();
+        let rows = match row { 0 => &mut stricter.sources, 1 => &mut stricter.roles, _ => &mut stricter.agents };
+        if let Some(lists) = rows.values_mut().nth(at) {
+            lists.deny.push(glob.to_owned());
+        }
+        let (before, after) = (compile(&world), compile(&stricter));
+        prop_assert!(open(&after, &q).is_subset(&open(&before, &q)));
+        prop_assert!(visible(&after, &q).is_subset(&visible(&before, &q)));
+        prop_assert!(strictness(&decide(&after, &q)) >= strictness(&decide(&before, &q)));
+    }
+
+    #[test]
+    fn i2_an_unknown_name_or_none_at_all_is_denied(world in world(), q in question(), gap in 0_usize..5) {
+        let policy = compile(&world);
+        let mut q = q;
+        match gap {
+            0 => q.own_sources.clear(),
+            1 => q.own_sources.push("unconfigured".to_owned()),
+            2 => q.roles.clear(),
+            3 => q.roles = vec!["unconfigured".to_owned()],
+            _ => q.taint.push("unconfigured".to_owned()),
+        }
+        prop_assert_eq!(strictness(&decide(&policy, &q)), Answer::Deny);
+        prop_assert!(open(&policy, &q).is_empty());
+    }
+
+    #[test]
+    fn i2_an_empty_policy_allows_nothing(q in question()) {
+        let tools: Vec<ToolId> = TOOLS.iter().map(|text| tool(text)).collect();
+        let policy = Policy::compile(Rules::default(), &tools, PolicyEpoch(1));
+        prop_assert_eq!(decide(&policy, &q).reason, Reason::NotVisible);
+        prop_assert!(visible(&policy, &q).is_empty());
+    }
+}
