@@ -1,1 +1,37 @@
-//! (Being written.)
+//! JSON-RPC and MCP as bytes: the strict parse, the envelope, the methods, the revisions, the framings.
+//!
+//! One pass over the bytes says whether a message is acceptable at all ([`parse()`]); what then travels
+//! are slices of those same bytes, so that what was decided on is what is forwarded (I7). Must never
+//! decide, never do I/O, and never write a value anew that it can hand on as it came. It trusts nothing:
+//! every byte may have been chosen by an attacker, from either side.
+
+pub mod code;
+pub mod encode;
+mod envelope;
+mod fault;
+pub mod headers;
+mod id;
+mod keys;
+pub mod line;
+pub mod method;
+mod object;
+mod outline;
+mod params;
+pub mod result;
+mod revision;
+mod scan;
+pub mod sse;
+mod text;
+pub mod tool;
+
+#[cfg(test)]
+mod tests;
+
+pub use envelope::{Malformed, Message, Notification, Outcome, Request, Response, parse};
+pub use fault::{Fault, HeaderFlaw};
+pub use id::{ID_BYTES_MAX, Id};
+pub use method::Method;
+pub use object::Object;
+pub use params::{PROGRESS_TOKEN_BYTES_MAX, Params, StripMeta};
+pub use revision::Revision;
+pub use scan::{DEPTH_MAX_DEFAULT, MEMBERS_MAX_DEFAULT, ScanLimits};

@@ -1,0 +1,187 @@
+//! The headers that repeat the body in 2026-07-28 (SEP-2243), checked against the body.
+//!
+//! Must never be what something is decided on: the body is (CASES A13). It trusts neither.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use data_encoding::BASE64;
+
+use super::envelope::Request;
+use super::fault::{Fault, HeaderFlaw};
+use super::method::Method;
+use super::object::Object;
+use super::params::Params;
+use super::text;
+use super::tool::{ParamHeader, ParamKind};
+
+/// The `_meta` key that names the revision.
+pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+/// The `_meta` key under which a client says what it can do.
+pub const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+/// The `_meta` key under which a client says what it is.
+pub const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
+
+/// The headers of one request, every occurrence of each.
+#[derive(Debug, Clone, Copy)]
+pub struct Presented<'a> {
+    /// `MCP-Protocol-Version`.
+    pub version: &'a [Bytes],
+    /// `Mcp-Method`.
+    pub method: &'a [Bytes],
+    /// `Mcp-Name`.
+    pub name: &'a [Bytes],
+}
+
+/// The revision that the body of a request of 2026-07-28 claims; `None` where it is a request of another.
+#[must_use]
+pub fn claimed_revision(params: Option<&Params>) -> Option<Result<String, Fault>> {
+    params?.meta()?.text(PROTOCOL_VERSION)
+}
+
+/// Checks what every request of 2026-07-28 over HTTP has to carry: first that `_meta` is whole, then that
+/// the headers say what the body says. Whether the revision is spoken and the method exists comes later:
+/// a client that disagrees with itself is told so.
+///
+/// # Errors
+/// [`Fault::Params`] for `_meta`, [`Fault::Header`] for headers.
+pub fn check(request: &Request, presented: &Presented<'_>) -> Result<(), Fault> {
+    let version = check_meta(request)?;
+    exactly("MCP-Protocol-Version", presented.version, &version)?;
+    exactly("Mcp-Method", presented.method, request.method.name())?;
+    let named = match name_key(&request.method) {
+        Some(key) => request.params.as_ref().and_then(|params| params.text(key)),
+        None => None,
+    };
+    match named {
+        Some(Ok(name)) => encoded("Mcp-Name", presented.name, &name),
+        // A name that is no text is refused with the parameters, where the method is known.
+        Some(Err(_)) => Ok(()),
+        None if presented.name.is_empty() => Ok(()),
+        None => Err(Fault::header("Mcp-Name", HeaderFlaw::Orphan)),
+    }
+}
+
+/// `_meta` has to name the revision and the client's capabilities (2026-07-28, "Request `_meta`").
+fn check_meta(request: &Request) -> Result<String, Fault> {
+    let meta = request.params.as_ref().and_then(Params::meta).ok_or(Fault::Params("`_meta` is missing"))?;
+    let version = match meta.text(PROTOCOL_VERSION) {
+        Some(Ok(version)) => version,
+        _ => return Err(Fault::Params("`_meta` does not name the protocol version")),
+    };
+    let capabilities = meta.get(CLIENT_CAPABILITIES);
+    if capabilities.is_none_or(|raw| raw.first() != Some(&b'{')) {
+        return Err(Fault::Params("`_meta` does not name the client's capabilities"));
+    }
+    Ok(version)
+}
+
+/// The member of `params` that `Mcp-Name` repeats.
+const fn name_key(method: &Method) -> Option<&'static str> {
+    match method {
+        Method::ToolsCall | Method::PromptsGet => Some("name"),
+        Method::ResourcesRead => Some("uri"),
+        Method::TasksGet | Method::TasksUpdate | Method::TasksCancel => Some("taskId"),
+        _ => None,
+    }
+}
+
+/// Checks `Mcp-Param-*` against the arguments, for the headers that the tool declares. `presented` holds
+/// what follows the prefix, in lower case. Headers that the tool does not declare mean nothing.
+///
+/// # Errors
+/// [`Fault::Header`] for the first that is missing, doubled, differs, or names an absent argument.
+pub fn check_params(
+    arguments: Option<&Bytes>,
+    declared: &[ParamHeader],
+    presented: &[(String, Bytes)],
+) -> Result<(), Fault> {
+    for param in declared {
+        let name = format!("Mcp-Param-{}", param.header);
+        let values: Vec<Bytes> = presented
+            .iter()
+            .filter(|(header, _)| *header == param.header)
+            .map(|(_, value)| value.clone())
+            .collect();
+        match arguments.and_then(|arguments| argument(arguments, &param.path)) {
+            Some(raw) if raw.as_ref() != b"null" => {
+                let expected = repeated(&raw, param.kind).ok_or(Fault::header(&name, HeaderFlaw::Differs))?;
+                encoded(&name, &values, &expected)?;
+            }
+            _ if values.is_empty() => {}
+            _ => return Err(Fault::header(&name, HeaderFlaw::Orphan)),
+        }
+    }
+    Ok(())
+}
+
+/// The argument that `path` leads to, raw.
+fn argument(arguments: &Bytes, path: &[String]) -> Option<Bytes> {
+    path.iter().try_fold(arguments.clone(), |value, key| Object::of(&value).ok()?.get(key))
+}
+
+/// The argument as a header repeats it.
+fn repeated(raw: &Bytes, kind: ParamKind) -> Option<String> {
+    let raw = std::str::from_utf8(raw).ok()?;
+    match (kind, raw) {
+        (ParamKind::Text, _) => text::of_value(raw).ok().map(Cow::into_owned),
+        (ParamKind::Boolean, "true" | "false") => Some(raw.to_owned()),
+        (ParamKind::Integer, _) => {
+            let digits = raw.strip_prefix('-').unwrap_or(raw);
+            digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| raw.to_owned())
+        }
+        (ParamKind::Boolean, _) => None,
+    }
+}
+
+/// The one value of the header has to be `expected`, byte for byte.
+fn exactly(header: &str, values: &[Bytes], expected: &str) -> Result<(), Fault> {
+    match only(header, values)?.as_ref() == expected.as_bytes() {
+        true => Ok(()),
+        false => Err(Fault::header(header, HeaderFlaw::Differs)),
+    }
+}
+
+/// The one value of the header has to stand for `expected`.
+fn encoded(header: &str, values: &[Bytes], expected: &str) -> Result<(), Fault> {
+    let value = only(header, values)?;
+    let decoded = decode(value).ok_or(Fault::header(header, HeaderFlaw::Undecodable))?;
+    if decoded == expected { Ok(()) } else { Err(Fault::header(header, HeaderFlaw::Differs)) }
+}
+
+fn only<'v>(header: &str, values: &'v [Bytes]) -> Result<&'v Bytes, Fault> {
+    match values {
+        [value] => Ok(value),
+        [] => Err(Fault::header(header, HeaderFlaw::Missing)),
+        _ => Err(Fault::header(header, HeaderFlaw::Duplicated)),
+    }
+}
+
+/// The text that the header value stands for: itself, or what its base64 holds
+/// (2026-07-28, "Value Encoding": `=?base64?…?=`, the markers in lower case).
+#[must_use]
+pub fn decode(value: &[u8]) -> Option<String> {
+    if let Some(base64) = value.strip_prefix(b"=?base64?").and_then(|rest| rest.strip_suffix(b"?=")) {
+        return String::from_utf8(BASE64.decode(base64).ok()?).ok();
+    }
+    let visible = value.iter().all(|byte| matches!(byte, b'\t' | 0x20..=0x7e));
+    visible.then(|| String::from_utf8_lossy(value).into_owned())
+}
+
+/// `text` as a header value.
+#[must_use]
+pub fn encode(text: &str) -> String {
+    let visible = text.bytes().all(|byte| matches!(byte, b'\t' | 0x20..=0x7e));
+    let trimmed = text.trim_matches([' ', '\t']) == text;
+    let looks_encoded = text.starts_with("=?base64?") && text.ends_with("?=");
+    if visible && trimmed && !looks_encoded {
+        return text.to_owned();
+    }
+    format!("=?base64?{}?=", BASE64.encode(text.as_bytes()))
+}
+
+/// Whether `text` can be the rest of a header name (RFC 9110 §5.6.2, `token`).
+pub(super) fn is_token(text: &str) -> bool {
+    let in_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(in_token)
+}

@@ -1,0 +1,193 @@
+//! The parameters of a request or notification: members by name, each raw, and what is forwarded of them.
+//!
+//! Must never change a byte that the gateway does not own (I7), nor interpret a member that the method
+//! does not define. Keys that a careless parser could take for others are refused (CASES A03 to A05).
+
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::model::call::Payload;
+use crate::model::name::ToolName;
+
+use super::fault::Fault;
+use super::method::Method;
+use super::object::Object;
+use super::text;
+
+/// Longest `_meta.progressToken`, as JSON text, in bytes: it is repeated in every progress notification.
+pub const PROGRESS_TOKEN_BYTES_MAX: usize = 256;
+
+/// The prefix of `_meta` keys that the specification keeps to itself.
+const RESERVED_PREFIX: &str = "io.modelcontextprotocol/";
+
+/// The keys of `_meta` that the specification defines.
+const RESERVED: &[&str] = &[
+    "progressToken",
+    "traceparent",
+    "tracestate",
+    "baggage",
+    "io.modelcontextprotocol/protocolVersion",
+    "io.modelcontextprotocol/clientInfo",
+    "io.modelcontextprotocol/clientCapabilities",
+    "io.modelcontextprotocol/logLevel",
+    "io.modelcontextprotocol/serverInfo",
+    "io.modelcontextprotocol/subscriptionId",
+    "io.modelcontextprotocol/related-task",
+];
+
+/// The keys of `_meta` that speak of the hop between client and gateway (2026-07-28, "Request `_meta`").
+const OF_THE_HOP: &[&str] = &[
+    "io.modelcontextprotocol/protocolVersion",
+    "io.modelcontextprotocol/clientInfo",
+    "io.modelcontextprotocol/clientCapabilities",
+    "io.modelcontextprotocol/logLevel",
+];
+
+/// What is taken out of `_meta` before a request is forwarded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StripMeta {
+    /// Nothing: the downstream revision puts nothing of the hop into `_meta`.
+    Nothing,
+    /// What a client of 2026-07-28 says about itself and this hop.
+    Modern,
+}
+
+/// `params`, an object.
+#[derive(Debug, Clone)]
+pub struct Params {
+    members: Object,
+    meta: Option<Object>,
+}
+
+impl Params {
+    /// Checks the keys that the gateway interprets.
+    pub(super) fn new(members: Object, meta: Option<Object>, method: &Method) -> Result<Self, Fault> {
+        for key in members.keys() {
+            check_key(key, method.param_keys().iter().chain(&["_meta"]))?;
+        }
+        if meta.is_none() && members.entry("_meta").is_some() {
+            return Err(Fault::Params("`_meta` is not an object"));
+        }
+        let params = Self { members, meta };
+        if let Some(meta) = &params.meta {
+            for key in meta.keys() {
+                check_key(key, RESERVED)?;
+                check_prefix(key)?;
+            }
+            check_progress_token(meta)?;
+        }
+        Ok(params)
+    }
+
+    /// `params` as they were written.
+    #[must_use]
+    pub fn raw(&self) -> Bytes {
+        self.members.raw()
+    }
+
+    /// The value of the member `key`, as it was written.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<Bytes> {
+        self.members.get(key)
+    }
+
+    /// The text of the member `key`.
+    #[must_use]
+    pub fn text(&self, key: &str) -> Option<Result<String, Fault>> {
+        self.members.text(key)
+    }
+
+    /// All members.
+    #[must_use]
+    pub fn members(&self) -> &Object {
+        &self.members
+    }
+
+    /// `_meta`.
+    #[must_use]
+    pub fn meta(&self) -> Option<&Object> {
+        self.meta.as_ref()
+    }
+
+    /// What is sent to the upstream: these bytes, with the value of `name` replaced by the upstream's own
+    /// name of the tool and, by `strip`, without what belongs to the downstream hop.
+    #[must_use]
+    pub fn payload(&self, name: &ToolName, strip: StripMeta) -> Payload {
+        let mut edits = Vec::new();
+        if let Some(entry) = self.members.entry("name") {
+            // A name in the specification's alphabet needs no escapes.
+            edits.push((entry.value.clone(), Bytes::from(format!("\"{name}\""))));
+        }
+        let mut token = None;
+        if let Some(meta) = &self.meta {
+            token = meta.entry("progressToken").map(|entry| entry.value.clone());
+            if strip == StripMeta::Modern {
+                let cuts = meta.cuts(|key| OF_THE_HOP.contains(&key));
+                edits.extend(cuts.into_iter().map(|range| (range, Bytes::new())));
+            }
+        }
+        // `name` and `_meta` come in any order; the cuts inside `_meta` are in order already.
+        edits.sort_by_key(|(range, _)| range.start);
+        self.edited(&edits, token)
+    }
+
+    /// Copies `params`, each range of `edits` replaced, and says where `token` came to stand.
+    fn edited(&self, edits: &[(Range<usize>, Bytes)], token: Option<Range<usize>>) -> Payload {
+        let span = self.members.span.clone();
+        let mut out = BytesMut::with_capacity(span.len() + crate::model::name::TOOL_NAME_BYTES_MAX);
+        let mut copied = span.start;
+        let mut token_at = None;
+        for (range, replacement) in edits {
+            note_token(&mut token_at, token.as_ref(), copied..range.start, out.len());
+            out.extend_from_slice(self.members.bytes(copied..range.start));
+            out.extend_from_slice(replacement);
+            copied = range.end;
+        }
+        note_token(&mut token_at, token.as_ref(), copied..span.end, out.len());
+        out.extend_from_slice(self.members.bytes(copied..span.end));
+        Payload { bytes: out.freeze(), progress_token: token_at }
+    }
+}
+
+/// Notes the token's new place if it lies in `copied`, which is about to be written at `written`.
+fn note_token(
+    found: &mut Option<Range<usize>>,
+    token: Option<&Range<usize>>,
+    copied: Range<usize>,
+    written: usize,
+) {
+    if let Some(token) = token.filter(|token| copied.contains(&token.start)) {
+        let start = token.start - copied.start + written;
+        *found = Some(start..start + token.len());
+    }
+}
+
+/// Refuses `key` where it holds a control character, or differs from a defined one only in case.
+pub(super) fn check_key<'d>(key: &str, defined: impl IntoIterator<Item = &'d &'d str>) -> Result<(), Fault> {
+    if key.chars().any(char::is_control) {
+        return Err(Fault::Confusable);
+    }
+    let mistakable = defined.into_iter().any(|defined| *defined != key && text::folds_to(key, defined));
+    if mistakable { Err(Fault::Confusable) } else { Ok(()) }
+}
+
+/// Refuses `key` where its prefix is the reserved one in another case.
+fn check_prefix(key: &str) -> Result<(), Fault> {
+    let Some(slash) = key.find('/') else { return Ok(()) };
+    let prefix = key.get(..=slash).unwrap_or_default();
+    if prefix != RESERVED_PREFIX && text::folds_to(prefix, RESERVED_PREFIX) {
+        return Err(Fault::Confusable);
+    }
+    Ok(())
+}
+
+/// A progress token is a string or a number (every revision), and short.
+fn check_progress_token(meta: &Object) -> Result<(), Fault> {
+    let Some(token) = meta.get("progressToken") else { return Ok(()) };
+    let scalar = matches!(token.first(), Some(b'"' | b'-' | b'0'..=b'9'));
+    if scalar && token.len() <= PROGRESS_TOKEN_BYTES_MAX {
+        return Ok(());
+    }
+    Err(Fault::Params("`_meta.progressToken` is neither a short string nor a number"))
+}

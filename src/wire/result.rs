@@ -1,0 +1,105 @@
+//! Results of methods: what they say about themselves, and the one member that revisions differ in.
+//!
+//! Must never touch `content` or `structuredContent` (I7).
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::model::text::Bounded;
+
+use super::fault::Fault;
+use super::object::{Object, value_text};
+use super::revision::Revision;
+
+/// Longest `resultType` that is kept of one that is not known, in bytes.
+const RESULT_TYPE_BYTES_MAX: usize = 64;
+
+/// What a result says about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResultFacts {
+    /// `isError` is true.
+    pub is_error: bool,
+    /// There is a `content`. A `tools/call` answered without is no answer (CASES F14), unless
+    /// `structuredContent` stands for it.
+    pub has_content: bool,
+    /// There is a `structuredContent`.
+    pub has_structured_content: bool,
+    /// What kind of result it is (2026-07-28); an older server says nothing and means complete.
+    pub result_type: ResultType,
+}
+
+/// The kind of a result (2026-07-28, `resultType`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResultType {
+    /// The answer.
+    Complete,
+    /// The server needs input of the client first.
+    InputRequired,
+    /// What an extension defines, for instance `task`. Invalid unless it was negotiated.
+    Other(Bounded<RESULT_TYPE_BYTES_MAX>),
+}
+
+/// What the result `raw` says about itself.
+///
+/// # Errors
+/// [`Fault::Result`] where it is no object, or `isError` or `resultType` is of another type.
+pub fn inspect(raw: &Bytes) -> Result<ResultFacts, Fault> {
+    facts(&Object::of(raw).map_err(|_| Fault::Result("it is not an object"))?)
+}
+
+pub(super) fn facts(result: &Object) -> Result<ResultFacts, Fault> {
+    let is_error = match result.get("isError").as_deref() {
+        None | Some(b"false") => false,
+        Some(b"true") => true,
+        Some(_) => return Err(Fault::Result("`isError` is not a boolean")),
+    };
+    let result_type = match result.get("resultType") {
+        None => ResultType::Complete,
+        Some(raw) => match value_text(&raw).as_deref() {
+            Ok("complete") => ResultType::Complete,
+            Ok("input_required") => ResultType::InputRequired,
+            Ok(other) => ResultType::Other(Bounded::new(other)),
+            Err(_) => return Err(Fault::Result("`resultType` is not a string")),
+        },
+    };
+    Ok(ResultFacts {
+        is_error,
+        has_content: result.entry("content").is_some(),
+        has_structured_content: result.entry("structuredContent").is_some(),
+        result_type,
+    })
+}
+
+/// `raw` as a client of `revision` expects it: 2026-07-28 requires `resultType`, and the official 1.x
+/// TypeScript client refuses it on empty results. Every other byte is as it was; what is no object stays.
+#[must_use]
+pub fn for_revision(raw: &Bytes, revision: Revision) -> Bytes {
+    let Ok(result) = Object::of(raw) else { return raw.clone() };
+    match (revision.is_modern(), result.entry("resultType").is_some()) {
+        (true, true) | (false, false) => raw.clone(),
+        (true, false) => with_type(&result),
+        (false, true) => without_type(&result),
+    }
+}
+
+fn with_type(result: &Object) -> Bytes {
+    const MEMBER: &[u8] = b"{\"resultType\":\"complete\"";
+    let mut out = BytesMut::with_capacity(result.span.len() + MEMBER.len() + 1);
+    out.put_slice(MEMBER);
+    if !result.entries.is_empty() {
+        out.put_u8(b',');
+    }
+    out.put_slice(result.bytes(result.span.start + 1..result.span.end));
+    out.freeze()
+}
+
+fn without_type(result: &Object) -> Bytes {
+    let cuts = result.cuts(|key| key == "resultType");
+    let mut out = BytesMut::with_capacity(result.span.len());
+    let mut copied = result.span.start;
+    for cut in cuts {
+        out.put_slice(result.bytes(copied..cut.start));
+        copied = cut.end;
+    }
+    out.put_slice(result.bytes(copied..result.span.end));
+    out.freeze()
+}

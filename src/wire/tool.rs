@@ -1,0 +1,217 @@
+//! Tool definitions as upstreams send them: taken out of lists, renamed, pinned.
+//!
+//! Must never change a definition but for its `name` (I7), nor trust what it says about itself.
+
+use bytes::Bytes;
+
+use super::encode;
+use super::fault::Fault;
+use super::headers::is_token;
+use super::object::{Object, elements, value_text};
+use super::scan::{self, Container, Key, Reader, ScanLimits};
+use super::text;
+
+/// One page of the answer to `tools/list`.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The tools in it, in order.
+    pub tools: Vec<Listed>,
+    /// Where the next page begins; an empty cursor is none (CASES F38).
+    pub next_cursor: Option<String>,
+}
+
+/// One tool as it stands in a list.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// Its `name`, unescaped and unchecked.
+    pub name: String,
+    /// Its definition, as it was written.
+    pub raw: Bytes,
+}
+
+/// Takes the tools out of `result`, the answer to `tools/list`.
+///
+/// # Errors
+/// [`Fault::Result`] where it is no such answer. A list that is wrong in part is wrong.
+pub fn split(result: &Bytes) -> Result<Page, Fault> {
+    let result = Object::of(result).map_err(|_| Fault::Result("it is not an object"))?;
+    let tools =
+        result.get("tools").as_ref().and_then(elements).ok_or(Fault::Result("it has no list of tools"))?;
+    let tools = tools.into_iter().map(listed).collect::<Result<_, _>>()?;
+    let next_cursor = match result.get("nextCursor").as_deref() {
+        None | Some(b"null" | b"\"\"") => None,
+        Some(raw) => Some(value_text(raw).map_err(|_| Fault::Result("`nextCursor` is not a string"))?),
+    };
+    Ok(Page { tools, next_cursor })
+}
+
+fn listed(raw: Bytes) -> Result<Listed, Fault> {
+    let tool = Object::of(&raw).map_err(|_| Fault::Result("a tool is not an object"))?;
+    match tool.text("name") {
+        Some(Ok(name)) => Ok(Listed { name, raw }),
+        _ => Err(Fault::Result("a tool has no name")),
+    }
+}
+
+/// `raw` with its `name` replaced; every other byte is as it was.
+///
+/// # Errors
+/// [`Fault::Tool`] where it has none.
+pub fn rename(raw: &Bytes, name: &str) -> Result<Bytes, Fault> {
+    let tool = Object::of(raw).map_err(|_| Fault::Tool("it is not an object"))?;
+    tool.replace("name", &encode::quoted(name)).ok_or(Fault::Tool("it has no name"))
+}
+
+/// Whether the tool promises a `structuredContent`: official clients then check every result for it.
+#[must_use]
+pub fn has_output_schema(raw: &Bytes) -> bool {
+    Object::of(raw).is_ok_and(|tool| tool.entry("outputSchema").is_some())
+}
+
+/// The definition in one spelling, to be pinned by its digest: keys sorted by their bytes, no whitespace,
+/// strings with as few escapes as possible, numbers as they are written.
+///
+/// # Errors
+/// A syntax fault where `raw` is no JSON.
+pub fn canonical(raw: &Bytes) -> Result<Vec<u8>, Fault> {
+    let document = std::str::from_utf8(raw).map_err(|_| Fault::Utf8)?;
+    let mut canon = Canon { open: Vec::new(), whole: Vec::new() };
+    scan::scan(document, &ScanLimits::SCANNED, &mut canon).map_err(|flaw| flaw.fault)?;
+    Ok(canon.whole)
+}
+
+/// Builds the canonical spelling from the inside out.
+struct Canon {
+    open: Vec<Level>,
+    whole: Vec<u8>,
+}
+
+/// An open container: the keys and canonical values of what is complete in it. Elements have empty keys.
+struct Level {
+    members: Vec<(String, Vec<u8>)>,
+    key: String,
+}
+
+impl Canon {
+    fn complete(&mut self, value: Vec<u8>) {
+        match self.open.last_mut() {
+            Some(level) => level.members.push((std::mem::take(&mut level.key), value)),
+            None => self.whole = value,
+        }
+    }
+}
+
+impl<'a> Reader<'a> for Canon {
+    fn key(&mut self, key: Key<'a>) -> Result<(), Fault> {
+        if let Some(level) = self.open.last_mut() {
+            level.key = key.text()?.into_owned();
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, _: Container, _: usize) {
+        self.open.push(Level { members: Vec::new(), key: String::new() });
+    }
+
+    fn close(&mut self, container: Container, _: usize) {
+        let Some(mut level) = self.open.pop() else { return };
+        let (first, last) = match container {
+            Container::Object => (b'{', b'}'),
+            Container::Array => (b'[', b']'),
+        };
+        if container == Container::Object {
+            level.members.sort();
+        }
+        let mut out = vec![first];
+        for (index, (key, value)) in level.members.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            if container == Container::Object {
+                text::push_quoted(&mut out, key);
+                out.push(b':');
+            }
+            out.extend_from_slice(value);
+        }
+        out.push(last);
+        self.complete(out);
+    }
+
+    fn scalar(&mut self, raw: &'a str, _: usize) {
+        let mut out = Vec::with_capacity(raw.len());
+        match text::of_value(raw) {
+            Ok(text) => text::push_quoted(&mut out, &text),
+            Err(_) => out.extend_from_slice(raw.as_bytes()),
+        }
+        self.complete(out);
+    }
+}
+
+/// An argument that a client of 2026-07-28 repeats in a header (`x-mcp-header`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParamHeader {
+    /// What follows `Mcp-Param-`, in lower case.
+    pub header: String,
+    /// The keys that lead to the argument.
+    pub path: Vec<String>,
+    /// The type of the argument.
+    pub kind: ParamKind,
+}
+
+/// The types that a header can repeat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParamKind {
+    /// As it is.
+    Text,
+    /// In decimal.
+    Integer,
+    /// `true` or `false`.
+    Boolean,
+}
+
+/// The arguments of the tool `raw` that are repeated in headers: those that are reached from `inputSchema`
+/// through `properties` alone.
+///
+/// # Errors
+/// [`Fault::Tool`] where an `x-mcp-header` is not valid: clients then drop the tool, so it cannot be listed.
+pub fn param_headers(raw: &Bytes) -> Result<Vec<ParamHeader>, Fault> {
+    let mut found: Vec<ParamHeader> = Vec::new();
+    let Some(schema) = Object::of(raw).ok().and_then(|tool| tool.get("inputSchema")) else {
+        return Ok(found);
+    };
+    let mut open = vec![(Vec::new(), schema)];
+    while let Some((path, schema)) = open.pop() {
+        let Some(properties) = Object::of(&schema).ok().and_then(|schema| schema.get("properties")) else {
+            continue;
+        };
+        let Ok(properties) = Object::of(&properties) else { continue };
+        for entry in &properties.entries {
+            let mut path: Vec<String> = path.clone();
+            path.push(properties.key_of(entry).to_owned());
+            let schema = properties.source.slice(entry.value.clone());
+            if let Some(header) = param_header(&schema, &path)? {
+                if found.iter().any(|other| other.header == header.header) {
+                    return Err(Fault::Tool("two arguments have the same x-mcp-header"));
+                }
+                found.push(header);
+            }
+            open.push((path, schema));
+        }
+    }
+    found.sort_by(|one, other| one.header.cmp(&other.header));
+    Ok(found)
+}
+
+fn param_header(schema: &Bytes, path: &[String]) -> Result<Option<ParamHeader>, Fault> {
+    let Ok(schema) = Object::of(schema) else { return Ok(None) };
+    let Some(header) = schema.text("x-mcp-header") else { return Ok(None) };
+    let header =
+        header.ok().filter(|name| is_token(name)).ok_or(Fault::Tool("x-mcp-header is not a header name"))?;
+    let kind = match schema.text("type") {
+        Some(Ok(kind)) if kind == "string" => ParamKind::Text,
+        Some(Ok(kind)) if kind == "integer" => ParamKind::Integer,
+        Some(Ok(kind)) if kind == "boolean" => ParamKind::Boolean,
+        _ => return Err(Fault::Tool("x-mcp-header stands at what no header can repeat")),
+    };
+    Ok(Some(ParamHeader { header: header.to_ascii_lowercase(), path: path.to_vec(), kind }))
+}
