@@ -16,6 +16,7 @@ pub mod line;
 pub mod method;
 mod object;
 mod outline;
+mod param_header;
 mod params;
 pub mod result;
 mod revision;

@@ -2,18 +2,15 @@
 //!
 //! Must never be what something is decided on: the body is (CASES A13). It trusts neither.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use data_encoding::BASE64;
 
 use super::envelope::Request;
 use super::fault::{Fault, HeaderFlaw};
 use super::method::Method;
-use super::object::Object;
 use super::params::Params;
-use super::text;
-use super::tool::{ParamHeader, ParamKind};
+
+pub use super::param_header::check_params;
 
 /// The `_meta` key that names the revision.
 pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
@@ -86,60 +83,10 @@ const fn name_key(method: &Method) -> Option<&'static str> {
     }
 }
 
-/// Checks `Mcp-Param-*` against the arguments, for the headers that the tool declares. `presented` holds
-/// what follows the prefix, in lower case. Headers that the tool does not declare mean nothing.
-///
-/// # Errors
-/// [`Fault::Header`] for the first that is missing, doubled, differs, or names an absent argument.
-pub fn check_params(
-    arguments: Option<&Bytes>,
-    declared: &[ParamHeader],
-    presented: &[(String, Bytes)],
-) -> Result<(), Fault> {
-    for param in declared {
-        let name = format!("Mcp-Param-{}", param.header);
-        let values: Vec<Bytes> = presented
-            .iter()
-            .filter(|(header, _)| *header == param.header)
-            .map(|(_, value)| value.clone())
-            .collect();
-        match arguments.and_then(|arguments| argument(arguments, &param.path)) {
-            Some(raw) if raw.as_ref() != b"null" => {
-                let expected = repeated(&raw, param.kind).ok_or(Fault::header(&name, HeaderFlaw::Differs))?;
-                encoded(&name, &values, &expected)?;
-            }
-            _ if values.is_empty() => {}
-            _ => return Err(Fault::header(&name, HeaderFlaw::Orphan)),
-        }
-    }
-    Ok(())
-}
-
-/// The argument that `path` leads to, raw.
-fn argument(arguments: &Bytes, path: &[String]) -> Option<Bytes> {
-    path.iter().try_fold(arguments.clone(), |value, key| Object::of(&value).ok()?.get(key))
-}
-
-/// The argument as a header repeats it.
-fn repeated(raw: &Bytes, kind: ParamKind) -> Option<String> {
-    let raw = std::str::from_utf8(raw).ok()?;
-    match (kind, raw) {
-        (ParamKind::Text, _) => text::of_value(raw).ok().map(Cow::into_owned),
-        (ParamKind::Boolean, "true" | "false") => Some(raw.to_owned()),
-        (ParamKind::Integer, _) => {
-            let digits = raw.strip_prefix('-').unwrap_or(raw);
-            digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| raw.to_owned())
-        }
-        (ParamKind::Boolean, _) => None,
-    }
-}
-
 /// The one value of the header has to be `expected`, byte for byte.
 fn exactly(header: &str, values: &[Bytes], expected: &str) -> Result<(), Fault> {
-    match only(header, values)?.as_ref() == expected.as_bytes() {
-        true => Ok(()),
-        false => Err(Fault::header(header, HeaderFlaw::Differs)),
-    }
+    let value = only(header, values)?;
+    if value == expected { Ok(()) } else { Err(Fault::header(header, HeaderFlaw::Differs)) }
 }
 
 /// The one value of the header has to stand for `expected`.
@@ -149,7 +96,8 @@ fn encoded(header: &str, values: &[Bytes], expected: &str) -> Result<(), Fault> 
     if decoded == expected { Ok(()) } else { Err(Fault::header(header, HeaderFlaw::Differs)) }
 }
 
-fn only<'v>(header: &str, values: &'v [Bytes]) -> Result<&'v Bytes, Fault> {
+/// The one value of the header.
+pub(super) fn only<'v, T>(header: &str, values: &'v [T]) -> Result<&'v T, Fault> {
     match values {
         [value] => Ok(value),
         [] => Err(Fault::header(header, HeaderFlaw::Missing)),
@@ -178,10 +126,4 @@ pub fn encode(text: &str) -> String {
         return text.to_owned();
     }
     format!("=?base64?{}?=", BASE64.encode(text.as_bytes()))
-}
-
-/// Whether `text` can be the rest of a header name (RFC 9110 §5.6.2, `token`).
-pub(super) fn is_token(text: &str) -> bool {
-    let in_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty() && text.bytes().all(in_token)
 }

@@ -6,10 +6,11 @@ use bytes::Bytes;
 
 use super::encode;
 use super::fault::Fault;
-use super::headers::is_token;
 use super::object::{Object, elements, value_text};
 use super::scan::{self, Container, Key, Reader, ScanLimits};
 use super::text;
+
+pub use super::param_header::{ParamHeader, param_headers};
 
 /// One page of the answer to `tools/list`.
 #[derive(Debug, Clone)]
@@ -145,73 +146,4 @@ impl<'a> Reader<'a> for Canon {
         }
         self.complete(out);
     }
-}
-
-/// An argument that a client of 2026-07-28 repeats in a header (`x-mcp-header`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParamHeader {
-    /// What follows `Mcp-Param-`, in lower case.
-    pub header: String,
-    /// The keys that lead to the argument.
-    pub path: Vec<String>,
-    /// The type of the argument.
-    pub kind: ParamKind,
-}
-
-/// The types that a header can repeat.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ParamKind {
-    /// As it is.
-    Text,
-    /// In decimal.
-    Integer,
-    /// `true` or `false`.
-    Boolean,
-}
-
-/// The arguments of the tool `raw` that are repeated in headers: those that are reached from `inputSchema`
-/// through `properties` alone.
-///
-/// # Errors
-/// [`Fault::Tool`] where an `x-mcp-header` is not valid: clients then drop the tool, so it cannot be listed.
-pub fn param_headers(raw: &Bytes) -> Result<Vec<ParamHeader>, Fault> {
-    let mut found: Vec<ParamHeader> = Vec::new();
-    let Some(schema) = Object::of(raw).ok().and_then(|tool| tool.get("inputSchema")) else {
-        return Ok(found);
-    };
-    let mut open = vec![(Vec::new(), schema)];
-    while let Some((path, schema)) = open.pop() {
-        let Some(properties) = Object::of(&schema).ok().and_then(|schema| schema.get("properties")) else {
-            continue;
-        };
-        let Ok(properties) = Object::of(&properties) else { continue };
-        for entry in &properties.entries {
-            let mut path: Vec<String> = path.clone();
-            path.push(properties.key_of(entry).to_owned());
-            let schema = properties.source.slice(entry.value.clone());
-            if let Some(header) = param_header(&schema, &path)? {
-                if found.iter().any(|other| other.header == header.header) {
-                    return Err(Fault::Tool("two arguments have the same x-mcp-header"));
-                }
-                found.push(header);
-            }
-            open.push((path, schema));
-        }
-    }
-    found.sort_by(|one, other| one.header.cmp(&other.header));
-    Ok(found)
-}
-
-fn param_header(schema: &Bytes, path: &[String]) -> Result<Option<ParamHeader>, Fault> {
-    let Ok(schema) = Object::of(schema) else { return Ok(None) };
-    let Some(header) = schema.text("x-mcp-header") else { return Ok(None) };
-    let header =
-        header.ok().filter(|name| is_token(name)).ok_or(Fault::Tool("x-mcp-header is not a header name"))?;
-    let kind = match schema.text("type") {
-        Some(Ok(kind)) if kind == "string" => ParamKind::Text,
-        Some(Ok(kind)) if kind == "integer" => ParamKind::Integer,
-        Some(Ok(kind)) if kind == "boolean" => ParamKind::Boolean,
-        _ => return Err(Fault::Tool("x-mcp-header stands at what no header can repeat")),
-    };
-    Ok(Some(ParamHeader { header: header.to_ascii_lowercase(), path: path.to_vec(), kind }))
 }
