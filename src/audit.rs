@@ -1,3 +1,262 @@
-//! The journal. (Being written.)
+//! The journal: what happened, durable before it happens, chained, and readable by anyone.
+//!
+//! A call is recorded twice: its *intent* before a byte of it is forwarded, its *outcome* before a byte of
+//! the answer leaves (invariant I6). One thread writes; [`Journal::reserve`] gives a call its place and its
+//! disk space, [`Slot::intend`] puts its intent into the queue inside the run's critical section,
+//! [`Pending::durable`] waits for the disk, and only then there is an [`Intent`] that can be forwarded.
+//! `docs/AUDIT.md` specifies the bytes.
+//!
+//! Must never acknowledge what the disk does not have, lose an outcome, skip damage, or let a source or a
+//! run be forgotten. Trusts the disk to keep what it said it synced, and the gateway's own uid. It does not
+//! trust the file system to stay as it was: before each group it looks whether the file is still there.
+
+mod begin;
+mod commit;
+mod directory;
+mod disk;
+mod encode;
+mod event;
+#[cfg(test)]
+mod faults;
+mod figures;
+mod line;
+mod live;
+mod proof;
+mod queue;
+mod read;
+mod recover;
+mod segment;
 mod settings;
+mod show;
+mod summary;
+mod tail;
+#[cfg(test)]
+mod tests;
+mod verify;
+mod writer;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use crate::chance;
+use crate::clock::Clock;
+use crate::model::reason::Reason;
+
+pub use directory::{DirectoryError, SegmentFile, SegmentState};
+pub use event::{
+    Actor, Claim, DETAIL_BYTES_MAX, Detail, Event, Executed, JsonRpc, Latency, OutcomeFacts, PinChange,
+    ReloadResult, ResultFacts, RunEnding, Transport, UpstreamState,
+};
+pub use figures::{Figures, Halt, HaltCause, Status};
+pub use line::{FORMAT_VERSION, Kind, LINE_BYTES_MAX, RECORD_BYTES_MAX};
+pub use live::{Live, LiveRun, LiveStored, OpenCall, RunHistory, STORED_SUBJECTS_MAX};
+pub use proof::{Intent, OpenIntent, Pending, Slot};
+pub use queue::{CALL_BYTES, OUTCOME_BYTES_MAX};
+pub use read::Flaw;
+pub use recover::RecoverError;
 pub use settings::*;
+
+/// The number of a line: the id by which a record is shown, and its index as a leaf of the tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Seq(pub u64);
+
+impl Seq {
+    fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for Seq {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, out)
+    }
+}
+
+/// Why the journal could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// What is there cannot be used.
+    #[error(transparent)]
+    Recover(#[from] RecoverError),
+    /// The first segment could not be begun.
+    #[error(
+        "cannot begin a segment of the audit journal in `{}` (it needs {bytes} bytes of reserved space on a file \
+         system that can reserve, such as ext4, xfs, btrfs or tmpfs)",
+        dir.display()
+    )]
+    Begin {
+        /// The journal's folder.
+        dir: std::path::PathBuf,
+        /// The space that a segment needs.
+        bytes: u64,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The writer could not be started.
+    #[error("cannot start the writer of the audit journal")]
+    Thread(#[source] std::io::Error),
+    /// A fresh journal could not be given an id.
+    #[error(transparent)]
+    Entropy(#[from] chance::NoEntropy),
+}
+
+/// The journal. Clones share one writer, which ends when the last of them is gone and nothing is owed.
+#[derive(Debug, Clone)]
+pub struct Journal(Arc<Handle>);
+
+#[derive(Debug)]
+struct Handle {
+    shared: Arc<queue::Shared>,
+    ended: Mutex<Option<oneshot::Receiver<()>>>,
+}
+
+/// What was found when the journal was opened.
+#[derive(Debug)]
+pub struct Recovered {
+    /// The runs, what is stored, and no open calls: those are `unknown` now.
+    pub live: Live,
+    /// Calls that were open when the last process died. Nobody knows whether they were executed.
+    pub unknown: u64,
+    /// Bytes of an unfinished tail that were cut off.
+    pub torn_bytes: Option<u64>,
+    /// Segments that a person declared damaged and whose runs are closed now. Runs that only they knew
+    /// of are not known any more.
+    pub lost_segments: u64,
+}
+
+impl Journal {
+    /// Opens the journal: takes the lock, recovers the live state, closes what the last process left open
+    /// as `unknown`, and records the start. When it returns, all of that is durable.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what to do.
+    pub fn open(settings: Settings, clock: Clock) -> Result<(Self, Recovered), OpenError> {
+        Self::open_on(settings, clock, disk::Disk::default())
+    }
+
+    fn open_on(settings: Settings, clock: Clock, disk: disk::Disk) -> Result<(Self, Recovered), OpenError> {
+        let directory = directory::Directory::open_to_write(&settings.dir).map_err(RecoverError::from)?;
+        let found = recover::recover(&directory, &disk)?;
+        let journal = match found.journal {
+            Some(journal) => journal,
+            None => data_encoding::HEXLOWER.encode(&chance::bytes::<16>()?),
+        };
+        let count =
+            |test: fn(&begin::Preamble) -> bool| found.preamble.iter().filter(|r| test(r)).count() as u64;
+        let unknown = count(|record| matches!(record, begin::Preamble::Unknown(_)));
+        let lost_segments = count(|record| matches!(record, begin::Preamble::Lost { .. }));
+        let torn_bytes = found.preamble.iter().find_map(|record| match record {
+            begin::Preamble::Torn { bytes, .. } => Some(*bytes),
+            _ => None,
+        });
+        let shared = Arc::new(queue::Shared::new(clock, settings.queue_max, settings.queue_wait));
+        let mut writer = writer::Writer {
+            shared: Arc::clone(&shared),
+            directory,
+            disk,
+            lines: line::Lines::new(found.chain),
+            live: found.live,
+            journal,
+            segment: None,
+            standby: None,
+            unsynced: writer::Unsynced::default(),
+            synced: found.chain.last(),
+            trouble: None,
+            held: std::collections::VecDeque::new(),
+            preamble: Vec::new(),
+            named: begin::Named::Surely,
+            recovered_previous: found.previous,
+            failed: None,
+            settings,
+        };
+        if let Err(source) = writer.begin(begin::Why::Started, found.preamble) {
+            let (dir, bytes) = (writer.settings.dir.clone(), writer.body_bytes());
+            return Err(OpenError::Begin { dir, bytes, source });
+        }
+        // The record says what was cut, so it may be cut now. A crash before this cuts it next time.
+        writer.close_recovered();
+        writer.publish();
+        let recovered = Recovered { live: writer.live.clone(), unknown, torn_bytes, lost_segments };
+        let ended = start(writer).map_err(OpenError::Thread)?;
+        let handle = Handle { shared, ended: Mutex::new(Some(ended)) };
+        Ok((Self(Arc::new(handle)), recovered))
+    }
+
+    /// Waits for a place in the queue and for disk space for one call, intent and outcome.
+    ///
+    /// # Errors
+    /// [`Reason::JournalHalted`] where nothing can be written now, [`Reason::JournalOverloaded`] where no
+    /// place became free in time.
+    pub async fn reserve(&self) -> Result<Slot, Reason> {
+        let place = self.0.shared.reserve().await?;
+        Ok(Slot { shared: Arc::clone(&self.0.shared), place })
+    }
+
+    /// Records an event. Returns once it is written, or durable where its kind counts only then.
+    ///
+    /// # Errors
+    /// As [`Journal::reserve`]. What is refused while the journal is halted is counted, and the count is
+    /// recorded when it goes again.
+    pub async fn record(&self, event: Event) -> Result<Seq, Reason> {
+        let permit = self.0.shared.permit().await?;
+        let (sender, receiver) = oneshot::channel();
+        let body = queue::Body::Event { event: Box::new(event), _permit: permit };
+        self.0.shared.push(body, queue::Reply::Record(sender));
+        receiver.await.unwrap_or(Err(Reason::JournalHalted))
+    }
+
+    /// Whether calls can be recorded.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        Status::clone(&self.0.shared.status.load())
+    }
+
+    /// How the journal does.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        let mut figures = self.0.shared.counters.figures();
+        figures.queued = self.0.shared.depth() as u64;
+        figures.calls = self.0.shared.space.calls();
+        figures
+    }
+
+    /// Writes what is queued and a `stop` record, syncs, and ends the writer. Other handles are refused
+    /// from then on.
+    ///
+    /// # Errors
+    /// [`Reason::JournalHalted`] where the `stop` record could not be made durable.
+    pub async fn close(self) -> Result<Seq, Reason> {
+        let (sender, receiver) = oneshot::channel();
+        self.0.shared.push(queue::Body::Close, queue::Reply::Record(sender));
+        let stopped = receiver.await.unwrap_or(Err(Reason::JournalHalted));
+        let ended = self.0.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(ended) = ended {
+            // Resolves either way once the writer has let go of the folder.
+            let _ = ended.await;
+        }
+        stopped
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.leave();
+    }
+}
+
+/// Starts the writing thread. What comes back resolves when it has ended and let go of the folder.
+fn start(writer: writer::Writer) -> std::io::Result<oneshot::Receiver<()>> {
+    let (ended, receiver) = oneshot::channel();
+    std::thread::Builder::new().name("journal".to_owned()).spawn(move || {
+        let mut writer = writer;
+        writer.run();
+        drop(writer);
+        // Nobody has to wait for the end.
+        let _ = ended.send(());
+    })?;
+    Ok(receiver)
+}

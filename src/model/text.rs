@@ -2,31 +2,64 @@
 //!
 //! Must never grow beyond its bound, nor pass a control character on.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::digest::Sha256;
 
 /// Text from outside, at most `MAX` bytes, cut at a character boundary. Says whether it was cut.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Bounded<const MAX: usize>(String);
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(from = "String")]
+pub struct Bounded<const MAX: usize> {
+    text: String,
+    whole: Option<Box<Whole>>,
+}
+
+/// What a text was before it was cut, so that a record of it hides nothing (CASES A70).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Whole {
+    /// Its length.
+    pub bytes: u64,
+    /// Its digest.
+    pub sha256: Sha256,
+}
 
 impl<const MAX: usize> Bounded<MAX> {
     /// The beginning of `text`; what is cut is marked by a trailing `…`.
     #[must_use]
     pub fn new(text: &str) -> Self {
         if text.len() <= MAX {
-            return Self(text.to_owned());
+            return Self { text: text.to_owned(), whole: None };
         }
         let room = MAX.saturating_sub('…'.len_utf8());
         let end = text.floor_char_boundary(room);
         let mut kept = text.get(..end).unwrap_or_default().to_owned();
         kept.push('…');
-        Self(kept)
+        let whole = Whole { bytes: text.len() as u64, sha256: Sha256::of(text.as_bytes()) };
+        Self { text: kept, whole: Some(Box::new(whole)) }
     }
 
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// What the text was, if it was cut.
+    #[must_use]
+    pub fn whole(&self) -> Option<&Whole> {
+        self.whole.as_deref()
+    }
+}
+
+impl<const MAX: usize> From<String> for Bounded<MAX> {
+    fn from(text: String) -> Self {
+        Self::new(&text)
+    }
+}
+
+impl<const MAX: usize> Serialize for Bounded<MAX> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(&self.text)
     }
 }
 
@@ -45,7 +78,9 @@ pub fn printable(text: &str) -> String {
     out
 }
 
-fn is_hidden(c: char) -> bool {
+/// Whether `c` could make a line look like something else: a control or format character.
+#[must_use]
+pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -61,6 +96,7 @@ mod tests {
     fn cuts_at_a_character_boundary_and_says_so() {
         let cut = Bounded::<8>::new("äöüäöü");
         assert_eq!(cut.as_str(), "äö…");
+        assert_eq!(cut.whole().map(|whole| whole.bytes), Some(12));
         assert_eq!(Bounded::<8>::new("short").as_str(), "short");
     }
 

@@ -1,0 +1,360 @@
+//! The durable path: how a group of records becomes part of the journal. Read [`Writer::commit`] aloud.
+//!
+//! Must never acknowledge before the disk has what the acknowledgement promises: an outcome, a denial or
+//! a list is *written* (it survives the death of the process); an intent, or an event that counts only
+//! once it is durable, is *synced* (it survives the loss of power).
+
+use std::io;
+use std::sync::Arc;
+
+use super::Seq;
+use super::begin::{commit_line, push_preamble};
+use super::encode;
+use super::event::Event;
+use super::figures::HaltCause;
+use super::line::{Chain, Stamp};
+use super::live::{Change, Intended, Live, LiveRun};
+use super::proof::{OpenIntent, Phase};
+use super::queue::{Body, Entry, Reply};
+use super::writer::{Writer, add};
+use crate::model::facts::CallFacts;
+use crate::model::name::ToolId;
+use crate::model::reason::Reason;
+
+/// Most bytes of unsynced lines; beyond them a group syncs though nobody waits for it.
+pub(super) const UNSYNCED_BYTES_MAX: usize = 1024 * 1024;
+/// Longest commit line, in bytes.
+const COMMIT_BYTES_MAX: u64 = 512;
+
+impl Writer {
+    /// Commits one group: every record in it, and one commit line.
+    pub(super) fn commit(&mut self, group: &mut Vec<Entry>) {
+        // The group is in memory only. A crash here loses calls that nobody forwarded, and outcomes whose
+        // answers nobody got: they become `unknown`.
+        let Some(segment) = &self.segment else { return self.refuse(std::mem::take(group)) };
+        if let Err(tampering) = segment.check(&self.settings.dir) {
+            let detail = format!("`{}` {tampering}", segment.name);
+            self.fail(HaltCause::Changed, detail, Some(tampering.as_str()));
+            return self.refuse(std::mem::take(group));
+        }
+
+        // The records become lines, each chained to the one before. Nothing has changed on the disk.
+        let Some((before, seqs)) = self.encode_where_room(group) else { return };
+
+        // One write. A crash in it leaves a tail without its commit line, which the next start cuts off:
+        // none of it was acknowledged.
+        if let Err(error) = self.write() {
+            self.take_back(before);
+            self.fail(cause_of(&error), format!("writing failed: {error}"), None);
+            return self.refuse(std::mem::take(group));
+        }
+
+        // The group is in the journal for everybody who reads it, and survives the death of this process.
+        // The loss of power may still take it. Sources that it adds count from here on, whatever follows.
+        let must_sync = group.iter().any(Entry::must_be_durable) || self.has_much_unsynced();
+        self.fold(group, &seqs, Durability::Written);
+        let waiting = acknowledge_written(std::mem::take(group), seqs);
+        if !must_sync {
+            return;
+        }
+
+        // At most one sync. What was written before without one becomes durable with it.
+        if let Err(error) = self.sync() {
+            // The kernel may have dropped what it could not write, and would call the next sync of this file
+            // a success (fsyncgate). So this file is never synced again: a new segment states everything
+            // that is not known durable once more. Those who wait are refused; nothing of their calls has
+            // been sent, and each gets an outcome that says so.
+            self.fail(HaltCause::Sync, format!("syncing failed: {error}"), None);
+            return self.refuse_unsynced(waiting);
+        }
+
+        // Durable. A crash from here on finds the intents, and calls without an outcome become `unknown`.
+        self.fold_durable(&waiting);
+        self.acknowledge_durable(waiting);
+    }
+
+    /// The group as lines with their commit line, in the space that is reserved. Where there is no room
+    /// for all of it beside the outcomes that are owed, the segment is changed; where that does not help,
+    /// everything but outcomes is refused. Gives nothing where nothing is left to write.
+    fn encode_where_room(&mut self, group: &mut Vec<Entry>) -> Option<(Chain, Vec<Seq>)> {
+        let before = self.lines.chain;
+        let seqs = self.encode(group);
+        if self.fits(group) {
+            return Some((before, seqs));
+        }
+        self.take_back(before);
+        if self.standby.is_some() {
+            self.rotate();
+        }
+        if self.trouble.is_some() {
+            self.refuse(std::mem::take(group));
+            return None;
+        }
+        let before = self.lines.chain;
+        let seqs = self.encode(group);
+        if self.fits(group) {
+            return Some((before, seqs));
+        }
+        self.take_back(before);
+        // What is left is room for the outcomes that are owed: calls stop before it is used up.
+        let (owed, others) = std::mem::take(group).into_iter().partition(Entry::is_owed);
+        *group = owed;
+        self.refuse(others);
+        if group.is_empty() {
+            return None;
+        }
+        let seqs = self.encode(group);
+        Some((before, seqs))
+    }
+
+    /// Forgets lines that are not written: what is not in the journal must not be in the chain.
+    fn take_back(&mut self, before: Chain) {
+        self.lines.chain = before;
+        self.lines.clear();
+    }
+
+    fn encode(&mut self, group: &[Entry]) -> Vec<Seq> {
+        self.lines.clear();
+        let stamp = group.first().map_or_else(|| Stamp::now(&self.shared.clock), |entry| entry.stamp);
+        for record in &self.preamble {
+            push_preamble(&mut self.lines, &stamp, record);
+        }
+        let mut seqs = Vec::with_capacity(group.len());
+        let mut last = stamp;
+        for entry in group {
+            last = entry.stamp;
+            seqs.push(self.encode_entry(entry));
+        }
+        if self.lines.count > 0 {
+            commit_line(&mut self.lines, &last, self.synced);
+        }
+        seqs
+    }
+
+    fn encode_entry(&mut self, entry: &Entry) -> Seq {
+        use super::line::Kind;
+        let (lines, stamp) = (&mut self.lines, &entry.stamp);
+        match &entry.body {
+            Body::Intent(facts, _) => lines.push(stamp, Kind::Intent, |object| encode::intent(object, facts)),
+            Body::Outcome { intent, facts, outcome, .. } => {
+                lines.push(stamp, Kind::Outcome, |object| encode::outcome(object, *intent, facts, outcome))
+            }
+            Body::Event { event, .. } => {
+                lines.push(stamp, encode::kind(event), |object| encode::event(object, event))
+            }
+            Body::Close => lines.push(stamp, Kind::Stop, |_| ()),
+        }
+    }
+
+    /// Whether the lines fit into reserved space and leave what the outcomes of other calls may need.
+    fn fits(&self, group: &[Entry]) -> bool {
+        let Some(segment) = &self.segment else { return false };
+        let bytes = self.lines.bytes.len() as u64;
+        let concluding = group.iter().filter(|entry| entry.is_owed()).count() as u64;
+        let owed = self.shared.space.calls().saturating_sub(concluding);
+        let owed_bytes = owed.saturating_mul(super::queue::OUTCOME_BYTES_MAX);
+        let standby =
+            self.standby.as_ref().map_or(0, |standby| standby.allocated.saturating_sub(segment.head));
+        let behind = segment.left().checked_sub(bytes);
+        behind.is_some_and(|left| left.saturating_add(standby) >= owed_bytes.saturating_add(COMMIT_BYTES_MAX))
+    }
+
+    /// One write at the end of the segment.
+    fn write(&mut self) -> io::Result<()> {
+        let Some(segment) = &mut self.segment else { return Err(io::ErrorKind::NotFound.into()) };
+        self.disk.write_at(&segment.file, &self.lines.bytes, segment.len)?;
+        segment.len += self.lines.bytes.len() as u64;
+        self.unsynced.bytes.extend_from_slice(&self.lines.bytes);
+        self.unsynced.since.get_or_insert(self.shared.clock.monotonic());
+        self.preamble.clear();
+        self.count_group();
+        Ok(())
+    }
+
+    pub(super) fn count_group(&self) {
+        let counters = &self.shared.counters;
+        add(&counters.groups, 1);
+        add(&counters.lines, self.lines.count);
+        add(&counters.bytes, self.lines.bytes.len() as u64);
+        let written = self.lines.chain.last().0;
+        counters.written_seq.store(written, std::sync::atomic::Ordering::Relaxed);
+        let synced = self.synced.0;
+        counters.synced_seq.store(synced, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    fn has_much_unsynced(&self) -> bool {
+        self.unsynced.bytes.len() >= UNSYNCED_BYTES_MAX
+    }
+
+    /// Folds the records of a group that count once they are written.
+    fn fold(&mut self, group: &[Entry], seqs: &[Seq], level: Durability) {
+        for (entry, seq) in group.iter().zip(seqs) {
+            if entry.counts_once() == level {
+                fold_entry(&mut self.live, *seq, entry);
+            }
+        }
+    }
+
+    /// Folds the records that count only once they are durable: the start and the end of runs.
+    fn fold_durable(&mut self, waiting: &[(Seq, Entry)]) {
+        for (seq, entry) in waiting {
+            if entry.counts_once() == Durability::Synced {
+                fold_entry(&mut self.live, *seq, entry);
+            }
+        }
+    }
+
+    fn acknowledge_durable(&self, waiting: Vec<(Seq, Entry)>) {
+        for (seq, Entry { body, reply, .. }) in waiting {
+            match (body, reply) {
+                (Body::Intent(facts, place), Reply::Intent(sender)) => {
+                    let shared = Arc::clone(&self.shared);
+                    let open = OpenIntent { shared, seq, facts, place: Some(place), phase: Phase::Durable };
+                    // Where nobody waits any more the intent comes back and is dropped: `abandoned`.
+                    drop(sender.send(Ok(open)));
+                }
+                (_, reply) => reply.confirm(seq),
+            }
+        }
+    }
+
+    /// Refuses those whose records are written and may not be durable.
+    fn refuse_unsynced(&mut self, waiting: Vec<(Seq, Entry)>) {
+        for (seq, Entry { body, reply, .. }) in waiting {
+            match body {
+                Body::Intent(facts, place) => {
+                    let shared = Arc::clone(&self.shared);
+                    drop(OpenIntent { shared, seq, facts, place: Some(place), phase: Phase::Refused });
+                }
+                Body::Event { .. } => self.unsynced.refused.push(seq),
+                Body::Outcome { .. } | Body::Close => {}
+            }
+            reply.refuse(Reason::JournalHalted);
+        }
+    }
+}
+
+/// From when on a record counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Durability {
+    Written,
+    Synced,
+}
+
+impl Entry {
+    /// Whether somebody waits for it to survive the loss of power.
+    fn must_be_durable(&self) -> bool {
+        match &self.body {
+            Body::Intent(..) | Body::Close => true,
+            Body::Outcome { .. } => false,
+            Body::Event { event, .. } => match **event {
+                Event::Denial { ref facts, .. } | Event::List { ref facts, .. } => !facts.adds.is_empty(),
+                Event::AuthenticationFailures { .. } | Event::Upstream { .. } => false,
+                Event::RunStart { .. }
+                | Event::RunEnd { .. }
+                | Event::Taint { .. }
+                | Event::StoredCleared { .. }
+                | Event::Pin { .. }
+                | Event::Reload { .. } => true,
+            },
+        }
+    }
+
+    /// An intent counts from the critical section on and is never taken back (DESIGN §8), and so does a
+    /// taint. The start and the end of a run, and what a person clears, count only once durable.
+    fn counts_once(&self) -> Durability {
+        match &self.body {
+            Body::Event { event, .. } => match **event {
+                Event::RunStart { .. } | Event::RunEnd { .. } | Event::StoredCleared { .. } => {
+                    Durability::Synced
+                }
+                _ => Durability::Written,
+            },
+            Body::Intent(..) | Body::Outcome { .. } | Body::Close => Durability::Written,
+        }
+    }
+
+    /// Whether its space was reserved when its call began.
+    fn is_owed(&self) -> bool {
+        matches!(self.body, Body::Outcome { .. } | Body::Close)
+    }
+}
+
+/// Answers those who wait only for the write; gives the rest.
+fn acknowledge_written(group: Vec<Entry>, seqs: Vec<Seq>) -> Vec<(Seq, Entry)> {
+    let mut waiting = Vec::new();
+    for (entry, seq) in group.into_iter().zip(seqs) {
+        if entry.must_be_durable() {
+            waiting.push((seq, entry));
+        } else {
+            entry.reply.confirm(seq);
+        }
+    }
+    waiting
+}
+
+fn fold_entry(live: &mut Live, seq: Seq, entry: &Entry) {
+    let at = entry.stamp.wall;
+    let tool_text;
+    let change = match &entry.body {
+        Body::Intent(facts, _) => {
+            tool_text = facts.tool.as_ref().map(|tool| tool.to_string().into());
+            Change::Intended(intended(facts, tool_text))
+        }
+        Body::Outcome { intent, .. } => Change::Ended(*intent),
+        Body::Event { event, .. } => change_of(event, at),
+        Body::Close => Change::None,
+    };
+    live.apply(seq, at, change);
+}
+
+fn intended(facts: &CallFacts, tool: Option<Arc<str>>) -> Intended<'_> {
+    Intended {
+        run: facts.run.as_ref(),
+        entry_point: &facts.principal.entry_point,
+        subject: &facts.principal.subject,
+        provenance: &facts.provenance,
+        adds: &facts.adds,
+        upstream: facts.tool.as_ref().map(|ToolId { upstream, .. }| upstream),
+        tool,
+        stores: facts.stores,
+    }
+}
+
+fn change_of(event: &Event, at: jiff::Timestamp) -> Change<'_> {
+    match event {
+        Event::Denial { facts, .. } | Event::List { facts, .. } => match &facts.run {
+            Some(run) => Change::Used { run, adds: &facts.adds },
+            None => Change::None,
+        },
+        Event::RunStart { run, principal, session, history } => Change::RunStarted(LiveRun {
+            run: run.clone(),
+            entry_point: principal.entry_point.clone(),
+            subject: principal.subject.clone(),
+            session: session.as_deref().map(|session| encode::session_digest(session).into()),
+            provenance: principal.sources.clone(),
+            started: at,
+            used: at,
+            history: *history,
+        }),
+        Event::RunEnd { run, .. } => Change::RunEnded(run),
+        Event::Taint { run, adds, .. } => Change::Used { run, adds },
+        Event::StoredCleared { upstream, subject, .. } => {
+            Change::StoredCleared { upstream, subject: subject.as_ref() }
+        }
+        Event::AuthenticationFailures { .. }
+        | Event::Pin { .. }
+        | Event::Upstream { .. }
+        | Event::Reload { .. } => Change::None,
+    }
+}
+
+/// A write that finds no space is told apart, because the remedy is another.
+fn cause_of(error: &io::Error) -> HaltCause {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            HaltCause::Space
+        }
+        _ => HaltCause::Write,
+    }
+}

@@ -1,0 +1,115 @@
+//! The system calls of this room, each in one place, with the durability that each one gives.
+//!
+//! Must never retry a failed sync: the kernel reports a lost write once and then calls the page clean, so
+//! that the second sync of the same file says nothing (the "fsyncgate" of 2018). Under `cfg(test)` a plan
+//! can make the same calls fail as a real disk does; there is no other disk.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+
+use rustix::fs::{self, FallocateFlags, Mode, OFlags, Stat};
+
+/// The disk.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Disk {
+    #[cfg(test)]
+    pub(super) faults: super::faults::Faults,
+}
+
+/// The calls that can fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Op {
+    Create,
+    Allocate,
+    Write,
+    Sync,
+    Rename,
+    SyncDirectory,
+}
+
+impl Disk {
+    /// Makes the empty file `name`, or empties it where it exists. Never follows a link.
+    pub(super) fn create(&self, directory: &OwnedFd, name: &str) -> io::Result<File> {
+        self.pass(Op::Create)?;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(File::from(fs::openat(directory, name, flags, Mode::RUSR | Mode::WUSR)?))
+    }
+
+    /// Opens a file that exists to read it, or to cut it. Never follows a link.
+    pub(super) fn open(&self, directory: &OwnedFd, name: &str, access: Access) -> io::Result<File> {
+        let access = match access {
+            Access::Read => OFlags::RDONLY,
+            Access::Cut => OFlags::RDWR,
+        };
+        let flags = access | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(File::from(fs::openat(directory, name, flags, Mode::empty())?))
+    }
+
+    /// Reserves the first `bytes` of a file without changing its size: writes within them find space.
+    pub(super) fn allocate(&self, file: &File, bytes: u64) -> io::Result<()> {
+        self.pass(Op::Allocate)?;
+        Ok(fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, bytes)?)
+    }
+
+    /// Writes all of `bytes` at `offset`. After an error any part of them may stand there.
+    pub(super) fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+        #[cfg(test)]
+        let bytes = self.faults.shorten(bytes);
+        file.write_all_at(bytes, offset)?;
+        self.pass(Op::Write)
+    }
+
+    /// Returns once what was written to `file` survives the loss of power.
+    pub(super) fn sync(&self, file: &File) -> io::Result<()> {
+        self.pass(Op::Sync)?;
+        file.sync_data()
+    }
+
+    /// Gives a file another name, in one step.
+    pub(super) fn rename(&self, directory: &OwnedFd, from: &str, to: &str) -> io::Result<()> {
+        self.pass(Op::Rename)?;
+        Ok(fs::renameat(directory, from, directory, to)?)
+    }
+
+    /// Returns once the names in `directory` survive the loss of power.
+    pub(super) fn sync_directory(&self, directory: &OwnedFd) -> io::Result<()> {
+        self.pass(Op::SyncDirectory)?;
+        Ok(fs::fsync(directory)?)
+    }
+
+    /// Cuts a segment to the `bytes` that count, gives back what was reserved behind them, and makes it
+    /// read-only.
+    #[expect(clippy::unused_self, reason = "every change to the disk stands here")]
+    pub(super) fn close(&self, file: &File, bytes: u64) -> io::Result<()> {
+        file.set_len(bytes)?;
+        // Most file systems give the space back with the cut. Those that do not, do so here or never.
+        let hole = FallocateFlags::KEEP_SIZE | FallocateFlags::PUNCH_HOLE;
+        let _ = fs::fallocate(file, hole, bytes, i64::MAX as u64 - bytes);
+        Ok(fs::fchmod(file, Mode::RUSR)?)
+    }
+
+    /// What the system says of an open file.
+    pub(super) fn look(file: impl AsFd) -> io::Result<Stat> {
+        Ok(fs::fstat(file)?)
+    }
+
+    #[cfg(test)]
+    fn pass(&self, op: Op) -> io::Result<()> {
+        self.faults.pass(op)
+    }
+
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "a test can make the call fail here")]
+    fn pass(&self, _op: Op) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What a file is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    Read,
+    Cut,
+}

@@ -1,0 +1,385 @@
+//! The bodies of the records: which members each kind has, in which order (docs/AUDIT.md §4).
+//!
+//! Must never write a value of the arguments, nor anything unbounded: what is cut says so in `truncated`
+//! with the digest and length of the whole (CASES A70). Text that the caller chose stands under `claimed`
+//! and nowhere else (CASES A74, A82).
+
+use std::time::Duration;
+
+use super::Seq;
+use super::event::{Event, JsonRpc, Latency, OutcomeFacts};
+use super::line::{Flag, Kind, Object, whole_list};
+use super::live::OpenCall;
+use crate::model::decision::{Answer, Decision, Dimension, Rule, Visibility};
+use crate::model::digest::Sha256;
+use crate::model::facts::CallFacts;
+use crate::model::name::ToolId;
+use crate::model::principal::Principal;
+use crate::model::provenance::Provenance;
+use crate::model::reason::Reason;
+use crate::model::text::Bounded;
+
+/// Most entries of a list of names in a record of a call; `adds` is always whole.
+pub(super) const NAMES_MAX: usize = 32;
+/// Most determining rules in a record.
+pub(super) const RULES_MAX: usize = 16;
+/// Bound of the name of a configuration file in a record, in bytes.
+pub(super) const FILE_BYTES_MAX: usize = 512;
+
+/// What was cut out of the record that is being written.
+#[derive(Default)]
+struct Cuts(Vec<Cut>);
+
+struct Cut {
+    member: &'static str,
+    bytes: u64,
+    sha256: Sha256,
+}
+
+impl Cuts {
+    fn text<'t, const MAX: usize>(&mut self, member: &'static str, text: &'t Bounded<MAX>) -> &'t str {
+        if let Some(whole) = text.whole() {
+            self.0.push(Cut { member, bytes: whole.bytes, sha256: whole.sha256 });
+        }
+        text.as_str()
+    }
+
+    fn names<'t>(
+        &mut self,
+        object: &mut Object<'_>,
+        key: &str,
+        member: &'static str,
+        names: impl ExactSizeIterator<Item = &'t str> + Clone,
+    ) {
+        if names.len() > NAMES_MAX {
+            let (bytes, sha256) = whole_list(names.clone());
+            self.0.push(Cut { member, bytes, sha256 });
+        }
+        object.texts(key, names.take(NAMES_MAX));
+    }
+
+    fn write(self, object: &mut Object<'_>) {
+        if self.0.is_empty() {
+            return;
+        }
+        object.objects("truncated", self.0.iter(), |object, cut| {
+            object.text("member", cut.member);
+            object.number("bytes", cut.bytes);
+            object.digest("sha256", &cut.sha256);
+        });
+    }
+}
+
+pub(super) fn intent(object: &mut Object<'_>, facts: &CallFacts) {
+    let mut cuts = Cuts::default();
+    call(object, facts, &mut cuts);
+    object.text("stores", stores(facts));
+    cuts.write(object);
+}
+
+pub(super) fn outcome(object: &mut Object<'_>, intent: Seq, facts: &CallFacts, outcome: &OutcomeFacts) {
+    object.number("intent", intent.0);
+    if let Some(run) = &facts.run {
+        object.text("run", run.as_str());
+    }
+    object.text("entry_point", facts.principal.entry_point.as_str());
+    object.text("subject", facts.principal.subject.as_str());
+    if let Some(tool) = &facts.tool {
+        self::tool(object, tool);
+    }
+    object.text("reason", outcome.reason.code());
+    object.text("executed", outcome.executed.as_str());
+    object.text("transport", outcome.transport.as_str());
+    if let Some(jsonrpc) = outcome.jsonrpc {
+        object.object("jsonrpc", |object| match jsonrpc {
+            JsonRpc::Result => object.text("response", "result"),
+            JsonRpc::Error(code) => {
+                object.text("response", "error");
+                object.signed("code", code);
+            }
+        });
+    }
+    if let Some(is_error) = outcome.is_error {
+        object.flag("is_error", Flag::from(is_error));
+    }
+    if let Some(result) = outcome.result {
+        object.object("result", |object| {
+            object.number("bytes", result.bytes);
+            object.digest("sha256", &result.sha256);
+        });
+    }
+    latency(object, outcome.latency);
+}
+
+/// The kind of the record of an event.
+pub(super) fn kind(event: &Event) -> Kind {
+    match event {
+        Event::Denial { .. } => Kind::Denial,
+        Event::List { .. } => Kind::List,
+        Event::AuthenticationFailures { .. } => Kind::AuthFailures,
+        Event::RunStart { .. } => Kind::RunStart,
+        Event::RunEnd { .. } => Kind::RunEnd,
+        Event::Taint { .. } => Kind::Taint,
+        Event::StoredCleared { .. } => Kind::StoredCleared,
+        Event::Pin { .. } => Kind::Pin,
+        Event::Upstream { .. } => Kind::Upstream,
+        Event::Reload { .. } => Kind::Reload,
+    }
+}
+
+pub(super) fn event(object: &mut Object<'_>, event: &Event) {
+    let mut cuts = Cuts::default();
+    match event {
+        Event::Denial { facts, reason, latency: spent } => {
+            call(object, facts, &mut cuts);
+            object.text("reason", reason.code());
+            latency(object, *spent);
+        }
+        Event::List { facts, shown, latency: spent } => {
+            call(object, facts, &mut cuts);
+            object.number("shown", *shown);
+            latency(object, *spent);
+        }
+        Event::AuthenticationFailures { listener, reason, count, since } => {
+            object.text("listener", cuts.text("listener", listener));
+            object.text("reason", reason.code());
+            object.number("count", *count);
+            object.time("since", *since);
+        }
+        Event::RunStart { run, principal: who, session, history } => {
+            object.text("run", run.as_str());
+            principal(object, who, &mut cuts);
+            if let Some(session) = session {
+                object.text("session_sha256", &session_digest(session));
+            }
+            sources(object, "provenance", &who.sources);
+            object.text("history", history.as_str());
+        }
+        Event::RunEnd { run, why, by } => {
+            object.text("run", run.as_str());
+            object.text("why", why.as_str());
+            actor(object, by.as_ref());
+        }
+        Event::Taint { run, adds, cause } => {
+            object.text("run", run.as_str());
+            sources(object, "adds", adds);
+            object.text("cause", cuts.text("cause", cause));
+        }
+        Event::StoredCleared { upstream, subject, by } => {
+            object.text("upstream", upstream.as_str());
+            if let Some(subject) = subject {
+                object.text("subject", subject.as_str());
+            }
+            actor(object, Some(by));
+        }
+        Event::Pin { tool: of, change, accepted, offered, by } => {
+            tool(object, of);
+            object.text("change", change.as_str());
+            object.digest("accepted", accepted);
+            if let Some(offered) = offered {
+                object.digest("offered", offered);
+            }
+            actor(object, by.as_ref());
+        }
+        Event::Upstream { upstream, state, detail, count } => {
+            object.text("upstream", upstream.as_str());
+            object.text("state", state.as_str());
+            object.text("detail", cuts.text("detail", detail));
+            object.number("count", *count);
+        }
+        Event::Reload { config, epoch, result, detail } => {
+            object.digest("config", config);
+            object.number("epoch", epoch.0);
+            object.text("result", result.as_str());
+            object.text("detail", cuts.text("detail", detail));
+        }
+    }
+    cuts.write(object);
+}
+
+pub(super) fn unknown(object: &mut Object<'_>, call: &OpenCall) {
+    open_call(object, call);
+    object.text("reason", Reason::Abandoned.code());
+    object.text("executed", "unknown");
+}
+
+pub(super) fn open_call(object: &mut Object<'_>, call: &OpenCall) {
+    object.number("intent", call.intent.0);
+    object.time("at", call.at);
+    if let Some(run) = &call.run {
+        object.text("run", run.as_str());
+    }
+    object.text("entry_point", call.entry_point.as_str());
+    object.text("subject", call.subject.as_str());
+    if let Some(tool) = &call.tool {
+        object.text("tool", tool);
+    }
+}
+
+pub(super) fn sources(object: &mut Object<'_>, key: &str, provenance: &Provenance) {
+    object.texts(key, provenance.iter().map(|source| source.as_str()));
+}
+
+/// SHA-256 of a session id: enough to tell sessions apart, useless to whoever reads the journal.
+pub(super) fn session_digest(session: &str) -> String {
+    Sha256::of(session.as_bytes()).to_string()
+}
+
+fn call(object: &mut Object<'_>, facts: &CallFacts, cuts: &mut Cuts) {
+    if let Some(run) = &facts.run {
+        object.text("run", run.as_str());
+    }
+    principal(object, &facts.principal, cuts);
+    let provenance: Vec<_> = facts.provenance.iter().map(|source| source.as_str()).collect();
+    cuts.names(object, "provenance", "provenance", provenance.iter().copied());
+    sources(object, "adds", &facts.adds);
+    object.text("method", facts.method);
+    if let Some(of) = &facts.tool {
+        tool(object, of);
+    }
+    if let Some(definition) = &facts.definition {
+        object.digest("definition", definition);
+    }
+    if let Some(arguments) = &facts.arguments {
+        object.object("arguments", |object| {
+            object.number("bytes", arguments.bytes);
+            object.digest("sha256", &arguments.sha256);
+        });
+    }
+    if let Some(decided) = &facts.decision {
+        decision(object, decided, cuts);
+    }
+    if let Some(revision) = facts.revision {
+        object.text("revision", revision);
+    }
+    claimed(object, facts, cuts);
+}
+
+fn claimed(object: &mut Object<'_>, facts: &CallFacts, cuts: &mut Cuts) {
+    let claims = [
+        ("name", "claimed.name", &facts.named),
+        ("request_id", "claimed.request_id", &facts.request_id),
+        ("traceparent", "claimed.traceparent", &facts.traceparent),
+        ("client", "claimed.client", &facts.client),
+    ];
+    if claims.iter().all(|(_, _, claim)| claim.is_none()) {
+        return;
+    }
+    object.object("claimed", |object| {
+        for (key, member, claim) in claims {
+            if let Some(claim) = claim {
+                object.text(key, cuts.text(member, claim));
+            }
+        }
+    });
+}
+
+fn principal(object: &mut Object<'_>, principal: &Principal, cuts: &mut Cuts) {
+    object.object("principal", |object| {
+        object.text("entry_point", principal.entry_point.as_str());
+        object.text("subject", principal.subject.as_str());
+        let roles: Vec<_> = principal.roles.iter().map(|role| role.as_str()).collect();
+        cuts.names(object, "roles", "principal.roles", roles.iter().copied());
+        let agents: Vec<_> = principal.agents.iter().map(|agent| agent.as_str()).collect();
+        cuts.names(object, "agents", "principal.agents", agents.iter().copied());
+        let sources: Vec<_> = principal.sources.iter().map(|source| source.as_str()).collect();
+        cuts.names(object, "sources", "principal.sources", sources.iter().copied());
+    });
+}
+
+fn decision(object: &mut Object<'_>, decision: &Decision, cuts: &mut Cuts) {
+    if decision.rules.len() > RULES_MAX {
+        let names: Vec<_> = decision.rules.iter().map(rule_text).collect();
+        let (bytes, sha256) = whole_list(names.iter().map(String::as_str));
+        cuts.0.push(Cut { member: "decision.rules", bytes, sha256 });
+    }
+    object.object("decision", |object| {
+        object.text("verdict", answer(decision.verdict));
+        object.text("reason", decision.reason.code());
+        object.objects("rules", decision.rules.iter().take(RULES_MAX), rule);
+        object.number("epoch", decision.epoch.0);
+        object.text(
+            "visibility",
+            match decision.visibility {
+                Visibility::Visible => "visible",
+                Visibility::Hidden => "hidden",
+            },
+        );
+    });
+}
+
+fn rule(object: &mut Object<'_>, rule: &Rule) {
+    let (dimension, name) = dimension(&rule.dimension);
+    object.text("dimension", dimension);
+    if let Some(name) = name {
+        object.text("name", name);
+    }
+    object.text("answer", answer(rule.answer));
+    if let Some(permission) = &rule.permission {
+        object.text("permission", Bounded::<FILE_BYTES_MAX>::new(permission).as_str());
+    }
+    if let Some(place) = &rule.place {
+        object.object("place", |object| {
+            object.text("file", Bounded::<FILE_BYTES_MAX>::new(&place.file).as_str());
+            object.number("line", u64::from(place.line));
+            object.number("column", u64::from(place.column));
+        });
+    }
+}
+
+/// A rule as it counts in the digest of a list of rules that was cut: its words with a blank between.
+fn rule_text(rule: &Rule) -> String {
+    let (dimension, name) = dimension(&rule.dimension);
+    let permission = rule.permission.as_deref().unwrap_or("-");
+    let place = rule.place.as_ref().map(ToString::to_string).unwrap_or_default();
+    format!("{dimension} {} {} {permission} {place}", name.unwrap_or("-"), answer(rule.answer))
+}
+
+fn dimension(dimension: &Dimension) -> (&'static str, Option<&str>) {
+    match dimension {
+        Dimension::Source(name) => ("source", Some(name.as_str())),
+        Dimension::Role(name) => ("role", Some(name.as_str())),
+        Dimension::Agent(name) => ("agent", Some(name.as_str())),
+        Dimension::Roles => ("roles", None),
+        Dimension::Agents => ("agents", None),
+        Dimension::Pin => ("pin", None),
+    }
+}
+
+fn answer(answer: Answer) -> &'static str {
+    match answer {
+        Answer::Allow => "allow",
+        Answer::Plan => "plan",
+        Answer::Ask => "ask",
+        Answer::Deny => "deny",
+    }
+}
+
+fn stores(facts: &CallFacts) -> &'static str {
+    use crate::model::call::Stores;
+    match facts.stores {
+        Stores::Nothing => "nothing",
+        Stores::Subject => "subject",
+        Stores::All => "all",
+    }
+}
+
+fn tool(object: &mut Object<'_>, tool: &ToolId) {
+    object.dotted("tool", tool.upstream.as_str(), tool.tool.as_str());
+}
+
+fn actor(object: &mut Object<'_>, actor: Option<&super::event::Actor>) {
+    if let Some(actor) = actor {
+        object.object("by", |object| object.number("uid", u64::from(actor.uid)));
+    }
+}
+
+fn latency(object: &mut Object<'_>, latency: Latency) {
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    object.object("latency_us", |object| {
+        object.number("decide", micros(latency.decide));
+        object.number("journal", micros(latency.journal));
+        object.number("upstream", micros(latency.upstream));
+        object.number("total", micros(latency.total));
+    });
+}

@@ -1,0 +1,354 @@
+//! What can be recorded, as the gateway hands it in.
+//!
+//! Must never hold a credential or a value of the arguments. Text that strangers chose is bounded before
+//! it comes here, so that no size of anything suppresses a record (invariant I6).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::RunHistory;
+use crate::model::decision::PolicyEpoch;
+use crate::model::digest::Sha256;
+use crate::model::facts::{CLAIM_BYTES_MAX, CallFacts, RunId};
+use crate::model::name::{Subject, ToolId, UpstreamName};
+use crate::model::principal::Principal;
+use crate::model::provenance::Provenance;
+use crate::model::reason::Reason;
+use crate::model::text::Bounded;
+
+/// Bound of an explanation in a record (an error of the system, of an upstream), in bytes.
+pub const DETAIL_BYTES_MAX: usize = 512;
+
+/// Bounded free text of a record.
+pub type Detail = Bounded<DETAIL_BYTES_MAX>;
+
+/// Bounded text that the caller or an upstream chose.
+pub type Claim = Bounded<CLAIM_BYTES_MAX>;
+
+/// Everything that is recorded besides the intent and the outcome of a call.
+#[derive(Debug)]
+pub enum Event {
+    /// A request that was authenticated and refused, whatever the cause (`denial`).
+    Denial {
+        /// What is known of the request.
+        facts: Box<CallFacts>,
+        /// Why it was refused.
+        reason: Reason,
+        /// How long it took.
+        latency: Latency,
+    },
+    /// A list that was answered (`list`).
+    List {
+        /// What is known of the request.
+        facts: Box<CallFacts>,
+        /// How many entries it showed.
+        shown: u64,
+        /// How long it took.
+        latency: Latency,
+    },
+    /// Requests that were refused before or at authentication, counted (`auth_failures`).
+    AuthenticationFailures {
+        /// The listener they came to.
+        listener: Claim,
+        /// Why they were refused.
+        reason: Reason,
+        /// How many.
+        count: u64,
+        /// Since when they were counted.
+        since: Timestamp,
+    },
+    /// A fresh run (`run_start`). Durable before it counts.
+    RunStart {
+        /// Its id.
+        run: RunId,
+        /// Who started it, with the sources that it begins with.
+        principal: Arc<Principal>,
+        /// The session that it is bound to, where a run is a session.
+        session: Option<Arc<str>>,
+        /// [`RunHistory::Lost`] starts it closed: what it read before is not known.
+        history: RunHistory,
+    },
+    /// The end of a run (`run_end`). Durable before it counts.
+    RunEnd {
+        /// Its id.
+        run: RunId,
+        /// Why.
+        why: RunEnding,
+        /// Who ended it, where a person did.
+        by: Option<Actor>,
+    },
+    /// Sources that joined a run outside a call (`taint`). Durable before it counts.
+    Taint {
+        /// The run.
+        run: RunId,
+        /// What joined.
+        adds: Provenance,
+        /// What brought it.
+        cause: Claim,
+    },
+    /// A person said that what is stored at an upstream no longer carries sources (`stored_cleared`). Durable.
+    StoredCleared {
+        /// The upstream.
+        upstream: UpstreamName,
+        /// The subject whose store it is; all of the upstream where absent.
+        subject: Option<Subject>,
+        /// Who said so.
+        by: Actor,
+    },
+    /// A tool definition was accepted, or differs from what was accepted (`pin`). Durable.
+    Pin {
+        /// The tool.
+        tool: ToolId,
+        /// What happened.
+        change: PinChange,
+        /// The definition that is accepted from now on or still.
+        accepted: Sha256,
+        /// The definition that the upstream offers, where it differs.
+        offered: Option<Sha256>,
+        /// Who accepted it, where a person did.
+        by: Option<Actor>,
+    },
+    /// Something about an upstream that is no call (`upstream`).
+    Upstream {
+        /// The upstream.
+        upstream: UpstreamName,
+        /// What happened.
+        state: UpstreamState,
+        /// Particulars. Claimed by the upstream or the system.
+        detail: Detail,
+        /// How many like it this record stands for.
+        count: u64,
+    },
+    /// A configuration was put in force or refused (`reload`). Durable.
+    Reload {
+        /// Digest of the files.
+        config: Sha256,
+        /// The policy that is in force now.
+        epoch: PolicyEpoch,
+        /// What became of it.
+        result: ReloadResult,
+        /// Why, or what it widened.
+        detail: Detail,
+    },
+}
+
+/// Why a run has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunEnding {
+    /// It was not used for `run_idle`.
+    Idle,
+    /// It lasted `run_max`.
+    Max,
+    /// A person ended it.
+    Person,
+    /// Its session was closed.
+    SessionClosed,
+    /// Its session did not survive a restart of the gateway.
+    SessionLost,
+}
+
+impl RunEnding {
+    /// The word in the record.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Max => "max",
+            Self::Person => "person",
+            Self::SessionClosed => "session_closed",
+            Self::SessionLost => "session_lost",
+        }
+    }
+}
+
+/// Who acted outside a run: a peer of the admin socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// The uid of the peer, as the kernel says.
+    pub uid: u32,
+}
+
+/// What happened to a pin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PinChange {
+    /// Accepted on first use.
+    First,
+    /// Accepted by a person.
+    Accepted,
+    /// The upstream offers another definition than the accepted one.
+    Changed,
+    /// The upstream offers the accepted definition again.
+    Restored,
+}
+
+impl PinChange {
+    /// The word in the record.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Accepted => "accepted",
+            Self::Changed => "changed",
+            Self::Restored => "restored",
+        }
+    }
+}
+
+/// What happened to an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpstreamState {
+    /// It was started or connected.
+    Started,
+    /// It exited or its connection was lost.
+    Exited,
+    /// It could not be started or reached.
+    Failed,
+    /// It is left alone for a while.
+    BreakerOpen,
+    /// It is tried again.
+    BreakerClosed,
+    /// It offers something that cannot be listed: an illegal or colliding name, a broken definition.
+    Quarantined,
+    /// It asked something of the client that was refused.
+    RequestRefused,
+    /// It sent notifications that belong to no run.
+    NotificationsDropped,
+}
+
+impl UpstreamState {
+    /// The word in the record.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Exited => "exited",
+            Self::Failed => "failed",
+            Self::BreakerOpen => "breaker_open",
+            Self::BreakerClosed => "breaker_closed",
+            Self::Quarantined => "quarantined",
+            Self::RequestRefused => "request_refused",
+            Self::NotificationsDropped => "notifications_dropped",
+        }
+    }
+}
+
+/// What became of a configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReloadResult {
+    /// It is in force.
+    InForce,
+    /// It was refused and the last good one stays.
+    Refused,
+}
+
+impl ReloadResult {
+    /// The word in the record.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InForce => "in_force",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// How a forwarded call ended: three results that are told apart (DESIGN §8).
+#[derive(Debug, Clone)]
+pub struct OutcomeFacts {
+    /// Why the call ended as it did; [`Reason::Answered`] where the upstream answered.
+    pub reason: Reason,
+    /// Whether the upstream may have executed it.
+    pub executed: Executed,
+    /// What became of the exchange of bytes.
+    pub transport: Transport,
+    /// What the JSON-RPC response was, where there was one.
+    pub jsonrpc: Option<JsonRpc>,
+    /// `isError` of the result, where there was a result.
+    pub is_error: Option<bool>,
+    /// Size and digest of the raw `result` or `error`, where there was one.
+    pub result: Option<ResultFacts>,
+    /// Where the time went.
+    pub latency: Latency,
+}
+
+/// Whether the upstream may have executed a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Executed {
+    /// It got nothing of it.
+    No,
+    /// Nobody knows.
+    Unknown,
+    /// It answered.
+    Yes,
+}
+
+impl Executed {
+    /// The word in the record.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::No => "no",
+            Self::Unknown => "unknown",
+            Self::Yes => "yes",
+        }
+    }
+}
+
+/// What became of the exchange of bytes with the upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Nothing was sent.
+    NotSent,
+    /// The call was sent and a message came back.
+    Answered,
+    /// The call was sent, at least in part, and no usable message came back.
+    Failed,
+}
+
+impl Transport {
+    /// The word in the record.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotSent => "not_sent",
+            Self::Answered => "answered",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What a JSON-RPC response was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JsonRpc {
+    /// A result.
+    Result,
+    /// An error with this code.
+    Error(i64),
+}
+
+/// Size and digest of what the upstream answered with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResultFacts {
+    /// SHA-256 of the raw bytes.
+    pub sha256: Sha256,
+    /// Their number.
+    pub bytes: u64,
+}
+
+/// Where the time of a request went. What was not measured is zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Latency {
+    /// Parsing, attributing and deciding.
+    pub decide: Duration,
+    /// Waiting for the journal.
+    pub journal: Duration,
+    /// Waiting for the upstream.
+    pub upstream: Duration,
+    /// From the first byte of the request to this record.
+    pub total: Duration,
+}

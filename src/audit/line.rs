@@ -1,0 +1,458 @@
+//! One line of the journal: how it is built, chained and sealed, byte by byte (docs/AUDIT.md §2).
+//!
+//! Must never produce a line with a line break, a control or a format character inside, nor one without
+//! its digest. Trusts the caller to write each member once.
+
+use std::io::Write;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Seq;
+use crate::clock::Clock;
+use crate::model::digest::Sha256;
+use crate::model::text::is_hidden;
+
+/// The version that every line carries in `v`.
+pub const FORMAT_VERSION: u64 = 1;
+/// Longest line that a reader takes, in bytes. The writer stays below [`RECORD_BYTES_MAX`].
+pub const LINE_BYTES_MAX: usize = 1024 * 1024;
+/// Longest line that the writer makes, in bytes: the largest provenance that fits three times.
+pub const RECORD_BYTES_MAX: usize = 512 * 1024;
+
+/// What every line ends with, its digest in the middle.
+pub(super) const DIGEST_HEAD: &[u8] = b",\"digest\":\"";
+const DIGEST_TAIL: &[u8] = b"\"}";
+const DIGEST_HEX_BYTES: usize = 64;
+
+macro_rules! kinds {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $word:literal;)+) => {
+        /// What a line records. The word stands in `kind`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Kind {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl Kind {
+            /// Every kind.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word in the record.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+
+            /// The kind that `word` names.
+            #[must_use]
+            pub fn parse(word: &str) -> Option<Self> {
+                match word { $($word => Some(Self::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// The first line of a segment.
+    Segment = "segment";
+    /// A part of the live state, after the first line of a segment.
+    State = "state";
+    /// The end of a group of lines that were written at once.
+    Commit = "commit";
+    /// A line that stands in an earlier segment and was not known durable there.
+    Restated = "restated";
+    /// The gateway started.
+    Start = "start";
+    /// The gateway stopped in order.
+    Stop = "stop";
+    /// An unfinished tail was cut off at start.
+    Torn = "torn";
+    /// Part of the history cannot be read.
+    Gap = "gap";
+    /// The journal was halted for a while.
+    Halted = "halted";
+    /// A call that was open when the gateway died: nobody knows whether it was executed.
+    Unknown = "unknown";
+    /// A call is about to be forwarded.
+    Intent = "intent";
+    /// How a call ended.
+    Outcome = "outcome";
+    /// A request was refused.
+    Denial = "denial";
+    /// A list was answered.
+    List = "list";
+    /// Requests refused before or at authentication, counted.
+    AuthFailures = "auth_failures";
+    /// A run started.
+    RunStart = "run_start";
+    /// A run ended.
+    RunEnd = "run_end";
+    /// Sources joined a run outside a call.
+    Taint = "taint";
+    /// What is stored at an upstream no longer carries sources.
+    StoredCleared = "stored_cleared";
+    /// A tool definition was accepted or changed.
+    Pin = "pin";
+    /// Something about an upstream that is no call.
+    Upstream = "upstream";
+    /// A configuration was put in force or refused.
+    Reload = "reload";
+    /// Reserved: a call waits for its client.
+    Suspended = "suspended";
+    /// Reserved: a suspended call goes on.
+    Resumed = "resumed";
+    /// Reserved: a plan was submitted.
+    Plan = "plan";
+    /// Reserved: what the review of a plan granted.
+    Grant = "grant";
+    /// Reserved: a person's answer to one exact call.
+    Approval = "approval";
+    /// Reserved: a signed head of the tree over the lines.
+    Checkpoint = "checkpoint";
+}
+
+/// When something happened: by the wall, in whole microseconds, and by the clock that never goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    pub(super) wall: Timestamp,
+    pub(super) mono: Duration,
+}
+
+impl Stamp {
+    pub(super) fn now(clock: &Clock) -> Self {
+        let wall = clock.wall();
+        let whole = Timestamp::from_microsecond(wall.as_microsecond()).unwrap_or(wall);
+        Self { wall: whole, mono: clock.monotonic() }
+    }
+}
+
+/// Where the next line stands in the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Chain {
+    /// The sequence number of the next line; it is its index as a leaf of the tree.
+    pub(super) next: Seq,
+    /// The RFC 6962 leaf hash of the line before; zeros before the first.
+    pub(super) prev: Sha256,
+}
+
+impl Chain {
+    /// The place of the first line of a journal.
+    pub(super) fn genesis() -> Self {
+        Self { next: Seq(0), prev: zeros() }
+    }
+
+    /// The sequence number of the last line; of the first where there is none yet.
+    pub(super) fn last(&self) -> Seq {
+        Seq(self.next.0.saturating_sub(1))
+    }
+}
+
+fn zeros() -> Sha256 {
+    // 64 zeros are 32 zero bytes in hexadecimal, so there is always such a digest.
+    Sha256::from_hex(&"0".repeat(DIGEST_HEX_BYTES)).unwrap_or_else(|| Sha256::of(b""))
+}
+
+/// The leaf hash of a line: RFC 6962 §2.1, `SHA-256(0x00 || line)`, the line without its line break.
+pub(super) fn leaf(line: &[u8]) -> Sha256 {
+    Sha256::of_parts(&[&[0], line])
+}
+
+/// The part of a line that its digest covers, and the digest that it claims, if it ends in one.
+pub(super) fn split_digest(line: &[u8]) -> Option<(&[u8], Sha256)> {
+    let rest = line.strip_suffix(DIGEST_TAIL)?;
+    let (rest, hex) = rest.split_at_checked(rest.len().checked_sub(DIGEST_HEX_BYTES)?)?;
+    let covered = rest.strip_suffix(DIGEST_HEAD)?;
+    Some((covered, Sha256::from_hex(std::str::from_utf8(hex).ok()?)?))
+}
+
+/// Builds the lines of one group into one buffer that is used again and again.
+#[derive(Debug)]
+pub(super) struct Lines {
+    pub(super) bytes: Vec<u8>,
+    pub(super) chain: Chain,
+    /// Lines since [`Lines::clear`].
+    pub(super) count: u64,
+    second: TimeText,
+}
+
+impl Lines {
+    pub(super) fn new(chain: Chain) -> Self {
+        Self { bytes: Vec::with_capacity(64 * 1024), chain, count: 0, second: TimeText::default() }
+    }
+
+    /// Forgets the lines, keeps the place in the chain.
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.count = 0;
+    }
+
+    /// Appends one line and gives its sequence number.
+    pub(super) fn push(&mut self, stamp: &Stamp, kind: Kind, body: impl FnOnce(&mut Object<'_>)) -> Seq {
+        let (start, seq) = (self.bytes.len(), self.chain.next);
+        let out = &mut self.bytes;
+        out.extend_from_slice(b"{\"v\":1,\"seq\":");
+        number(out, seq.0);
+        out.extend_from_slice(b",\"t\":\"");
+        self.second.push(out, stamp.wall);
+        out.extend_from_slice(b"\",\"mono_ns\":");
+        number(out, u64::try_from(stamp.mono.as_nanos()).unwrap_or(u64::MAX));
+        out.extend_from_slice(b",\"prev\":\"");
+        hex(out, &self.chain.prev);
+        out.extend_from_slice(b"\",\"kind\":\"");
+        out.extend_from_slice(kind.as_str().as_bytes());
+        out.push(b'"');
+        body(&mut Object { out, first: First::No });
+        let digest = Sha256::of(self.bytes.get(start..).unwrap_or_default());
+        self.bytes.extend_from_slice(DIGEST_HEAD);
+        hex(&mut self.bytes, &digest);
+        self.bytes.extend_from_slice(DIGEST_TAIL);
+        let prev = leaf(self.bytes.get(start..).unwrap_or_default());
+        self.bytes.push(b'\n');
+        self.chain = Chain { next: seq.next(), prev };
+        self.count += 1;
+        seq
+    }
+}
+
+/// The members of one JSON object, written in order.
+pub(super) struct Object<'a> {
+    out: &'a mut Vec<u8>,
+    first: First,
+}
+
+#[derive(PartialEq, Eq)]
+enum First {
+    Yes,
+    No,
+}
+
+impl Object<'_> {
+    fn key(&mut self, key: &str) {
+        if self.first == First::No {
+            self.out.push(b',');
+        }
+        self.first = First::No;
+        self.out.push(b'"');
+        self.out.extend_from_slice(key.as_bytes());
+        self.out.extend_from_slice(b"\":");
+    }
+
+    pub(super) fn number(&mut self, key: &str, value: u64) {
+        self.key(key);
+        number(self.out, value);
+    }
+
+    pub(super) fn signed(&mut self, key: &str, value: i64) {
+        self.key(key);
+        // Writing into a Vec cannot fail.
+        let _ = write!(self.out, "{value}");
+    }
+
+    pub(super) fn flag(&mut self, key: &str, value: Flag) {
+        self.key(key);
+        self.out.extend_from_slice(match value {
+            Flag::True => b"true",
+            Flag::False => b"false",
+        });
+    }
+
+    pub(super) fn text(&mut self, key: &str, value: &str) {
+        self.key(key);
+        text(self.out, value);
+    }
+
+    pub(super) fn digest(&mut self, key: &str, value: &Sha256) {
+        self.key(key);
+        self.out.push(b'"');
+        hex(self.out, value);
+        self.out.push(b'"');
+    }
+
+    pub(super) fn time(&mut self, key: &str, value: Timestamp) {
+        self.key(key);
+        self.out.push(b'"');
+        TimeText::default().push(self.out, value);
+        self.out.push(b'"');
+    }
+
+    /// One text made of two with a dot between, as tools are named.
+    pub(super) fn dotted(&mut self, key: &str, left: &str, right: &str) {
+        self.key(key);
+        self.out.push(b'"');
+        escape(self.out, left);
+        self.out.push(b'.');
+        escape(self.out, right);
+        self.out.push(b'"');
+    }
+
+    /// A line as it stands, which is a JSON object already.
+    pub(super) fn line(&mut self, key: &str, line: &[u8]) {
+        self.key(key);
+        self.out.extend_from_slice(line);
+    }
+
+    pub(super) fn texts<'t>(&mut self, key: &str, values: impl Iterator<Item = &'t str>) {
+        self.key(key);
+        let mut sign = b'[';
+        for value in values {
+            self.out.push(sign);
+            text(self.out, value);
+            sign = b',';
+        }
+        self.close_list(sign);
+    }
+
+    pub(super) fn object(&mut self, key: &str, body: impl FnOnce(&mut Object<'_>)) {
+        self.key(key);
+        self.braced(body);
+    }
+
+    pub(super) fn objects<T>(
+        &mut self,
+        key: &str,
+        values: impl Iterator<Item = T>,
+        mut body: impl FnMut(&mut Object<'_>, T),
+    ) {
+        self.key(key);
+        let mut sign = b'[';
+        for value in values {
+            self.out.push(sign);
+            self.braced(|object| body(object, value));
+            sign = b',';
+        }
+        self.close_list(sign);
+    }
+
+    fn close_list(&mut self, sign: u8) {
+        if sign == b'[' {
+            self.out.push(b'[');
+        }
+        self.out.push(b']');
+    }
+
+    fn braced(&mut self, body: impl FnOnce(&mut Object<'_>)) {
+        self.out.push(b'{');
+        body(&mut Object { out: self.out, first: First::Yes });
+        self.out.push(b'}');
+    }
+}
+
+/// A truth value of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flag {
+    True,
+    False,
+}
+
+impl From<bool> for Flag {
+    fn from(value: bool) -> Self {
+        if value { Self::True } else { Self::False }
+    }
+}
+
+/// The digest and length of the JSON array that [`Object::texts`] would have written.
+pub(super) fn whole_list<'t>(values: impl Iterator<Item = &'t str>) -> (u64, Sha256) {
+    let mut bytes = Vec::new();
+    Object { out: &mut bytes, first: First::Yes }.texts("", values);
+    // What comes before the array is the empty key and its colon.
+    let array = bytes.strip_prefix(b"\"\":").unwrap_or_default();
+    (array.len() as u64, Sha256::of(array))
+}
+
+fn number(out: &mut Vec<u8>, value: u64) {
+    // Writing into a Vec cannot fail.
+    let _ = write!(out, "{value}");
+}
+
+fn hex(out: &mut Vec<u8>, digest: &Sha256) {
+    let mut text = [0; DIGEST_HEX_BYTES];
+    data_encoding::HEXLOWER.encode_mut(digest.as_bytes(), &mut text);
+    out.extend_from_slice(&text);
+}
+
+fn text(out: &mut Vec<u8>, value: &str) {
+    out.push(b'"');
+    escape(out, value);
+    out.push(b'"');
+}
+
+/// `value` inside a JSON string. Control and format characters are escaped too, though JSON would let
+/// many of them stand: a line of the journal is one line for every pager, terminal and log shipper
+/// (CASES A69).
+fn escape(out: &mut Vec<u8>, value: &str) {
+    if value.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\') {
+        out.extend_from_slice(value.as_bytes());
+        return;
+    }
+    for c in value.chars() {
+        match c {
+            '"' | '\\' => out.extend_from_slice(&[b'\\', c as u8]),
+            c if is_hidden(c) => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    // Writing into a Vec cannot fail.
+                    let _ = write!(out, "\\u{unit:04x}");
+                }
+            }
+            c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+}
+
+/// Timestamps as text, the calendar part of the last second kept: it is the same for thousands of lines.
+#[derive(Debug, Default)]
+struct TimeText {
+    second: Option<i64>,
+    text: String,
+}
+
+impl TimeText {
+    fn push(&mut self, out: &mut Vec<u8>, time: Timestamp) {
+        let micros = time.as_microsecond();
+        let (second, fraction) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
+        if self.second != Some(second) {
+            let whole = Timestamp::from_second(second).unwrap_or(Timestamp::UNIX_EPOCH);
+            self.text = whole.to_string();
+            self.second = Some(second);
+        }
+        out.extend_from_slice(self.text.trim_end_matches('Z').as_bytes());
+        // Writing into a Vec cannot fail.
+        let _ = write!(out, ".{fraction:06}Z");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a69_no_character_that_a_terminal_or_shipper_obeys_stands_in_a_line() {
+        let mut lines = Lines::new(Chain::genesis());
+        let nasty = "a\r\n\u{2028}\u{2029}\u{85}\u{1b}[2J\u{202e}\u{e0041}\"\\é日";
+        let stamp = Stamp { wall: "2026-11-21T00:00:00.5Z".parse().unwrap(), mono: Duration::ZERO };
+        lines.push(&stamp, Kind::Denial, |object| object.text("x", nasty));
+        let line = std::str::from_utf8(&lines.bytes).unwrap().strip_suffix('\n').unwrap();
+        assert!(!line.chars().any(is_hidden), "{line}");
+        let value: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(value["x"], nasty);
+        assert_eq!(value["t"], "2026-11-21T00:00:00.500000Z");
+    }
+
+    #[test]
+    fn a_line_is_sealed_over_exactly_what_stands_before_its_digest() {
+        let mut lines = Lines::new(Chain::genesis());
+        let stamp = Stamp { wall: Timestamp::UNIX_EPOCH, mono: Duration::from_nanos(7) };
+        lines.push(&stamp, Kind::Stop, |_| ());
+        lines.push(&stamp, Kind::Stop, |_| ());
+        let text = String::from_utf8(lines.bytes.clone()).unwrap();
+        let mut prev = "0".repeat(64);
+        for (index, line) in text.lines().enumerate() {
+            let value: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert_eq!(value["seq"], index);
+            assert_eq!(value["prev"], prev);
+            let (covered, digest) = split_digest(line.as_bytes()).unwrap();
+            assert_eq!(Sha256::of(covered), digest);
+            assert_eq!(value["digest"], digest.to_string());
+            prev = leaf(line.as_bytes()).to_string();
+        }
+    }
+}

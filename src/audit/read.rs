@@ -1,0 +1,342 @@
+//! Lines of the journal as they are read back: checked one by one, then turned into what they change.
+//!
+//! Must never skip a line silently: what cannot be read is [`Flaw`], and whoever reads decides what that
+//! means. Trusts nothing but the digest and the chain.
+
+use std::borrow::Cow;
+use std::io::{self, BufRead};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::Seq;
+use super::line::{Chain, FORMAT_VERSION, Kind, LINE_BYTES_MAX, leaf, split_digest};
+use super::live::{Change, Intended, LiveRun, OpenCall, RunHistory, StatePart, StoredPart};
+use crate::model::call::Stores;
+use crate::model::digest::Sha256;
+use crate::model::facts::RunId;
+use crate::model::name::{EntryPointName, Subject, UpstreamName};
+use crate::model::provenance::Provenance;
+
+/// What is wrong with one line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Flaw {
+    /// The file ends within it.
+    #[error("the file ends in the middle of it")]
+    Unfinished,
+    /// It is longer than any line that is written.
+    #[error("it is longer than {LINE_BYTES_MAX} bytes")]
+    TooLong,
+    /// It does not end in a digest.
+    #[error("it is not a line of a journal")]
+    NoLine,
+    /// Its bytes are not those that were sealed.
+    #[error("it was edited: its digest does not fit its bytes")]
+    Edited,
+    /// Its digest fits, and a member is missing or is not what it has to be.
+    #[error("it cannot be understood: {0}")]
+    Body(String),
+    /// It is of another version, or of a kind that this version does not know.
+    #[error("it is of version {version} and kind `{kind}`, which this version of sluicegate cannot read")]
+    Foreign {
+        /// Its `v`.
+        version: u64,
+        /// Its `kind`.
+        kind: String,
+    },
+    /// Its number is larger than the next one.
+    #[error("the records from {expected} to {} are missing before record {found}", found.saturating_sub(1))]
+    Missing {
+        /// The number that should stand here.
+        expected: u64,
+        /// The number that stands here.
+        found: u64,
+    },
+    /// Its number was there before.
+    #[error("record {found} stands where record {expected} should: records were reordered or repeated")]
+    Reordered {
+        /// The number that should stand here.
+        expected: u64,
+        /// The number that stands here.
+        found: u64,
+    },
+    /// It is chained to another line than the one before it.
+    #[error(
+        "the record before it is not the one that it was chained to: that one was edited and sealed again, or this one comes from another journal"
+    )]
+    Unchained,
+    /// A commit line counts other lines than those that stand there.
+    #[error("its group has {found} lines where it says {said}")]
+    Count {
+        /// What the commit line says.
+        said: u64,
+        /// What stands there.
+        found: u64,
+    },
+    /// The first line of a segment is no `segment` line.
+    #[error("it is not the first line of a segment")]
+    NoHead,
+    /// Monotonic time goes back between two starts.
+    #[error("monotonic time goes back")]
+    TimeGoesBack,
+}
+
+/// One line that was read, its digest checked.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) seq: Seq,
+    pub(super) at: Timestamp,
+    pub(super) mono_ns: u64,
+    pub(super) prev: Sha256,
+    pub(super) leaf: Sha256,
+    pub(super) kind: Kind,
+    pub(super) members: Members,
+}
+
+/// The members that the fold and the readers need, of whatever kind.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Members {
+    pub(super) run: Option<RunId>,
+    principal: Option<Who>,
+    entry_point: Option<EntryPointName>,
+    subject: Option<Subject>,
+    provenance: Option<Provenance>,
+    adds: Option<Provenance>,
+    pub(super) tool: Option<Arc<str>>,
+    stores: Option<Stores>,
+    pub(super) intent: Option<Seq>,
+    session_sha256: Option<Arc<str>>,
+    history: Option<RunHistory>,
+    upstream: Option<UpstreamName>,
+    pub(super) count: Option<u64>,
+    pub(super) synced: Option<Seq>,
+    pub(super) why: Option<String>,
+    pub(super) journal: Option<String>,
+    pub(super) previous: Option<PreviousRead>,
+    pub(super) file: Option<String>,
+    pub(super) first: Option<Seq>,
+    pub(super) last: Option<Seq>,
+    pub(super) cause: Option<String>,
+    pub(super) offset: Option<u64>,
+    effect: Option<String>,
+    runs: Option<Vec<LiveRun>>,
+    stored: Option<Vec<StoredPart>>,
+    open: Option<Vec<OpenCall>>,
+    #[serde(skip)]
+    state: StatePart,
+    /// A line that is stated again, as it stood.
+    pub(super) line: Option<Box<serde_json::value::RawValue>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Who {
+    entry_point: EntryPointName,
+    subject: Subject,
+}
+
+/// The segment before, as the first line of a segment names it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(super) struct PreviousRead {
+    pub(super) file: String,
+    pub(super) bytes: u64,
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    v: u64,
+    seq: Seq,
+    t: Timestamp,
+    mono_ns: u64,
+    prev: Sha256,
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+}
+
+impl Record {
+    /// Checks one line by itself: its digest, its version, its members. `line` has no line break.
+    pub(super) fn read(line: &[u8]) -> Result<Self, Flaw> {
+        let (covered, digest) = split_digest(line).ok_or(Flaw::NoLine)?;
+        if Sha256::of(covered) != digest {
+            return Err(Flaw::Edited);
+        }
+        let body = |error: serde_json::Error| Flaw::Body(error.to_string());
+        let envelope: Envelope<'_> = serde_json::from_slice(line).map_err(body)?;
+        let kind = Kind::parse(&envelope.kind).filter(|_| envelope.v == FORMAT_VERSION);
+        let foreign = || Flaw::Foreign { version: envelope.v, kind: envelope.kind.to_string() };
+        let kind = kind.ok_or_else(foreign)?;
+        let mut members = match kind {
+            // These are nothing to the fold, and the names of their members mean other things.
+            Kind::Upstream | Kind::Reload | Kind::Pin | Kind::AuthFailures | Kind::Start | Kind::Stop => {
+                Members::default()
+            }
+            _ => serde_json::from_slice(line).map_err(body)?,
+        };
+        members.state = StatePart {
+            runs: members.runs.take().unwrap_or_default(),
+            stored: members.stored.take().unwrap_or_default(),
+            open: members.open.take().unwrap_or_default(),
+        };
+        if kind == Kind::Intent {
+            // The name of an upstream holds no dot, so the first one ends it.
+            let upstream = members.tool.as_deref().and_then(|tool| tool.split_once('.'));
+            members.upstream = upstream.and_then(|(name, _)| UpstreamName::new(name).ok());
+        }
+        let record = Self {
+            seq: envelope.seq,
+            at: envelope.t,
+            mono_ns: envelope.mono_ns,
+            prev: envelope.prev,
+            leaf: leaf(line),
+            kind,
+            members,
+        };
+        // What cannot be folded cannot be read, wherever it stands.
+        record.change().ok_or_else(|| Flaw::Body(format!("a member of `{}` is missing", kind.as_str())))?;
+        Ok(record)
+    }
+
+    /// Checks that the record continues `chain`.
+    pub(super) fn continues(&self, chain: &Chain) -> Result<(), Flaw> {
+        let (expected, found) = (chain.next.0, self.seq.0);
+        if found > expected {
+            return Err(Flaw::Missing { expected, found });
+        }
+        if found < expected {
+            return Err(Flaw::Reordered { expected, found });
+        }
+        if self.prev == chain.prev { Ok(()) } else { Err(Flaw::Unchained) }
+    }
+
+    /// The place of the line after this one.
+    pub(super) fn after(&self) -> Chain {
+        Chain { next: self.seq.next(), prev: self.leaf }
+    }
+
+    /// What the record changes; nothing where a member that this kind must have is missing.
+    pub(super) fn change(&self) -> Option<Change<'_>> {
+        let members = &self.members;
+        Some(match self.kind {
+            Kind::State => Change::Restore(&members.state),
+            Kind::RunStart => Change::RunStarted(self.run_started()?),
+            Kind::RunEnd => Change::RunEnded(members.run.as_ref()?),
+            Kind::Taint => Change::Used { run: members.run.as_ref()?, adds: members.adds.as_ref()? },
+            Kind::Denial | Kind::List => match &members.run {
+                Some(run) => Change::Used { run, adds: members.adds.as_ref()? },
+                None => Change::None,
+            },
+            Kind::Intent => Change::Intended(self.intended()?),
+            Kind::Outcome | Kind::Unknown => Change::Ended(members.intent?),
+            Kind::StoredCleared => Change::StoredCleared {
+                upstream: members.upstream.as_ref()?,
+                subject: members.subject.as_ref(),
+            },
+            Kind::Gap if members.effect.as_deref() == Some("runs_closed") => Change::HistoryLost,
+            Kind::Segment
+            | Kind::Commit
+            | Kind::Restated
+            | Kind::Start
+            | Kind::Stop
+            | Kind::Torn
+            | Kind::Gap
+            | Kind::Halted
+            | Kind::AuthFailures
+            | Kind::Pin
+            | Kind::Upstream
+            | Kind::Reload
+            | Kind::Checkpoint => Change::None,
+            // These change what later versions keep in the live state: a version that does not keep it
+            // must not go on as if nothing had happened.
+            Kind::Suspended | Kind::Resumed | Kind::Plan | Kind::Grant | Kind::Approval => return None,
+        })
+    }
+
+    fn run_started(&self) -> Option<LiveRun> {
+        let members = &self.members;
+        let who = members.principal.as_ref()?;
+        Some(LiveRun {
+            run: members.run.clone()?,
+            entry_point: who.entry_point.clone(),
+            subject: who.subject.clone(),
+            session: members.session_sha256.clone(),
+            provenance: members.provenance.clone()?,
+            started: self.at,
+            used: self.at,
+            history: members.history?,
+        })
+    }
+
+    fn intended(&self) -> Option<Intended<'_>> {
+        let members = &self.members;
+        let who = members.principal.as_ref()?;
+        Some(Intended {
+            run: members.run.as_ref(),
+            entry_point: &who.entry_point,
+            subject: &who.subject,
+            provenance: members.provenance.as_ref()?,
+            adds: members.adds.as_ref()?,
+            upstream: members.upstream.as_ref(),
+            tool: members.tool.clone(),
+            stores: members.stores?,
+        })
+    }
+}
+
+/// Reads a file line by line, never more of a line than a line may have.
+#[derive(Debug)]
+pub(super) struct LineReader<R> {
+    reader: R,
+    /// Where the next line begins.
+    pub(super) offset: u64,
+    line: Vec<u8>,
+}
+
+/// One line of a file, as far as it is one.
+#[derive(Debug)]
+pub(super) enum Read<'a> {
+    /// A whole line without its line break, and where it begins.
+    Line(&'a [u8], u64),
+    /// Something that begins here and is no line; the reader stands behind it.
+    Flawed(Flaw, u64),
+    /// Nothing more.
+    End,
+}
+
+impl<R: BufRead> LineReader<R> {
+    pub(super) fn new(reader: R, offset: u64) -> Self {
+        Self { reader, offset, line: Vec::new() }
+    }
+
+    pub(super) fn read(&mut self) -> io::Result<Read<'_>> {
+        self.line.clear();
+        let start = self.offset;
+        loop {
+            let available = self.reader.fill_buf()?;
+            if available.is_empty() {
+                self.offset += self.line.len() as u64;
+                return Ok(if self.line.is_empty() {
+                    Read::End
+                } else {
+                    Read::Flawed(Flaw::Unfinished, start)
+                });
+            }
+            let end = memchr::memchr(b'\n', available);
+            let taken = end.map_or(available.len(), |end| end + 1);
+            let too_long = self.line.len() + taken > LINE_BYTES_MAX;
+            if too_long {
+                self.reader.consume(taken);
+                self.offset += self.line.len() as u64 + taken as u64;
+                self.line.clear();
+                return Ok(Read::Flawed(Flaw::TooLong, start));
+            }
+            self.line.extend_from_slice(available.get(..taken).unwrap_or_default());
+            self.reader.consume(taken);
+            if end.is_some() {
+                self.offset += self.line.len() as u64;
+                self.line.pop();
+                return Ok(Read::Line(&self.line, start));
+            }
+        }
+    }
+}
