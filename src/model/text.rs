@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::digest::Sha256;
 
 /// Text from outside, at most `MAX` bytes, cut at a character boundary. Says whether it was cut.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Deserialize)]
 #[serde(from = "String")]
 pub struct Bounded<const MAX: usize> {
     text: String,
@@ -15,7 +15,7 @@ pub struct Bounded<const MAX: usize> {
 }
 
 /// What a text was before it was cut, so that a record of it hides nothing (CASES A70).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Whole {
     /// Its length.
     pub bytes: u64,

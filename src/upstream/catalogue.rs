@@ -1,0 +1,100 @@
+//! What is listed: a snapshot of the accepted tools of all upstreams.
+//!
+//! Must never hold a definition that was not accepted, so that lists never taint (DESIGN §5). A
+//! snapshot never changes; a new one replaces it.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+
+use super::lock::Definition;
+use super::settings::{Prefix, Settings};
+use crate::model::call::{Pin, Stores};
+use crate::model::name::{ToolId, ToolName};
+use crate::model::provenance::Provenance;
+use crate::wire;
+
+/// The tools that exist, in the order of their wire names.
+#[derive(Debug, Default)]
+pub struct Catalogue {
+    version: u64,
+    tools: Vec<Tool>,
+    by_wire_name: HashMap<String, usize>,
+}
+
+/// One tool as it is listed and called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tool {
+    /// What a permission speaks of.
+    pub id: ToolId,
+    /// Its name toward the agent: `upstream__tool`, or bare.
+    pub wire_name: String,
+    /// The accepted definition under its wire name.
+    pub listed: Bytes,
+    /// The accepted definition against what the upstream offers now.
+    pub pin: Pin,
+    /// The sources of what it returns; empty for `trusted`.
+    pub returns: Provenance,
+    /// Whether it writes where a later read will find it.
+    pub stores: Stores,
+    /// Whether it declares an `outputSchema`: official clients validate against it even on errors.
+    pub has_output_schema: bool,
+    /// The arguments that travel as headers as well (2026-07-28, `x-mcp-header`).
+    pub param_headers: Vec<wire::tool::ParamHeader>,
+}
+
+impl Catalogue {
+    pub(super) fn new(version: u64, mut tools: Vec<Tool>) -> Self {
+        tools.sort_by(|a, b| a.wire_name.cmp(&b.wire_name));
+        let by_wire_name = tools.iter().enumerate().map(|(at, tool)| (tool.wire_name.clone(), at)).collect();
+        Self { version, tools, by_wire_name }
+    }
+
+    /// Counts the catalogues since the gateway started.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Every tool, in the order of their wire names.
+    #[must_use]
+    pub fn tools(&self) -> &[Tool] {
+        &self.tools
+    }
+
+    /// The tool of exactly this wire name.
+    #[must_use]
+    pub fn find(&self, wire_name: &str) -> Option<&Tool> {
+        self.by_wire_name.get(wire_name).and_then(|at| self.tools.get(*at))
+    }
+}
+
+impl Tool {
+    /// The tool as it is listed; `None` where its definition has no name, which [`Definition`] excludes.
+    pub(super) fn new(settings: &Settings, tool: &ToolName, accepted: &Definition, pin: Pin) -> Option<Self> {
+        let wire_name = wire_name(settings, tool);
+        let finer = settings.tools.iter().find(|finer| finer.glob.matches(tool.as_str()));
+        let returns = finer.and_then(|finer| finer.returns.as_ref()).unwrap_or(&settings.returns);
+        Some(Self {
+            listed: wire::tool::rename(&accepted.raw, &wire_name).ok()?,
+            has_output_schema: wire::tool::has_output_schema(&accepted.raw),
+            param_headers: wire::tool::param_headers(&accepted.raw).ok()?,
+            id: ToolId { upstream: settings.name.clone(), tool: tool.clone() },
+            wire_name,
+            pin,
+            returns: returns.clone(),
+            stores: finer.map(|finer| finer.stores).unwrap_or_default(),
+        })
+    }
+}
+
+/// What separates upstream and tool in a wire name.
+pub(super) const SEPARATOR: &str = "__";
+
+/// The name of `tool` toward the agent.
+pub(super) fn wire_name(settings: &Settings, tool: &ToolName) -> String {
+    match settings.prefix {
+        Prefix::Upstream => format!("{}{SEPARATOR}{tool}", settings.name),
+        Prefix::Bare => tool.as_str().to_owned(),
+    }
+}

@@ -1,0 +1,219 @@
+//! One JSON-RPC session with one instance: our requests that wait, and what to do with what comes in.
+//!
+//! Requests carry our own numbers, never a client's (CASES F27, F28), and a number is never used
+//! twice, so that a late answer cannot be taken for another call's (F31). Must never wait, so that one
+//! call cannot hold up the others of its instance, and never trust that an answer was asked for.
+
+mod inbound;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+
+use super::failure::{Answer, Detail, Failure};
+use super::figures::Counters;
+use super::notice::Notices;
+use super::rate::Bucket;
+use crate::clock::Clock;
+use crate::model::name::UpstreamName;
+
+pub(super) use inbound::{Received, Scope};
+
+/// Most requests of ours that wait on one instance. `limit` refuses calls long before.
+const PENDING_MAX: usize = 4096;
+/// Refused requests of one instance that are told at once after a quiet time.
+const REFUSALS_BURST: u64 = 16;
+/// Time after which one more refused request may be told.
+const REFUSALS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The requests that wait, and what the instance said beside answering them.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    upstream: UpstreamName,
+    notices: Notices,
+    counters: Arc<Counters>,
+    table: Mutex<Table>,
+    refusals: Mutex<Bucket>,
+    next: AtomicU64,
+    answered: AtomicBool,
+    /// How often the instance said that its tools changed.
+    list_changes: watch::Sender<u64>,
+    /// Set once: no new calls for this instance; those that run may end.
+    retired: watch::Sender<bool>,
+    /// Told when a call got no answer in time.
+    suspect: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    waiting: HashMap<u64, Entry>,
+    closed: Option<Detail>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    reply: oneshot::Sender<Result<Answer, Failure>>,
+    relay: Option<mpsc::Sender<Bytes>>,
+}
+
+/// One request of ours that waits. Forgotten when dropped.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    exchange: Arc<Exchange>,
+    id: u64,
+    reply: oneshot::Receiver<Result<Answer, Failure>>,
+}
+
+impl Exchange {
+    /// A session on which nothing was said yet.
+    pub(super) fn new(
+        upstream: UpstreamName,
+        notices: Notices,
+        counters: Arc<Counters>,
+        clock: Clock,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            upstream,
+            notices,
+            counters,
+            table: Mutex::default(),
+            refusals: Mutex::new(Bucket::full(clock, REFUSALS_BURST, REFUSALS_INTERVAL)),
+            next: AtomicU64::new(1),
+            answered: AtomicBool::new(false),
+            list_changes: watch::Sender::new(0),
+            retired: watch::Sender::new(false),
+            suspect: Notify::new(),
+        })
+    }
+
+    /// Makes room for one request. Progress of it goes to `relay`.
+    pub(super) fn expect(self: &Arc<Self>, relay: Option<mpsc::Sender<Bytes>>) -> Result<Waiting, Failure> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let (sender, reply) = oneshot::channel();
+        let mut table = self.table();
+        if let Some(why) = &table.closed {
+            return Err(Failure::Unavailable(why.clone()));
+        }
+        if table.waiting.len() >= PENDING_MAX {
+            return Err(Failure::Unavailable(Detail::new("too many requests wait on this instance")));
+        }
+        table.waiting.insert(id, Entry { reply: sender, relay });
+        Ok(Waiting { exchange: Arc::clone(self), id, reply })
+    }
+
+    /// Ends the session: everything that waits fails now (CASES F24), and nothing new may wait.
+    pub(super) fn close(&self, why: &Detail) {
+        let waiting = {
+            let mut table = self.table();
+            table.closed.get_or_insert_with(|| why.clone());
+            std::mem::take(&mut table.waiting)
+        };
+        for (_, entry) in waiting {
+            // Whoever waited may have gone; then there is nobody to tell.
+            let _ = entry.reply.send(Err(Failure::Closed(why.clone())));
+        }
+    }
+
+    /// Takes no new calls from now on; those that run may end.
+    pub(super) fn retire(&self) {
+        self.retired.send_replace(true);
+    }
+
+    /// Whether new calls must go elsewhere.
+    pub(super) fn is_retired(&self) -> bool {
+        *self.retired.borrow() || self.table().closed.is_some()
+    }
+
+    /// Waits until [`Exchange::retire`].
+    pub(super) async fn retired(&self) {
+        // The sender lives as long as `self`, so this ends only when the value is set.
+        let _ = self.retired.subscribe().wait_for(|retired| *retired).await;
+    }
+
+    /// Says that a call got no answer in time.
+    pub(super) fn suspect(&self) {
+        self.suspect.notify_one();
+    }
+
+    /// Waits until a call got no answer in time.
+    pub(super) async fn suspected(&self) {
+        self.suspect.notified().await;
+    }
+
+    /// Tells how often the instance said that its tools changed.
+    pub(super) fn list_changes(&self) -> watch::Receiver<u64> {
+        self.list_changes.subscribe()
+    }
+
+    /// Acts as if the instance had said that its tools changed.
+    pub(super) fn list_changed(&self) {
+        self.list_changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Whether the instance ever answered a tool call.
+    pub(super) fn has_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    /// Says that the instance answered a tool call.
+    pub(super) fn note_answered(&self) {
+        self.answered.store(true, Ordering::Relaxed);
+    }
+
+    /// The counters of the upstream.
+    pub(super) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Ends the wait of `id` with `outcome`; counted where nothing waits under it (CASES F30, F31).
+    fn settle(&self, id: u64, outcome: Result<Answer, Failure>) -> Received {
+        let entry = self.table().waiting.remove(&id);
+        let settled = entry.is_some_and(|entry| entry.reply.send(outcome).is_ok());
+        if !settled {
+            self.counters.unmatched_responses.count();
+            return Received::Nothing;
+        }
+        Received::Settled
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // No code that holds the lock can panic; were it poisoned, the table would still be whole.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    /// The number of the request.
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The session it waits on.
+    pub(super) fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
+    /// Whether the answer is there already.
+    pub(super) fn is_settled(&self) -> bool {
+        !self.exchange.table().waiting.contains_key(&self.id)
+    }
+
+    /// Waits for the answer. Cancel safe.
+    pub(super) async fn answer(&mut self) -> Result<Answer, Failure> {
+        let lost = || Failure::Closed(Detail::new("the session ended"));
+        (&mut self.reply).await.unwrap_or_else(|_| Err(lost()))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.exchange.table().waiting.remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+//! What an instance sends: answers to their requests, progress to its call, the rest refused or counted.
+//!
+//! Must never hand anything to a call that did not ask for it (I9), nor anything that the strict parse
+//! refuses. It trusts nothing: ids, tokens, order and quantity are the upstream's choice.
+
+use bytes::Bytes;
+use tokio::sync::mpsc::error::TrySendError;
+
+use super::Exchange;
+use crate::model::text::printable;
+use crate::upstream::failure::{Answer, AnswerKind, Detail, Failure};
+use crate::upstream::notice::{Notice, claimed};
+use crate::wire::{self, Id, Message, Method, Notification, Outcome, Request, Response, ScanLimits, encode};
+
+/// Levels of nesting in a message of an upstream.
+const ANSWER_DEPTH_MAX: usize = 64;
+/// Keys and elements in a message of an upstream: answers may be long lists.
+const ANSWER_MEMBERS_MAX: usize = 1_000_000;
+const LIMITS: ScanLimits = ScanLimits { depth_max: ANSWER_DEPTH_MAX, members_max: ANSWER_MEMBERS_MAX };
+
+/// What may come on a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::upstream) enum Scope {
+    /// Everything: the one pipe of a child process.
+    Whole,
+    /// The answer to this request, and what belongs to it: the response to its POST (2025-11-25,
+    /// basic/transports, "Sending Messages to the Server").
+    Of(u64),
+    /// No answers at all: the stream that a GET opened ("Listening for Messages from the Server").
+    Unasked,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::upstream) enum Received {
+    /// It ended the wait of a request.
+    Settled,
+    /// It wants this reply.
+    Reply(Bytes),
+    /// It needs nothing, or was dropped and counted.
+    Nothing,
+    /// It is no message at all; counted.
+    Garbage(Detail),
+}
+
+impl Exchange {
+    /// Takes in one message.
+    pub(in crate::upstream) fn receive(&self, body: Bytes, scope: Scope) -> Received {
+        match wire::parse(body, &LIMITS) {
+            Ok(Message::Response(response)) => self.response(response, scope),
+            Ok(Message::Request(request)) => self.request(&request),
+            Ok(Message::Notification(notification)) => self.notification(&notification, scope),
+            Err(malformed) => {
+                self.counters.garbage.count();
+                let why = Detail::new(&malformed.to_string());
+                // A response that fails the parse ends its call, body withheld (DESIGN §6).
+                match malformed.id.as_ref().and_then(Id::number).filter(|id| scope.admits(*id)) {
+                    Some(id) => match self.settle(id, Err(Failure::Invalid(why.clone()))) {
+                        Received::Settled => Received::Settled,
+                        _ => Received::Garbage(why),
+                    },
+                    None => Received::Garbage(why),
+                }
+            }
+        }
+    }
+
+    /// Takes in that a message was too long to be read. `head` is how it begins.
+    pub(in crate::upstream) fn receive_oversize(&self, head: &[u8]) {
+        self.counters.oversize.count();
+        if let Some(id) = id_in(head).or_else(|| self.only_waiting()) {
+            self.settle(id, Err(Failure::TooLarge));
+        }
+    }
+
+    fn response(&self, response: Response, scope: Scope) -> Received {
+        let Some(id) = response.id else { return self.unnamed(&response.outcome, scope) };
+        match id.number().filter(|id| scope.admits(*id)) {
+            Some(id) => self.settle(id, Ok(answer(response.outcome))),
+            None => {
+                self.counters.unmatched_responses.count();
+                Received::Nothing
+            }
+        }
+    }
+
+    /// An error that names no request says that one could not be read: where only one waits, it is
+    /// that one, which must not hang (CASES F32).
+    fn unnamed(&self, outcome: &Outcome, scope: Scope) -> Received {
+        let id = match scope {
+            Scope::Of(id) => Some(id),
+            Scope::Whole => self.only_waiting(),
+            Scope::Unasked => None,
+        };
+        let (Outcome::Error(raw) | Outcome::Result(raw)) = outcome;
+        let why = format!("an error that names no request: {}", printable(&String::from_utf8_lossy(raw)));
+        match id {
+            Some(id) => self.settle(id, Err(Failure::Invalid(Detail::new(&why)))),
+            None => {
+                self.counters.unmatched_responses.count();
+                Received::Nothing
+            }
+        }
+    }
+
+    /// Only `ping` is answered. Whatever else an upstream asks would carry its text toward the agent or
+    /// the run's text to it; the mirror path that decides on that comes with a later version (I8).
+    fn request(&self, request: &Request) -> Received {
+        if request.method == Method::Ping {
+            return Received::Reply(encode::result(&request.id, b"{}"));
+        }
+        self.counters.requests_refused.count();
+        let mut refusals = self.refusals.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if refusals.take().is_some() {
+            let (upstream, method) = (self.upstream.clone(), claimed(request.method.name()));
+            self.notices.tell(Notice::RequestRefused { upstream, method });
+        }
+        let message = "this gateway does not serve requests of tool servers";
+        let code = wire::code::METHOD_NOT_FOUND;
+        Received::Reply(encode::error(Some(&request.id), code, message, None))
+    }
+
+    fn notification(&self, notification: &Notification, scope: Scope) -> Received {
+        match notification.method {
+            Method::Progress => self.progress(notification, scope),
+            Method::ToolsListChanged => {
+                self.counters.list_changes.count();
+                self.list_changed();
+            }
+            // It belongs to no run that could be told apart (DESIGN §6): dropped and counted.
+            _ => self.counters.notifications_dropped.count(),
+        }
+        Received::Nothing
+    }
+
+    /// Hands progress to the call whose number it names. A client that does not read loses progress,
+    /// and nobody waits for it.
+    fn progress(&self, notification: &Notification, scope: Scope) {
+        let params = notification.params.as_ref();
+        let token = params.and_then(|params| params.get("progressToken"));
+        let number = token.and_then(|token| Id::parse(std::str::from_utf8(&token).ok()?).ok()?.number());
+        let relay = number.filter(|id| scope.admits(*id)).and_then(|id| {
+            let table = self.table();
+            table.waiting.get(&id).and_then(|entry| entry.relay.clone())
+        });
+        let sent = relay.zip(params).map(|(relay, params)| relay.try_send(params.raw()));
+        match sent {
+            Some(Ok(()) | Err(TrySendError::Closed(_))) => {}
+            Some(Err(TrySendError::Full(_))) | None => self.counters.progress_dropped.count(),
+        }
+    }
+
+    fn only_waiting(&self) -> Option<u64> {
+        let table = self.table();
+        let mut ids = table.waiting.keys();
+        let only = ids.next().copied();
+        only.filter(|_| ids.next().is_none())
+    }
+}
+
+impl Scope {
+    fn admits(self, id: u64) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::Of(own) => own == id,
+            Self::Unasked => false,
+        }
+    }
+}
+
+fn answer(outcome: Outcome) -> Answer {
+    match outcome {
+        Outcome::Result(raw) => Answer { kind: AnswerKind::Result, raw },
+        Outcome::Error(raw) => Answer { kind: AnswerKind::Error, raw },
+    }
+}
+
+/// The id in the head of a response that was too long to be read, where it stands before everything
+/// but `jsonrpc`, as most servers write it. Elsewhere the call ends by its deadline.
+fn id_in(head: &[u8]) -> Option<u64> {
+    let head: Vec<u8> = head.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let text = String::from_utf8_lossy(&head);
+    let rest = text.strip_prefix('{')?;
+    let rest = rest.strip_prefix("\"jsonrpc\":\"2.0\",").unwrap_or(rest);
+    let (digits, _) = rest.strip_prefix("\"id\":")?.split_once(',')?;
+    digits.parse().ok()
+}

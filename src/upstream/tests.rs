@@ -1,0 +1,1 @@
+//! Real processes and sockets, each misbehaving in its own way.
