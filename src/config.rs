@@ -1,1 +1,89 @@
-//! (Being written.)
+//! What was written → what it means: `gateway.toml` and its includes, checked as a whole.
+//!
+//! Must never let a room see what was written: it fills each room's own settings, and only once nothing
+//! is wrong. Must never print a secret. Trusts the operator's files, and the environment for `{ env = }`.
+//!
+//! Three steps, each of which gathers every problem before it gives up: `file` reads texts and follows
+//! includes, `raw` says what each table may hold, `check` says what it means and whether names that are
+//! used were declared. `sluicegate check` and `sluicegate serve` run this same code.
+
+mod check;
+mod code;
+mod file;
+mod globs;
+mod machine;
+mod node;
+mod problem;
+mod raw;
+mod units;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use crate::model::digest::Sha256;
+use crate::{audit, downstream, identity, limit, policy, upstream};
+
+pub use code::Code;
+pub use machine::Machine;
+pub use problem::{Problem, Problems, Severity};
+
+/// A checked configuration: the settings of every room.
+#[derive(Debug)]
+pub struct Config {
+    /// Where the gateway keeps what it must not lose (`gateway.state_dir`); absolute, mode 0700.
+    pub state_dir: PathBuf,
+    /// The accepted tool definitions (`gateway.lock_file`); absolute.
+    pub lock_path: PathBuf,
+    /// The admin socket (`admin.socket`); absolute, by default `admin.sock` in the state directory.
+    pub admin_socket: PathBuf,
+    /// Where probes and metrics are served (`admin.address`); loopback.
+    pub admin: Option<SocketAddr>,
+    /// `[listen.*]`.
+    pub listeners: Vec<downstream::ListenSettings>,
+    /// The limits at the sockets.
+    pub limits: downstream::Limits,
+    /// The limits of calls in flight.
+    pub in_flight: limit::Settings,
+    /// The journal.
+    pub audit: audit::Settings,
+    /// What identity vouches for by configuration.
+    pub identity: identity::Settings,
+    /// Most runs at once (`limits.runs_max`).
+    pub runs_max: usize,
+    /// `[upstreams.*]`.
+    pub upstreams: Vec<upstream::Settings>,
+    /// `[sources.*]`, `[roles.*]`, `[agents.*]`.
+    pub rules: policy::Rules,
+    /// What is allowed and should be known: warnings and notes.
+    pub warnings: Problems,
+    /// Over every file that was read, in the order of reading.
+    pub digest: Sha256,
+}
+
+/// Loads the configuration at `path` on this machine.
+///
+/// # Errors
+/// Every problem that was found, with the warnings among them.
+pub fn load(path: &Path) -> Result<Config, Problems> {
+    load_on(path, &Machine::this())
+}
+
+/// Loads the configuration at `path` as if on `machine`.
+///
+/// # Errors
+/// Every problem that was found, with the warnings among them.
+pub fn load_on(path: &Path, machine: &Machine) -> Result<Config, Problems> {
+    let found = problem::Sink::default();
+    let loaded = file::load(path, &found);
+    // After a syntax error most of what follows would be noise.
+    if found.has_errors() {
+        return Err(found.into_problems());
+    }
+    let document = raw::Document::read(&loaded, &found);
+    let config = check::check(&document, &loaded, machine, &found);
+    let problems = found.into_problems();
+    if problems.has_errors() { Err(problems) } else { Ok(Config { warnings: problems, ..config }) }
+}

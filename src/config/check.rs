@@ -1,0 +1,180 @@
+//! From what was written to what it means: every cross-reference, every bound, every default.
+//!
+//! Must never stop at the first problem. What stands in for a broken value is never used, because one
+//! error refuses the whole configuration.
+
+mod entry_point;
+mod launch;
+mod listen;
+mod lists;
+mod names;
+mod notes;
+mod quantity;
+mod secret;
+mod upstream;
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::{audit, downstream, identity, limit, run};
+
+use super::code::Code;
+use super::file::Loaded;
+use super::machine::Machine;
+use super::node::Located;
+use super::problem::{Problems, Sink};
+use super::raw::{self, Document};
+use super::{Config, node};
+
+use names::Names;
+use quantity::Quantities;
+
+/// What every check may look at.
+#[derive(Clone, Copy)]
+struct Scope<'a> {
+    /// What is written relative is relative to this folder.
+    dir: &'a Path,
+    machine: &'a Machine,
+    names: &'a Names,
+    found: &'a Sink,
+}
+
+/// Checks `document`.
+pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, found: &Sink) -> Config {
+    let names = Names::declare(document, found);
+    let scope = Scope { dir: &loaded.dir, machine, names: &names, found };
+    let state_dir = state_dir(&document.gateway, loaded, scope);
+    let admin_socket = match &document.admin.socket {
+        Some(socket) => listen::socket_path(socket, scope),
+        None => state_dir.join("admin.sock"),
+    };
+    let rules = lists::check(document, scope);
+    let mut labels = entry_point::Labels::new(scope);
+    let keys = entry_point::keys(&document.keys, &mut labels);
+    let admin = document.admin.address.as_ref().and_then(|address| listen::tcp_address(address, found));
+    let taken = listen::Taken::by_admin(&document.admin, admin, &admin_socket, loaded);
+    let listeners = listen::check(&document.listen, taken, !document.keys.is_empty(), &mut labels, loaded);
+    let upstreams = upstream::check(&document.upstreams, scope);
+    notes::say(document, &labels, scope);
+    let limits = Quantities::new(found);
+    Config {
+        lock_path: lock_path(&document.gateway, scope),
+        admin_socket,
+        admin,
+        listeners,
+        limits: socket_limits(&document.limits, limits),
+        in_flight: limit::Settings {
+            in_flight_max: limits.count(
+                &document.limits.calls_in_flight_max,
+                "calls_in_flight_max",
+                limit::IN_FLIGHT_MAX_DEFAULT,
+            ),
+            in_flight_per_principal_max: limits.count(
+                &document.limits.calls_in_flight_per_principal_max,
+                "calls_in_flight_per_principal_max",
+                limit::IN_FLIGHT_PER_PRINCIPAL_MAX_DEFAULT,
+            ),
+            in_flight_per_upstream_max: upstreams
+                .iter()
+                .map(|upstream| (upstream.name.clone(), upstream.calls_in_flight_max))
+                .collect(),
+        },
+        audit: audit_settings(&document.audit, &state_dir, found),
+        state_dir,
+        identity: identity::Settings { keys },
+        runs_max: limits.count(&document.limits.runs_max, "runs_max", run::RUNS_MAX_DEFAULT),
+        upstreams,
+        rules,
+        warnings: Problems::default(),
+        digest: loaded.digest,
+    }
+}
+
+fn state_dir(gateway: &raw::Gateway, loaded: &Loaded, scope: Scope<'_>) -> PathBuf {
+    let written = gateway.state_dir.as_ref();
+    let dir = scope.dir.join(written.map_or(STATE_DIR_DEFAULT, |written| written.value.as_str()));
+    let place = written.map_or(&loaded.start, |written| &written.place);
+    // The gateway makes the folder if it is not there; one that is there has to be ours alone.
+    let Ok(facts) = dir.metadata() else { return dir };
+    let shown = dir.display();
+    if !facts.is_dir() {
+        let message = format!("the state directory `{shown}` is not a directory");
+        scope.found.error(Code::BadStateDir, place, message, "name a directory, or a path where nothing is");
+    } else if facts.uid() != scope.machine.uid {
+        let message = format!("the state directory `{shown}` belongs to uid {}", facts.uid());
+        let help = format!("name a directory of uid {}, under which the gateway runs", scope.machine.uid);
+        scope.found.error(Code::BadStateDir, place, message, help);
+    } else if facts.mode() & OTHERS_MODE != 0 {
+        let message = format!("others may enter the state directory `{shown}`");
+        scope.found.error(Code::BadStateDir, place, message, format!("run `chmod 700 {shown}`"));
+    }
+    dir
+}
+
+fn lock_path(gateway: &raw::Gateway, scope: Scope<'_>) -> PathBuf {
+    scope.dir.join(gateway.lock_file.as_ref().map_or(LOCK_FILE_DEFAULT, |written| written.value.as_str()))
+}
+
+fn socket_limits(limits: &raw::Limits, read: Quantities<'_>) -> downstream::Limits {
+    use downstream as room;
+    downstream::Limits {
+        connections_max: read.count(
+            &limits.connections_max,
+            "connections_max",
+            room::CONNECTIONS_MAX_DEFAULT,
+        ),
+        body_max: read.bytes_in_memory(&limits.body_max, "body_max", room::BODY_MAX_DEFAULT),
+        body_timeout: read.duration(&limits.body_timeout, "body_timeout", room::BODY_TIMEOUT_DEFAULT),
+        head_timeout: read.duration(&limits.head_timeout, "head_timeout", room::HEAD_TIMEOUT_DEFAULT),
+        sessions_max: read.count(&limits.sessions_max, "sessions_max", room::SESSIONS_MAX_DEFAULT),
+        session_idle: read.duration(&limits.session_idle, "session_idle", room::SESSION_IDLE_DEFAULT),
+        streams_max: read.count(&limits.streams_max, "streams_max", room::STREAMS_MAX_DEFAULT),
+    }
+}
+
+fn audit_settings(written: &raw::Audit, state_dir: &Path, found: &Sink) -> audit::Settings {
+    if let Some(durability) = &written.durability {
+        check_durability(durability, found);
+    }
+    let read = Quantities::new(found);
+    audit::Settings {
+        dir: state_dir.join("journal"),
+        segment_bytes: read.bytes(
+            &written.segment_bytes,
+            "segment_bytes",
+            audit::SEGMENT_BYTES_DEFAULT,
+            audit::SEGMENT_BYTES_MIN,
+        ),
+        queue_max: read.count(&written.queue_max, "queue_max", audit::QUEUE_MAX_DEFAULT),
+        queue_wait: read.duration(&written.queue_wait, "queue_wait", audit::QUEUE_WAIT_DEFAULT),
+        sync_delay_max: audit::SYNC_DELAY_MAX,
+    }
+}
+
+fn check_durability(durability: &Located<String>, found: &Sink) {
+    let Located { value, place } = durability;
+    match value.as_str() {
+        "intent" => {}
+        "full" | "relaxed" => {
+            let message = format!("`durability = \"{value}\"` comes with a later version");
+            found.error(
+                Code::LaterVersion,
+                place,
+                message,
+                "write `durability = \"intent\"`, or leave it out",
+            );
+        }
+        _ => bad_word(durability, "durability", &["intent"], found),
+    }
+}
+
+/// Reports a word that `key` does not take.
+fn bad_word(written: &Located<String>, key: &str, known: &[&str], found: &Sink) {
+    let message = format!("`{key}` cannot be `{}`", written.value);
+    found.error(Code::BadValue, &written.place, message, node::suggestion(&written.value, known));
+}
+
+const STATE_DIR_DEFAULT: &str = "state";
+const LOCK_FILE_DEFAULT: &str = "gateway.lock";
+/// What group and others may do with a file.
+const OTHERS_MODE: u32 = 0o077;

@@ -1,0 +1,72 @@
+//! What is allowed and should be known: names without use, roles that disagree, what lies outside.
+//!
+//! Must never refuse anything.
+
+use crate::config::code::Code;
+use crate::config::globs::overlaps;
+use crate::config::raw::{Document, Row};
+use crate::model::principal::{Principal, RunScope};
+
+use super::Scope;
+use super::entry_point::Labels;
+
+pub(super) fn say(document: &Document, labels: &Labels<'_>, scope: Scope<'_>) {
+    let names = scope.names;
+    names.sources.warn_unused("let a credential vouch for it, or let an upstream return it", scope.found);
+    names.roles.warn_unused("let a credential vouch for it", scope.found);
+    names.agents.warn_unused("let a credential vouch for it", scope.found);
+    for (principal, _) in &labels.made {
+        disagreements(principal, &document.roles, scope);
+    }
+    subject_runs(labels, scope);
+    same_uid(document, scope);
+}
+
+/// A role's `deny` binds that role's own lists and not another role's (DESIGN §4.2).
+fn disagreements(principal: &Principal, rows: &[Row], scope: Scope<'_>) {
+    let held: Vec<&Row> = rows
+        .iter()
+        .filter(|row| principal.roles.iter().any(|role| role.as_str() == row.name.value))
+        .collect();
+    for denying in &held {
+        for other in held.iter().filter(|other| other.name.value != denying.name.value) {
+            for entry in &denying.deny {
+                let mut opens = other.allow.iter().chain(&other.plan).chain(&other.ask);
+                let Some(open) = opens.find(|open| overlaps(&open.value, &entry.value)) else { continue };
+                let message = format!(
+                    "the role `{}` denies `{}`, and `{}` opens `{}`: who holds both, like `{}`, is not denied",
+                    denying.name.value, entry.value, other.name.value, open.value, principal.entry_point,
+                );
+                let help = "roles join by the loosest; what is forbidden whatever the roles are stands in a \
+                            source or an agent";
+                scope.found.warn(Code::RoleDisagreement, &entry.place, message, help);
+            }
+        }
+    }
+}
+
+fn subject_runs(labels: &Labels<'_>, scope: Scope<'_>) {
+    let of_subject = |(principal, _): &&(_, _)| {
+        let principal: &std::sync::Arc<Principal> = principal;
+        principal.runs.scope == RunScope::Subject
+    };
+    if let Some((principal, place)) = labels.made.iter().find(of_subject) {
+        let message = format!(
+            "a run of `{}` ends after `run_idle` or `run_max`, and with it what it was tainted with",
+            principal.entry_point
+        );
+        let help = "what an agent still remembers after that is outside: end its memory with its runs, or \
+                    raise them";
+        scope.found.note(Code::SubjectRun, place, message, help);
+    }
+}
+
+fn same_uid(document: &Document, scope: Scope<'_>) {
+    if let Some(upstream) = document.upstreams.iter().find(|upstream| upstream.command.is_some()) {
+        let message =
+            "upstream processes run under the uid of the gateway and can read its state and secrets";
+        let help = "start only programs that you trust with that; where it matters, run them under a uid of \
+                    their own and reach them by `url`";
+        scope.found.note(Code::SameUid, &upstream.name.place, message, help);
+    }
+}

@@ -1,0 +1,76 @@
+//! Secrets, fetched from where the configuration says they are.
+//!
+//! Must never repeat a value in a message, nor take an empty one for a secret (I10).
+
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+
+use crate::config::code::Code;
+use crate::config::node::Located;
+use crate::config::raw::Secret;
+
+use super::{OTHERS_MODE, Scope};
+
+/// Largest secret, in bytes.
+const SECRET_BYTES_MAX: usize = 64 * 1024;
+
+/// The value of `written`; `what` names it in messages.
+pub(super) fn resolve(written: &Located<Secret>, what: &str, scope: Scope<'_>) -> Option<String> {
+    let missing = |message: String, help: String| {
+        scope.found.error(Code::SecretMissing, &written.place, message, help);
+        None
+    };
+    let value = match &written.value {
+        Secret::Literal(text) => Some(text.clone()),
+        Secret::Env(name) => match scope.machine.env.get(name) {
+            Some(value) if !value.is_empty() => Some(value.clone()),
+            Some(_) => missing(
+                format!("the environment variable `{name}` for `{what}` is empty"),
+                "set it before the gateway starts".to_owned(),
+            ),
+            None => missing(
+                format!("the environment variable `{name}` for `{what}` is not set"),
+                "set it before the gateway starts".to_owned(),
+            ),
+        },
+        Secret::File(path) => match read(path, written, scope) {
+            Ok(value) => Some(value),
+            Err(why) => missing(
+                format!("the file `{path}` for `{what}` gives no value: {why}"),
+                "name a file that the gateway's user may read; a relative path begins at the configuration"
+                    .to_owned(),
+            ),
+        },
+    }?;
+    if value.contains('\0') {
+        let message = format!("the value of `{what}` holds a NUL character");
+        scope.found.error(Code::BadValue, &written.place, message, "remove it");
+        return None;
+    }
+    Some(value)
+}
+
+fn read(path: &str, written: &Located<Secret>, scope: Scope<'_>) -> Result<String, String> {
+    let path = scope.dir.join(path);
+    let facts = path.metadata().map_err(|error| error.to_string())?;
+    if !facts.is_file() {
+        return Err("it is not a file".to_owned());
+    }
+    if facts.mode() & OTHERS_MODE != 0 {
+        let message = format!("others than its owner may use the secret file `{}`", path.display());
+        let help = format!("run `chmod 600 {}`", path.display());
+        scope.found.warn(Code::SecretFileOpen, &written.place, message, help);
+    }
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(SECRET_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
+    let opened = std::fs::File::open(&path).map_err(|error| error.to_string())?;
+    opened.take(limit).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() > SECRET_BYTES_MAX {
+        return Err(format!("it is larger than {SECRET_BYTES_MAX} bytes"));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+    // Editors and `echo` end a file with one line break; it is not part of the secret.
+    let value = text.strip_suffix('\n').unwrap_or(&text);
+    let value = value.strip_suffix('\r').unwrap_or(value);
+    if value.is_empty() { Err("it is empty".to_owned()) } else { Ok(value.to_owned()) }
+}

@@ -1,0 +1,183 @@
+//! Upstreams: what each returns, who shares it, and its limits. How it is reached is in `launch`.
+//!
+//! Must never assume what an upstream returns: silence is an error, because it is the one thing that
+//! nobody may forget (DESIGN §5).
+
+use crate::config::code::Code;
+use crate::config::globs::covers;
+use crate::config::node::Located;
+use crate::config::raw::{ToolRule, Upstream};
+use crate::limit::IN_FLIGHT_PER_UPSTREAM_MAX_DEFAULT;
+use crate::model::call::Stores;
+use crate::model::glob::Glob;
+use crate::model::provenance::Provenance;
+use crate::upstream::{self as room, Pins, Prefix, Settings, Share, ToolSettings};
+
+use super::lists::WIRE_NAME_BYTES_SAFE;
+use super::names::TRUSTED;
+use super::quantity::Quantities;
+use super::{Scope, bad_word, launch};
+
+pub(super) fn check(written: &[Upstream], scope: Scope<'_>) -> Vec<Settings> {
+    written.iter().filter_map(|upstream| one(upstream, scope)).collect()
+}
+
+fn one(written: &Upstream, scope: Scope<'_>) -> Option<Settings> {
+    let read = Quantities::new(scope.found);
+    // Every part is checked before the first `?`, so that all problems are reported at once.
+    let name = scope.names.upstreams.get(&written.name.value);
+    let launch = launch::check(written, scope);
+    let returns = returns(written, scope);
+    let prefix = prefix(written, scope);
+    let settings = Settings {
+        name: name?,
+        place: written.name.place.clone(),
+        launch: launch?,
+        prefix,
+        returns: returns?,
+        tools: tools(written, scope),
+        share: share(written, scope),
+        pins: pins(written, scope),
+        instances_max: read.count(&written.instances_max, "instances_max", room::INSTANCES_MAX_DEFAULT),
+        instance_idle: read.duration(&written.instance_idle, "instance_idle", room::INSTANCE_IDLE_DEFAULT),
+        start_timeout: read.duration(&written.start_timeout, "start_timeout", room::START_TIMEOUT_DEFAULT),
+        call_timeout: read.duration(&written.call_timeout, "call_timeout", room::CALL_TIMEOUT_DEFAULT),
+        list_wait: read.duration(&written.list_wait, "list_wait", room::LIST_WAIT_DEFAULT),
+        result_max: read.bytes_in_memory(&written.result_max, "result_max", room::RESULT_MAX_DEFAULT),
+        calls_in_flight_max: read.count(
+            &written.calls_in_flight_max,
+            "calls_in_flight_max",
+            IN_FLIGHT_PER_UPSTREAM_MAX_DEFAULT,
+        ),
+    };
+    Some(settings)
+}
+
+fn returns(written: &Upstream, scope: Scope<'_>) -> Option<Provenance> {
+    let Some(returns) = &written.returns else {
+        let message = format!("`[upstreams.{}]` does not say what it returns", written.name.value);
+        let help = "name the source whose people can write what it returns (`returns = \"web\"`), or write \
+                    `returns = \"trusted\"` if nobody but your own people can";
+        scope.found.error(Code::ReturnsMissing, &written.name.place, message, help);
+        return None;
+    };
+    provenance(returns, scope)
+}
+
+fn provenance(written: &Located<Vec<Located<String>>>, scope: Scope<'_>) -> Option<Provenance> {
+    let found = scope.found;
+    match written.value.as_slice() {
+        [] => {
+            let help = "name a source, or write `returns = \"trusted\"`";
+            found.error(Code::BadValue, &written.place, "`returns` names no source", help);
+            None
+        }
+        [only] if only.value == TRUSTED => Some(Provenance::default()),
+        several => {
+            if let Some(trusted) = several.iter().find(|name| name.value == TRUSTED) {
+                let message = "`returns` cannot be `trusted` and a source at once";
+                found.error(Code::Conflict, &trusted.place, message, "remove one of them");
+                return None;
+            }
+            let names: Vec<_> = several.iter().map(|name| scope.names.sources.take(name, found)).collect();
+            names.into_iter().collect::<Option<Vec<_>>>().map(Provenance::of)
+        }
+    }
+}
+
+fn tools(written: &Upstream, scope: Scope<'_>) -> Vec<ToolSettings> {
+    let mut rules: Vec<(ToolSettings, &ToolRule)> = Vec::new();
+    for rule in &written.tools {
+        let Some(settings) = tool(rule, scope) else { continue };
+        let covering = rules.iter().find(|(other, _)| covers(other.glob.as_str(), settings.glob.as_str()));
+        if let Some((other, at)) = covering {
+            let message = format!("`{}` never counts: the first rule that matches does", settings.glob);
+            let help = format!("`{}` at {} covers it: put this one before it", other.glob, at.place);
+            scope.found.warn(Code::NeverDecides, &rule.place, message, help);
+        }
+        rules.push((settings, rule));
+    }
+    rules.into_iter().map(|(settings, _)| settings).collect()
+}
+
+fn tool(rule: &ToolRule, scope: Scope<'_>) -> Option<ToolSettings> {
+    let found = scope.found;
+    let returns = rule.returns.as_ref().map(|returns| provenance(returns, scope));
+    let stores = rule.stores.as_ref().map(|stores| match stores.value.as_str() {
+        "nothing" => Stores::Nothing,
+        "subject" => Stores::Subject,
+        "all" => Stores::All,
+        _ => {
+            bad_word(stores, "stores", &["nothing", "subject", "all"], found);
+            Stores::All
+        }
+    });
+    if returns.is_none() && stores.is_none() {
+        let help = "add `returns` or `stores`, or remove the rule";
+        found.error(Code::MissingKey, &rule.place, "this rule says nothing of its tools", help);
+    }
+    let Some(written) = &rule.tool else {
+        let help = "write `tool = \"create_*\"`, a pattern over the tool's own name";
+        found.error(Code::MissingKey, &rule.place, "this rule names no tools", help);
+        return None;
+    };
+    let is_tool_glob = |glob: &Glob| {
+        glob.as_str().chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '*'))
+    };
+    let Some(glob) = Glob::new(&written.value).filter(is_tool_glob) else {
+        let message = format!("`{}` cannot match the name of a tool", written.value);
+        let help = "names hold letters, digits, `_`, `-` and `.`; `*` stands for any run of them";
+        found.error(Code::BadPermission, &written.place, message, help);
+        return None;
+    };
+    let returns = match returns {
+        Some(checked) => Some(checked?),
+        None => None,
+    };
+    Some(ToolSettings { glob, returns, stores: stores.unwrap_or_default() })
+}
+
+fn prefix(written: &Upstream, scope: Scope<'_>) -> Prefix {
+    let name = &written.name;
+    match &written.prefix {
+        Some(prefix) if prefix.value.is_empty() => return Prefix::Bare,
+        Some(prefix) if prefix.value != name.value => {
+            let message = format!("`prefix` cannot be `{}`", prefix.value);
+            let help =
+                format!("leave it out (tools are named `{}__tool`), or write `prefix = \"\"`", name.value);
+            scope.found.error(Code::BadValue, &prefix.place, message, help);
+        }
+        _ => {}
+    }
+    let left = WIRE_NAME_BYTES_SAFE.saturating_sub(name.value.len() + "__".len());
+    if left < TOOL_NAME_BYTES_COMMON {
+        let message = format!("the name `{}` leaves {left} characters for tools on the wire", name.value);
+        let help =
+            format!("some clients refuse more than {WIRE_NAME_BYTES_SAFE} in all: choose a shorter name");
+        scope.found.warn(Code::LongWireName, &name.place, message, help);
+    }
+    Prefix::Upstream
+}
+
+fn share(written: &Upstream, scope: Scope<'_>) -> Share {
+    let Some(share) = &written.share else { return Share::Subject };
+    match share.value.as_str() {
+        "all" => Share::All,
+        "subject" => Share::Subject,
+        "run" => Share::Run,
+        _ => {
+            bad_word(share, "share", &["all", "subject", "run"], scope.found);
+            Share::Subject
+        }
+    }
+}
+
+fn pins(written: &Upstream, scope: Scope<'_>) -> Pins {
+    if let Some(pins) = written.pins.as_ref().filter(|pins| pins.value != "first_use") {
+        bad_word(pins, "pins", &["first_use"], scope.found);
+    }
+    Pins::FirstUse
+}
+
+/// Most tools have names within this length.
+const TOOL_NAME_BYTES_COMMON: usize = 20;

@@ -1,0 +1,129 @@
+//! The stable word of each problem that a configuration can have.
+//!
+//! This file is a catalogue; `docs/CONFIGURATION.md` has the same rows, and a test compares them.
+
+use serde::Serialize;
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $word:literal;)+) => {
+        /// What is wrong, in one stable word.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Code {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl Code {
+            /// Every code, in the order of this catalogue.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The stable word.
+            #[must_use]
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+    };
+}
+
+codes! {
+    // Files.
+    /// A file cannot be read, or is not UTF-8.
+    FileUnreadable = "file_unreadable";
+    /// A file is larger than the limit.
+    FileTooLarge = "file_too_large";
+    /// An include that is absolute, repeated, or one too many.
+    BadInclude = "bad_include";
+    /// A file is not TOML.
+    Syntax = "syntax";
+
+    // What was written.
+    /// A key that its table does not have.
+    UnknownKey = "unknown_key";
+    /// A key that a later version of Sluicegate reads.
+    LaterVersion = "later_version";
+    /// A value of another type than the key takes.
+    WrongType = "wrong_type";
+    /// A key that its table needs.
+    MissingKey = "missing_key";
+    /// The same table in two files.
+    Duplicate = "duplicate";
+    /// A value that the key cannot have.
+    BadValue = "bad_value";
+    /// A number, size or duration outside its bounds; zero among them.
+    OutOfRange = "out_of_range";
+    /// A name outside the alphabet of its kind, or a reserved one.
+    BadName = "bad_name";
+    /// A permission that cannot match any tool.
+    BadPermission = "bad_permission";
+    /// Keys that exclude each other, or one that needs another.
+    Conflict = "conflict";
+
+    // Names that are used and were not declared.
+    /// An upstream that is not declared.
+    UnknownUpstream = "unknown_upstream";
+    /// A source that is not declared.
+    UnknownSource = "unknown_source";
+    /// A role that is not declared.
+    UnknownRole = "unknown_role";
+    /// An agent that is not declared, where agents are.
+    UnknownAgent = "unknown_agent";
+
+    // Entry points and listeners.
+    /// No listener at all.
+    NoListener = "no_listener";
+    /// A listener beyond loopback.
+    NotLoopback = "not_loopback";
+    /// Two listeners at one place.
+    ListenerCollision = "listener_collision";
+    /// A listener that no credential could pass.
+    NoCredential = "no_credential";
+    /// The digest of a key is malformed, or is the key itself.
+    BadHash = "bad_hash";
+    /// Two keys with one digest.
+    DuplicateHash = "duplicate_hash";
+
+    // Upstreams and the machine.
+    /// An upstream that does not say what it returns.
+    ReturnsMissing = "returns_missing";
+    /// A secret that is not there.
+    SecretMissing = "secret_missing";
+    /// The state directory is not one, or others may read it.
+    BadStateDir = "bad_state_dir";
+
+    // Warnings.
+    /// A listener that vouches for every local process.
+    InsecureLocal = "insecure_local";
+    /// A client can start a fresh run by a new session.
+    SessionRun = "session_run";
+    /// A run that is idle longer than it can last.
+    IdleBeyondMax = "idle_beyond_max";
+    /// A credential whose subject has no role: it may nothing.
+    NoRole = "no_role";
+    /// A credential that names no agent, where agents are configured: it may nothing.
+    NoAgent = "no_agent";
+    /// Two roles of one credential disagree on a tool.
+    RoleDisagreement = "role_disagreement";
+    /// A pattern that no declared upstream can match.
+    MatchesNothing = "matches_nothing";
+    /// An entry that a stricter or an earlier one already covers.
+    NeverDecides = "never_decides";
+    /// A wire name that some clients refuse.
+    LongWireName = "long_wire_name";
+    /// A declared source, role or agent that nothing uses.
+    Unused = "unused";
+    /// A secret file that others may read.
+    SecretFileOpen = "secret_file_open";
+    /// A secret that stands in the configuration itself.
+    SecretInFile = "secret_in_file";
+    /// A secret that would travel unencrypted.
+    PlainHttp = "plain_http";
+    /// A program that cannot be found now.
+    CommandNotFound = "command_not_found";
+
+    // Notes.
+    /// What an agent remembers beyond its run is outside.
+    SubjectRun = "subject_run";
+    /// Upstream processes run under the gateway's own uid.
+    SameUid = "same_uid";
+}

@@ -1,0 +1,153 @@
+//! Problems of a configuration: where, what, and what to do.
+//!
+//! Must never hold a secret: messages name keys, not the values of secrets.
+
+use std::cell::RefCell;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::model::place::Place;
+use crate::model::text::printable;
+
+use super::code::Code;
+
+/// How bad a problem is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// The configuration is refused.
+    Error,
+    /// It is loaded, and is likely not what was meant.
+    Warning,
+    /// It is loaded, and this should be known about it.
+    Note,
+}
+
+/// One problem.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Problem {
+    /// Where. A problem of a whole file stands at its first character.
+    #[serde(flatten)]
+    pub place: Place,
+    /// How bad.
+    pub severity: Severity,
+    /// The stable word.
+    pub code: Code,
+    /// One sentence, lower case, without a full stop.
+    pub message: String,
+    /// What to do.
+    pub help: String,
+}
+
+/// Every problem of a configuration, in the order of files and lines.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Problems(Vec<Problem>);
+
+impl Problems {
+    /// Whether any of them refuses the configuration.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.count(Severity::Error) > 0
+    }
+
+    /// How many there are of one severity.
+    #[must_use]
+    pub fn count(&self, severity: Severity) -> usize {
+        self.iter().filter(|problem| problem.severity == severity).count()
+    }
+
+    /// The problems.
+    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+        self.0.iter()
+    }
+
+    /// The problems as one JSON object: `{"ok":…,"errors":…,"warnings":…,"notes":…,"problems":[…]}`.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "ok": !self.has_errors(),
+            "errors": self.count(Severity::Error),
+            "warnings": self.count(Severity::Warning),
+            "notes": self.count(Severity::Note),
+            "problems": self.0,
+        })
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        })
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { place, severity, code, message, help } = self;
+        writeln!(out, "{place}: {severity}[{}]: {}", code.word(), printable(message))?;
+        writeln!(out, "  help: {}", printable(help))
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.iter().try_for_each(|problem| problem.fmt(out))
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// Where problems are gathered while a configuration is read.
+#[derive(Debug, Default)]
+pub(super) struct Sink(RefCell<Vec<Problem>>);
+
+impl Sink {
+    pub(super) fn error(
+        &self,
+        code: Code,
+        place: &Place,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.add(Severity::Error, code, place, message.into(), help.into());
+    }
+
+    pub(super) fn warn(
+        &self,
+        code: Code,
+        place: &Place,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.add(Severity::Warning, code, place, message.into(), help.into());
+    }
+
+    pub(super) fn note(
+        &self,
+        code: Code,
+        place: &Place,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.add(Severity::Note, code, place, message.into(), help.into());
+    }
+
+    pub(super) fn has_errors(&self) -> bool {
+        self.0.borrow().iter().any(|problem| problem.severity == Severity::Error)
+    }
+
+    pub(super) fn into_problems(self) -> Problems {
+        let mut problems = self.0.into_inner();
+        problems.sort();
+        problems.dedup();
+        Problems(problems)
+    }
+
+    fn add(&self, severity: Severity, code: Code, place: &Place, message: String, help: String) {
+        self.0.borrow_mut().push(Problem { place: place.clone(), severity, code, message, help });
+    }
+}

@@ -1,0 +1,197 @@
+//! What each table may hold, as it was written: types and known keys, nothing of their meaning.
+//!
+//! Must never refer from one table to another: that is for `check`.
+
+mod entry_point;
+mod lists;
+mod secret;
+mod upstream;
+
+use super::file::Loaded;
+use super::node::{Entry, Fields, Later, Located, Node};
+use super::problem::Sink;
+
+pub(super) use entry_point::{EntryPoint, Key, Listen, Vouches};
+pub(super) use lists::{Entry as ListEntry, Row};
+pub(super) use secret::{Secret, Secrets};
+pub(super) use upstream::{ToolRule, Upstream};
+
+/// Everything that was written.
+#[derive(Debug, Default)]
+pub(super) struct Document {
+    pub(super) gateway: Gateway,
+    pub(super) admin: Admin,
+    pub(super) listen: Vec<Listen>,
+    pub(super) keys: Vec<Key>,
+    pub(super) upstreams: Vec<Upstream>,
+    pub(super) sources: Vec<Row>,
+    pub(super) roles: Vec<Row>,
+    pub(super) agents: Vec<Row>,
+    pub(super) limits: Limits,
+    pub(super) audit: Audit,
+}
+
+/// `[gateway]`.
+#[derive(Debug, Default)]
+pub(super) struct Gateway {
+    pub(super) state_dir: Option<Located<String>>,
+    pub(super) lock_file: Option<Located<String>>,
+}
+
+/// `[admin]`.
+#[derive(Debug, Default)]
+pub(super) struct Admin {
+    pub(super) address: Option<Located<String>>,
+    pub(super) socket: Option<Located<String>>,
+}
+
+/// A number, size or duration that is read once its bounds are known.
+pub(super) type Quantity = Option<Located<Node>>;
+
+/// `[limits]`.
+#[derive(Debug, Default)]
+pub(super) struct Limits {
+    pub(super) connections_max: Quantity,
+    pub(super) body_max: Quantity,
+    pub(super) body_timeout: Quantity,
+    pub(super) head_timeout: Quantity,
+    pub(super) sessions_max: Quantity,
+    pub(super) session_idle: Quantity,
+    pub(super) streams_max: Quantity,
+    pub(super) runs_max: Quantity,
+    pub(super) calls_in_flight_max: Quantity,
+    pub(super) calls_in_flight_per_principal_max: Quantity,
+}
+
+/// `[audit]`.
+#[derive(Debug, Default)]
+pub(super) struct Audit {
+    pub(super) durability: Option<Located<String>>,
+    pub(super) segment_bytes: Quantity,
+    pub(super) queue_max: Quantity,
+    pub(super) queue_wait: Quantity,
+}
+
+impl Document {
+    /// Reads the united files.
+    pub(super) fn read(loaded: &Loaded, found: &Sink) -> Self {
+        let root = Fields::new(&loaded.root, "the file", &loaded.start, found);
+        let (gateway, admin) = (Gateway::read(&root), Admin::read(&root));
+        let auth = section(&root, "auth");
+        let keys = auth.as_ref().map(|auth| each(auth, "keys", "[auth.keys.", Key::read)).unwrap_or_default();
+        if let Some(auth) = auth {
+            auth.finish(&[("issuers", "signed run tokens"), ("clients", "client certificates")]);
+        }
+        let document = Self {
+            gateway,
+            admin,
+            keys,
+            listen: each(&root, "listen", "[listen.", Listen::read),
+            upstreams: each(&root, "upstreams", "[upstreams.", Upstream::read),
+            sources: each(&root, "sources", "[sources.", Row::read_source),
+            roles: each(&root, "roles", "[roles.", Row::read),
+            agents: each(&root, "agents", "[agents.", Row::read),
+            limits: Limits::read(&root),
+            audit: Audit::read(&root),
+        };
+        root.finish(LATER);
+        document
+    }
+}
+
+/// Sections that later versions read.
+const LATER: &[Later] = &[
+    ("tests", "policy tests"),
+    ("flows", "flows between tool classes"),
+    ("requests", "request shapes"),
+    ("approvers", "approval by a person"),
+    ("approval", "approval by a person"),
+    ("plans", "plans"),
+    ("plan", "plans"),
+    ("guardrails", "Cedar guardrails"),
+    ("sinks", "audit sinks"),
+    ("telemetry", "traces"),
+    ("console", "the console"),
+    ("tls", "TLS"),
+    ("reload", "reload"),
+];
+
+impl Gateway {
+    fn read(root: &Fields<'_>) -> Self {
+        let Some(fields) = section(root, "gateway") else { return Self::default() };
+        let gateway = Self { state_dir: fields.text("state_dir"), lock_file: fields.text("lock_file") };
+        fields.finish(&[("url", "the public URL"), ("guardrails", "Cedar guardrails"), ("reload", "reload")]);
+        gateway
+    }
+}
+
+impl Admin {
+    fn read(root: &Fields<'_>) -> Self {
+        let Some(fields) = section(root, "admin") else { return Self::default() };
+        let admin = Self { address: fields.text("address"), socket: fields.text("socket") };
+        fields.finish(&[("tls", "TLS")]);
+        admin
+    }
+}
+
+impl Limits {
+    fn read(root: &Fields<'_>) -> Self {
+        let Some(fields) = section(root, "limits") else { return Self::default() };
+        let limits = Self {
+            connections_max: fields.quantity("connections_max"),
+            body_max: fields.quantity("body_max"),
+            body_timeout: fields.quantity("body_timeout"),
+            head_timeout: fields.quantity("head_timeout"),
+            sessions_max: fields.quantity("sessions_max"),
+            session_idle: fields.quantity("session_idle"),
+            streams_max: fields.quantity("streams_max"),
+            runs_max: fields.quantity("runs_max"),
+            calls_in_flight_max: fields.quantity("calls_in_flight_max"),
+            calls_in_flight_per_principal_max: fields.quantity("calls_in_flight_per_principal_max"),
+        };
+        fields.finish(&[("rates", "rates and budgets"), ("budgets", "rates and budgets")]);
+        limits
+    }
+}
+
+impl Audit {
+    fn read(root: &Fields<'_>) -> Self {
+        let Some(fields) = section(root, "audit") else { return Self::default() };
+        let audit = Self {
+            durability: fields.text("durability"),
+            segment_bytes: fields.quantity("segment_bytes"),
+            queue_max: fields.quantity("queue_max"),
+            queue_wait: fields.quantity("queue_wait"),
+        };
+        fields.finish(&[
+            ("keep", "kept argument values"),
+            ("hash", "hashed argument values"),
+            ("sinks", "audit sinks"),
+            ("retention", "retention"),
+            ("checkpoint", "signed checkpoints"),
+            ("checkpoints", "signed checkpoints"),
+            ("encrypt", "encrypted values"),
+        ]);
+        audit
+    }
+}
+
+/// The fields of the section `key`, if it was written.
+fn section<'a>(root: &Fields<'a>, key: &'static str) -> Option<Fields<'a>> {
+    let entry = root.node(key)?;
+    Fields::of(&entry.value, format!("`[{key}]`"), root.found())
+}
+
+/// What `read` makes of each table in the table `key`.
+fn each<T>(
+    parent: &Fields<'_>,
+    key: &'static str,
+    head: &str,
+    read: impl Fn(Located<String>, Fields<'_>) -> T,
+) -> Vec<T> {
+    let one = |(name, entry): (&str, &Entry)| {
+        let fields = Fields::of(&entry.value, format!("`{head}{name}]`"), parent.found())?;
+        Some(read(Located::new(name.to_owned(), &entry.key_place), fields))
+    };
+    parent.tables(key).into_iter().filter_map(one).collect()
+}

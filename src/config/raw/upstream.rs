@@ -1,0 +1,113 @@
+//! `[upstreams.*]` as it was written.
+//!
+//! Must never read a secret: it only notes where one is kept.
+
+use super::{Quantity, Secret, Secrets};
+use crate::config::code::Code;
+use crate::config::node::{Fields, Later, Located, Node};
+
+/// `[upstreams.NAME]`.
+#[derive(Debug)]
+pub(in crate::config) struct Upstream {
+    pub(in crate::config) name: Located<String>,
+    pub(in crate::config) command: Option<Located<Vec<Located<String>>>>,
+    pub(in crate::config) env: Secrets,
+    pub(in crate::config) cwd: Option<Located<String>>,
+    pub(in crate::config) url: Option<Located<String>>,
+    pub(in crate::config) headers: Secrets,
+    pub(in crate::config) prefix: Option<Located<String>>,
+    pub(in crate::config) returns: Option<Located<Vec<Located<String>>>>,
+    pub(in crate::config) tools: Vec<ToolRule>,
+    pub(in crate::config) share: Option<Located<String>>,
+    pub(in crate::config) pins: Option<Located<String>>,
+    pub(in crate::config) instances_max: Quantity,
+    pub(in crate::config) instance_idle: Quantity,
+    pub(in crate::config) start_timeout: Quantity,
+    pub(in crate::config) call_timeout: Quantity,
+    pub(in crate::config) list_wait: Quantity,
+    pub(in crate::config) result_max: Quantity,
+    pub(in crate::config) calls_in_flight_max: Quantity,
+}
+
+/// `[[upstreams.NAME.tools]]`.
+#[derive(Debug)]
+pub(in crate::config) struct ToolRule {
+    pub(in crate::config) place: crate::model::place::Place,
+    pub(in crate::config) tool: Option<Located<String>>,
+    pub(in crate::config) returns: Option<Located<Vec<Located<String>>>>,
+    pub(in crate::config) stores: Option<Located<String>>,
+}
+
+const LATER: &[Later] = &[
+    ("user", "uids of their own for upstreams"),
+    ("resources", "resources"),
+    ("prompts", "prompts"),
+    ("oauth", "OAuth toward upstreams"),
+    ("credentials", "credentials per subject"),
+    ("sampling", "requests of upstreams"),
+    ("elicitation", "requests of upstreams"),
+    ("roots", "requests of upstreams"),
+    ("classes", "tool classes"),
+];
+
+impl Upstream {
+    pub(super) fn read(name: Located<String>, fields: Fields<'_>) -> Self {
+        let upstream = Self {
+            name,
+            command: command(&fields),
+            env: Secret::read_table(&fields, "env"),
+            cwd: fields.text("cwd"),
+            url: fields.text("url"),
+            headers: Secret::read_table(&fields, "headers"),
+            prefix: fields.text("prefix"),
+            returns: fields.one_or_more("returns"),
+            tools: tool_rules(&fields),
+            share: fields.text("share"),
+            pins: fields.text("pins"),
+            instances_max: fields.quantity("instances_max"),
+            instance_idle: fields.quantity("instance_idle"),
+            start_timeout: fields.quantity("start_timeout"),
+            call_timeout: fields.quantity("call_timeout"),
+            list_wait: fields.quantity("list_wait"),
+            result_max: fields.quantity("result_max"),
+            calls_in_flight_max: fields.quantity("calls_in_flight_max"),
+        };
+        fields.finish(LATER);
+        upstream
+    }
+}
+
+/// `command` is an array: a string would have to be split, and nobody agrees on how.
+fn command(fields: &Fields<'_>) -> Option<Located<Vec<Located<String>>>> {
+    let place = fields.node("command")?.value.place.clone();
+    fields.texts("command").map(|words| Located { value: words, place })
+}
+
+fn tool_rules(fields: &Fields<'_>) -> Vec<ToolRule> {
+    let Some(entry) = fields.node("tools") else { return Vec::new() };
+    let found = fields.found();
+    let Node::List(items) = &entry.value.value else {
+        let message =
+            format!("`tools` takes an array of tables, and {} was written", entry.value.value.kind());
+        let help = "write `tools = [{ tool = \"create_*\", stores = \"all\" }]`";
+        found.error(Code::WrongType, &entry.value.place, message, help);
+        return Vec::new();
+    };
+    let rule = |item| {
+        let fields = Fields::of(item, format!("an entry of `tools` of {}", fields.title()), found)?;
+        let rule = ToolRule {
+            place: fields.place().clone(),
+            tool: fields.text("tool"),
+            returns: fields.one_or_more("returns"),
+            stores: fields.text("stores"),
+        };
+        fields.finish(&[
+            ("classes", "tool classes"),
+            ("when", "conditions"),
+            ("destinations", "plans"),
+            ("content", "plans"),
+        ]);
+        Some(rule)
+    };
+    items.iter().filter_map(rule).collect()
+}
