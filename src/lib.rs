@@ -8,6 +8,7 @@
 pub mod chance;
 pub mod clock;
 pub mod model;
+pub mod socket;
 
 pub mod audit;
 pub mod config;

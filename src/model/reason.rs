@@ -104,6 +104,13 @@ reasons! {
     /// Too many connections are open on this listener.
     ConnectionsFull = "connections_full", Later, "Too many connections are open.";
 
+    /// The bytes are not a well-formed HTTP/1.1 request, or frame its body in two ways.
+    HttpInvalid = "http_invalid", Never, "The request is not well-formed HTTP/1.1.";
+    /// The head of the request is larger than the limit.
+    HeadTooLarge = "head_too_large", Never, "The head of the request is larger than this gateway accepts.";
+    /// The head of the request did not arrive in `limits.head_timeout`.
+    HeadTimeout = "head_timeout", Later, "The head of the request did not arrive in time.";
+
     // Parsing.
     /// The bytes are not one JSON document in valid UTF-8.
     JsonInvalid = "json_invalid", Never, "The message is not one valid JSON document.";
