@@ -34,6 +34,17 @@ pub enum Drained {
     Cut(usize),
 }
 
+impl Drained {
+    /// How many connections were cut.
+    #[must_use]
+    pub const fn cut(self) -> usize {
+        match self {
+            Self::Whole => 0,
+            Self::Cut(connections) => connections,
+        }
+    }
+}
+
 impl Server {
     /// Serves `listener` until it is drained or dropped. Has to be called within a tokio runtime.
     #[must_use]

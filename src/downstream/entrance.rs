@@ -1,0 +1,162 @@
+//! One listener's way in: the order in which a request is looked at.
+//!
+//! Host and Origin, then path and method, then the credential, all on the head alone; only then types and
+//! the body. Must never read a byte of a body before its sender is a principal.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONNECTION, WWW_AUTHENTICATE};
+use http::request::Parts;
+use http::{HeaderValue, Request, Response};
+use hyper::body::{Body, Incoming};
+
+use super::body::{self, Unread};
+use super::guards::{self, Verb};
+use super::reply::{self, ReplyBody};
+use super::to_end::ToEnd;
+use super::{Limits, ListenSettings, headers};
+use crate::gateway::Gateway;
+use crate::gateway::port::{Arrival, Reply};
+use crate::identity::Presented;
+use crate::model::principal::Principal;
+use crate::model::reason::Reason;
+use crate::socket::{HostRule, Peer, Place, Respond, refusal};
+
+/// What one listener needs to answer.
+pub(super) struct Entrance {
+    settings: ListenSettings,
+    hosts: HostRule,
+    limits: Limits,
+    gateway: Arc<Gateway>,
+}
+
+impl Entrance {
+    pub(super) fn new(
+        settings: ListenSettings,
+        place: &Place,
+        limits: &Limits,
+        gateway: Arc<Gateway>,
+    ) -> Self {
+        let hosts = HostRule::new(place, &settings.origins);
+        Self { settings, hosts, limits: limits.clone(), gateway }
+    }
+
+    /// Who asks for what, by the head alone.
+    fn admit(&self, head: &Parts, peer: Peer) -> Result<(Verb, Arc<Principal>), Refused> {
+        self.hosts.check(head).map_err(Refused::Uncounted)?;
+        let verb = guards::verb(head).map_err(Refused::Uncounted)?;
+        let presented = Presented {
+            listener: &self.settings.vouches,
+            authorization: &headers::credentials(&head.headers),
+            peer_uid: peer.uid,
+        };
+        let principal =
+            self.gateway.authenticate(&presented, &self.settings.name).map_err(Refused::Counted)?;
+        Ok((verb, principal))
+    }
+
+    fn refuse(&self, refused: Refused) -> Response<ReplyBody> {
+        let reason = match refused {
+            Refused::Counted(reason) => reason,
+            Refused::Uncounted(reason) => {
+                self.gateway.count_refusal(&self.settings.name, reason);
+                reason
+            }
+        };
+        let mut response = refusal(guards::status_of(reason), reason);
+        match refused {
+            // RFC 6750, 3. No error code is given and no metadata is named: a client that knows neither
+            // shows the status to its user, and one that knows both starts no login that leads nowhere.
+            Refused::Counted(_) => {
+                response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Refused::Uncounted(Reason::HttpMethodForbidden) => {
+                response.headers_mut().insert(ALLOW, HeaderValue::from_static(guards::VERBS));
+            }
+            Refused::Uncounted(_) => {}
+        }
+        response
+    }
+}
+
+impl Respond for Entrance {
+    type Body = ReplyBody;
+
+    async fn respond(&self, request: Request<Incoming>, peer: Peer) -> Response<ReplyBody> {
+        let (head, incoming) = request.into_parts();
+        let (verb, principal) = match self.admit(&head, peer) {
+            Ok(admitted) => admitted,
+            Err(refused) if incoming.is_end_stream() => return self.refuse(refused),
+            // The body stays unread, so nothing behind it can be found.
+            Err(refused) => return close(self.refuse(refused)),
+        };
+        let asked = Asked { verb, principal, head, incoming };
+        let work = ToEnd::new(answer(Arc::clone(&self.gateway), self.limits.clone(), asked));
+        let (reply, after) = work.await;
+        let response = reply::render(reply).await;
+        match after {
+            After::Keep => response,
+            After::Close => close(response),
+        }
+    }
+
+    fn refused(&self, reason: Reason) {
+        self.gateway.count_refusal(&self.settings.name, reason);
+    }
+}
+
+/// A refusal before there is a principal.
+#[derive(Debug, Clone, Copy)]
+enum Refused {
+    /// By the guards: to be counted here.
+    Uncounted(Reason),
+    /// By the authentication, which counted it.
+    Counted(Reason),
+}
+
+/// What a principal asks for.
+struct Asked {
+    verb: Verb,
+    principal: Arc<Principal>,
+    head: Parts,
+    incoming: Incoming,
+}
+
+/// Whether the connection can go on.
+enum After {
+    Keep,
+    Close,
+}
+
+/// From the principal on: each way through here ends in a reply of the gateway, which records it.
+async fn answer(gateway: Arc<Gateway>, limits: Limits, asked: Asked) -> (Reply, After) {
+    let Asked { verb, principal, head, incoming } = asked;
+    let headers = headers::protocol(&head.headers);
+    let readable = match verb {
+        Verb::Post => guards::content_type(&head.headers)
+            .and_then(|()| guards::accepts(&head.headers, &["application/json", "text/event-stream"])),
+        Verb::Get => guards::accepts(&head.headers, &["text/event-stream"]),
+        Verb::Delete => Ok(()),
+    };
+    let body = match (readable, verb) {
+        (Err(reason), _) => Err(Unread { reason, bytes_read: 0 }),
+        (Ok(()), Verb::Post) => body::read(incoming, &limits).await,
+        // A body has no meaning here (RFC 9110, 9.3.1 and 9.3.5) and is not read.
+        (Ok(()), Verb::Get | Verb::Delete) => Ok(Bytes::new()),
+    };
+    match (body, verb) {
+        (Err(unread), _) => {
+            let reply = gateway.refuse_unread(principal, headers, unread.reason, unread.bytes_read).await;
+            (reply, After::Close)
+        }
+        (Ok(body), Verb::Post) => (gateway.receive(Arrival { principal, headers, body }).await, After::Keep),
+        (Ok(_), Verb::Get) => (gateway.open_stream(principal, headers).await, After::Keep),
+        (Ok(_), Verb::Delete) => (gateway.end_session(principal, headers).await, After::Keep),
+    }
+}
+
+fn close(mut response: Response<ReplyBody>) -> Response<ReplyBody> {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
