@@ -1,1 +1,19 @@
-//! (Being written.)
+//! What operators see of the gateway: metrics, health, logs.
+//!
+//! Must never hold a credential, an argument or a subject: labels are names from the configuration and
+//! reason codes, so that their number is bounded. Must never decide: health is told, not acted upon.
+//! Trusts what the gateway reports of itself through [`Observed`].
+
+mod admin;
+mod figures;
+mod health;
+mod log;
+mod metrics;
+#[cfg(test)]
+mod tests;
+
+pub use admin::AdminResponder;
+pub use figures::{Breaker, Figures, JournalFigures, Observed, UpstreamFigures};
+pub use health::{Finding, Halt, Readiness};
+pub use log::{Colour, LogError, LogFormat, start_log};
+pub use metrics::{CallTimes, Metrics};

@@ -1,0 +1,70 @@
+//! What the gateway counts for itself, taken anew at each look so that it is never stale.
+//!
+//! Must never be kept: a figure that is not asked for costs nothing.
+
+use super::health::Readiness;
+
+/// What telemetry asks the gateway.
+pub trait Observed: Send + Sync + 'static {
+    /// The figures of this moment.
+    fn figures(&self) -> Figures;
+
+    /// Whether it can serve, and what an operator should know.
+    fn readiness(&self) -> Readiness;
+}
+
+/// The figures of one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Calls that were admitted and have not ended.
+    pub calls_in_flight: u64,
+    /// Open sessions of the 2025 revisions.
+    pub sessions: u64,
+    /// Open runs.
+    pub runs: u64,
+    /// Open streams.
+    pub streams: u64,
+    /// The journal.
+    pub journal: JournalFigures,
+    /// Each upstream of the configuration.
+    pub upstreams: Vec<UpstreamFigures>,
+}
+
+/// The journal at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct JournalFigures {
+    /// Records written since the start.
+    pub records: u64,
+    /// Bytes written since the start.
+    pub bytes: u64,
+    /// Groups committed since the start.
+    pub commits: u64,
+    /// Records that wait for the writer.
+    pub queued: u64,
+    /// The last sequence number written.
+    pub seq: u64,
+}
+
+/// One upstream at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamFigures {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Child processes or connections that serve it.
+    pub instances: u64,
+    /// Tools of its accepted catalogue.
+    pub tools: u64,
+    /// Whether it is left alone for a while.
+    pub breaker: Breaker,
+    /// Tools whose definition changed since it was accepted.
+    pub pins_changed: u64,
+}
+
+/// Whether calls reach an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Breaker {
+    /// They do.
+    Closed,
+    /// It failed repeatedly and is left alone.
+    Open,
+}

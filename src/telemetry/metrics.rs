@@ -1,0 +1,248 @@
+//! Counters and histograms, and their text form (OpenMetrics 1.0).
+//!
+//! Must never take a label from a caller: each label is a name of the configuration or a word of ours.
+//! What each metric means stands in docs/OPERATIONS.md; a test compares the two.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+use super::figures::{Breaker, Figures};
+use super::health::Readiness;
+use crate::model::decision::Answer;
+use crate::model::reason::Reason;
+
+/// Every counter and histogram of the gateway.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    calls: Family<CallLabels, Counter>,
+    refusals: Family<RefusalLabels, Counter>,
+    gateway_time: Histogram,
+    upstream_time: Family<UpstreamLabels, Histogram>,
+    journal_sync_time: Histogram,
+    gauges: Gauges,
+}
+
+/// How long the parts of one call took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallTimes<'a> {
+    /// What the gateway itself took, the journal included.
+    pub gateway: Duration,
+    /// The upstream that was called, and what it took; absent where the call was refused.
+    pub upstream: Option<(&'a str, Duration)>,
+}
+
+impl Metrics {
+    /// Metrics that all stand at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("sluicegate");
+        let calls = Family::default();
+        registry.register("calls", "Calls by verdict and by the reason they ended with", calls.clone());
+        let refusals = Family::default();
+        registry.register("refusals", "Requests refused before authentication", refusals.clone());
+        let gateway_time = histogram();
+        let help = "What the gateway itself took of a call";
+        registry.register_with_unit("call_gateway", help, Unit::Seconds, gateway_time.clone());
+        let upstream_time = Family::new_with_constructor(histogram as fn() -> Histogram);
+        let help = "What the upstream took of a call";
+        registry.register_with_unit("call_upstream", help, Unit::Seconds, upstream_time.clone());
+        let journal_sync_time = histogram();
+        let help = "What one sync of the journal took";
+        registry.register_with_unit("journal_sync", help, Unit::Seconds, journal_sync_time.clone());
+        let gauges = Gauges::register(&mut registry);
+        Self { registry, calls, refusals, gateway_time, upstream_time, journal_sync_time, gauges }
+    }
+
+    /// A call ended: with what verdict, for what reason, and how long it took.
+    ///
+    /// A call that was allowed ends with the reason of its outcome, for instance `answered`; one that was
+    /// refused, before a decision or by it, with the reason of the refusal.
+    pub fn call(&self, verdict: Option<Answer>, reason: Reason, times: CallTimes<'_>) {
+        self.calls.get_or_create(&CallLabels { verdict, reason }).inc();
+        self.gateway_time.observe(times.gateway.as_secs_f64());
+        if let Some((upstream, took)) = times.upstream {
+            let labels = UpstreamLabels(upstream.to_owned());
+            self.upstream_time.get_or_create(&labels).observe(took.as_secs_f64());
+        }
+    }
+
+    /// A request was refused before there was a principal. `listener` is its name in the configuration.
+    pub fn refusal(&self, listener: &str, reason: Reason) {
+        self.refusals.get_or_create(&RefusalLabels { listener: listener.to_owned(), reason }).inc();
+    }
+
+    /// The journal was synced.
+    pub fn journal_sync(&self, took: Duration) {
+        self.journal_sync_time.observe(took.as_secs_f64());
+    }
+
+    /// The text of all metrics together with the figures of this moment.
+    #[must_use]
+    pub fn text(&self, figures: &Figures, readiness: &Readiness) -> String {
+        self.gauges.set(figures, readiness);
+        let mut text = String::new();
+        // Writing to a string cannot fail; an incomplete text lacks its `# EOF` and is refused by scrapers.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// 50 µs to about 26 s, doubling.
+fn histogram() -> Histogram {
+    Histogram::new(exponential_buckets(0.000_05, 2.0, 20))
+}
+
+/// What is set from [`Figures`] at each look.
+#[derive(Debug)]
+struct Gauges {
+    calls_in_flight: Gauge,
+    sessions: Gauge,
+    runs: Gauge,
+    streams: Gauge,
+    journal_records: Counter,
+    journal_bytes: Counter,
+    journal_commits: Counter,
+    journal_queued: Gauge,
+    journal_seq: Gauge,
+    ready: Gauge,
+    halted: Gauge,
+    upstream_instances: Family<UpstreamLabels, Gauge>,
+    upstream_tools: Family<UpstreamLabels, Gauge>,
+    upstream_breaker: Family<UpstreamLabels, Gauge>,
+    upstream_pins: Family<UpstreamLabels, Gauge>,
+}
+
+impl Gauges {
+    fn register(registry: &mut Registry) -> Self {
+        let mut gauge = |name: &str, help: &str| {
+            let gauge = Gauge::default();
+            registry.register(name, help, gauge.clone());
+            gauge
+        };
+        let calls_in_flight = gauge("calls_in_flight", "Calls that were admitted and have not ended");
+        let sessions = gauge("sessions", "Open sessions of the 2025 revisions");
+        let runs = gauge("runs", "Open runs");
+        let streams = gauge("streams", "Open streams");
+        let journal_queued = gauge("journal_queued", "Records that wait for the writer of the journal");
+        let journal_seq = gauge("journal_seq", "The last sequence number in the journal");
+        let ready = gauge("ready", "1 if the readiness probe succeeds");
+        let halted = gauge("halted", "1 if nothing is forwarded because the journal cannot be written");
+        let mut counter = |name: &str, help: &str| {
+            let counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            counter
+        };
+        let journal_records = counter("journal_records", "Records written to the journal");
+        let journal_bytes = counter("journal_written_bytes", "Bytes written to the journal");
+        let journal_commits = counter("journal_commits", "Groups committed to the journal");
+        let mut family = |name: &str, help: &str| {
+            let family = Family::<UpstreamLabels, Gauge>::default();
+            registry.register(name, help, family.clone());
+            family
+        };
+        Self {
+            calls_in_flight,
+            sessions,
+            runs,
+            streams,
+            journal_records,
+            journal_bytes,
+            journal_commits,
+            journal_queued,
+            journal_seq,
+            ready,
+            halted,
+            upstream_instances: family("upstream_instances", "Processes or connections of an upstream"),
+            upstream_tools: family("upstream_tools", "Tools of an upstream's accepted catalogue"),
+            upstream_breaker: family("upstream_breaker_open", "1 if the upstream is left alone for a while"),
+            upstream_pins: family("upstream_pins_changed", "Tools that wait to be accepted again"),
+        }
+    }
+
+    fn set(&self, figures: &Figures, readiness: &Readiness) {
+        let journal = &figures.journal;
+        set(&self.calls_in_flight, figures.calls_in_flight);
+        set(&self.sessions, figures.sessions);
+        set(&self.runs, figures.runs);
+        set(&self.streams, figures.streams);
+        set(&self.journal_queued, journal.queued);
+        set(&self.journal_seq, journal.seq);
+        set(&self.ready, u64::from(readiness.is_ready()));
+        set(&self.halted, u64::from(readiness.halted.is_some()));
+        self.journal_records.inner().store(journal.records, Ordering::Relaxed);
+        self.journal_bytes.inner().store(journal.bytes, Ordering::Relaxed);
+        self.journal_commits.inner().store(journal.commits, Ordering::Relaxed);
+        for upstream in &figures.upstreams {
+            let labels = UpstreamLabels(upstream.name.clone());
+            set(&self.upstream_instances.get_or_create(&labels), upstream.instances);
+            set(&self.upstream_tools.get_or_create(&labels), upstream.tools);
+            let open = u64::from(upstream.breaker == Breaker::Open);
+            set(&self.upstream_breaker.get_or_create(&labels), open);
+            set(&self.upstream_pins.get_or_create(&labels), upstream.pins_changed);
+        }
+    }
+}
+
+fn set(gauge: &Gauge, value: u64) {
+    gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct CallLabels {
+    verdict: Option<Answer>,
+    reason: Reason,
+}
+
+impl EncodeLabelSet for CallLabels {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let verdict = match self.verdict {
+            Some(Answer::Allow) => "allow",
+            Some(Answer::Plan) => "plan",
+            Some(Answer::Ask) => "ask",
+            Some(Answer::Deny) => "deny",
+            None => "none",
+        };
+        encode_labels(encoder, &[("verdict", verdict), ("reason", self.reason.code())])
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct RefusalLabels {
+    listener: String,
+    reason: Reason,
+}
+
+impl EncodeLabelSet for RefusalLabels {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
+        encode_labels(encoder, &[("listener", &self.listener), ("reason", self.reason.code())])
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct UpstreamLabels(String);
+
+impl EncodeLabelSet for UpstreamLabels {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
+        encode_labels(encoder, &[("upstream", &self.0)])
+    }
+}
+
+fn encode_labels(encoder: &mut LabelSetEncoder<'_>, labels: &[(&str, &str)]) -> Result<(), std::fmt::Error> {
+    use prometheus_client::encoding::EncodeLabel;
+    labels.iter().try_for_each(|label| label.encode(encoder.encode_label()))
+}
