@@ -1,0 +1,254 @@
+//! Who may import whom: the direction in which the rooms know each other.
+//!
+//! Looks at `use` trees, at paths in code, and at the tokens of macro calls. Tests inside a room may
+//! import the rooms that they get their proofs from, since they get them through the real functions.
+
+mod paths;
+
+use super::assert_finds;
+use super::tree::File;
+use paths::{Mention, mentions};
+
+/// What a room may import.
+struct Room {
+    name: &'static str,
+    /// Rooms of which it may name anything public.
+    whole: &'static [&'static str],
+    /// Rooms of which it may name these items alone.
+    items: &'static [(&'static str, &'static [&'static str])],
+}
+
+const fn room(name: &'static str, whole: &'static [&'static str]) -> Room {
+    Room { name, whole, items: &[] }
+}
+
+/// The import table (docs/ARCHITECTURE.md). A line that is added here is a new dependency between rooms.
+const TABLE: &[Room] = &[
+    room("model", &[]),
+    room("clock", &[]),
+    room("chance", &[]),
+    room("wire", &["model"]),
+    // The decision is pure: no clock, no chance, no other room.
+    room("policy", &["model"]),
+    room("limit", &["model", "clock"]),
+    room("identity", &["model", "clock", "chance"]),
+    room("run", &["model", "clock", "chance"]),
+    room("audit", &["model", "clock", "chance"]),
+    Room {
+        name: "upstream",
+        whole: &["model", "clock", "chance", "wire"],
+        // The proofs that a call brings along.
+        items: &[("policy", &["Permit"]), ("limit", &["Admission"]), ("audit", &["Intent", "OpenIntent"])],
+    },
+    room("telemetry", &["model", "clock"]),
+    room(
+        "gateway",
+        &[
+            "model",
+            "clock",
+            "chance",
+            "wire",
+            "identity",
+            "run",
+            "policy",
+            "limit",
+            "audit",
+            "upstream",
+            "telemetry",
+        ],
+    ),
+    Room {
+        name: "downstream",
+        whole: &["model", "clock", "chance", "wire", "gateway", "telemetry"],
+        items: &[("identity", &["ListenerVouches", "Presented"])],
+    },
+    room("console", &["model", "clock", "gateway", "telemetry"]),
+    // Fills the settings of the rooms; no room reads it.
+    room("config", &["model", "audit", "downstream", "identity", "limit", "policy", "run", "upstream"]),
+    room("demo", &["clock", "chance"]),
+    room(
+        "cli",
+        &[
+            "model",
+            "clock",
+            "chance",
+            "wire",
+            "identity",
+            "run",
+            "policy",
+            "limit",
+            "audit",
+            "upstream",
+            "telemetry",
+            "gateway",
+            "downstream",
+            "console",
+            "config",
+            "demo",
+        ],
+    ),
+    room("main", &["cli"]),
+];
+
+/// Crates that may not leave these rooms. `*` at the end stands for what follows.
+const CRATES: &[(&str, &[&str])] = &[
+    // rmcp re-parses, drops unknown fields and rounds large integers: never on the forwarding path.
+    ("rmcp", &["demo"]),
+    ("anyhow", &["cli", "main"]),
+    ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
+    ("prometheus_client", &["telemetry", "gateway"]),
+    ("hyper_rustls", &["upstream"]),
+    ("tower", &["downstream"]),
+    ("strsim", &["config"]),
+    // What is decided on is handed in; nothing here may ask the world.
+    ("tokio", &NOT_PURE),
+    ("std::fs", &NOT_PURE),
+    ("std::net", &NOT_PURE),
+    ("std::process", &NOT_PURE),
+    ("std::thread", &NOT_PURE),
+    ("std::env", &["cli", "config", "main", "demo", "upstream"]),
+];
+
+/// Every room but `model`, `policy` and `wire`.
+const NOT_PURE: [&str; 15] = [
+    "audit",
+    "chance",
+    "cli",
+    "clock",
+    "config",
+    "console",
+    "demo",
+    "downstream",
+    "gateway",
+    "identity",
+    "limit",
+    "main",
+    "run",
+    "telemetry",
+    "upstream",
+];
+
+pub fn rooms(file: &File) -> Vec<String> {
+    let Some(from) = room_of(file) else { return Vec::new() };
+    mentions(file).iter().filter_map(|mention| forbidden(file, from, mention)).collect()
+}
+
+fn forbidden(file: &File, from: &Room, mention: &Mention) -> Option<String> {
+    let Mention::Ours { path, line } = mention else { return None };
+    let Some(to) = path.first() else {
+        return Some(file.at(*line, "the whole crate is imported; name the room"));
+    };
+    if to == from.name || from.whole.contains(&to.as_str()) {
+        return None;
+    }
+    let (name, item) = (from.name, path.get(1).map_or("*", String::as_str));
+    match from.items.iter().find(|(room, _)| room == to) {
+        Some((_, items)) if items.contains(&item) => None,
+        Some((_, items)) => {
+            Some(file.at(*line, format_args!("`{name}` may name only {items:?} of `{to}`, not `{item}`")))
+        }
+        None => Some(file.at(
+            *line,
+            format_args!(
+                "`{name}` may not import `{to}` (`{}`): let `gateway` pass it in, or move it to `model`",
+                path.join("::")
+            ),
+        )),
+    }
+}
+
+pub fn crates(file: &File) -> Vec<String> {
+    let Some(from) = room_of(file) else { return Vec::new() };
+    let mut findings = Vec::new();
+    for mention in mentions(file) {
+        let Mention::Foreign { path, line } = mention else { continue };
+        let path = path.join("::");
+        let names = |prefix: &str| path == prefix || path.starts_with(&format!("{prefix}::"));
+        for (name, homes) in CRATES.iter().filter(|(name, homes)| names(name) && !homes.contains(&from.name))
+        {
+            let what = format!("`{name}` may not be used in `{}`, only in {homes:?}", from.name);
+            findings.push(file.at(line, what));
+        }
+    }
+    findings
+}
+
+/// Every module that `lib.rs` declares has its line in the table.
+pub fn table(file: &File) -> Vec<String> {
+    if file.path != "src/lib.rs" {
+        return Vec::new();
+    }
+    let rooms = file.syntax().items.into_iter().filter_map(|item| match item {
+        syn::Item::Mod(module) => Some((module.ident.to_string(), module.ident.span().start().line)),
+        _ => None,
+    });
+    let unknown = rooms.filter(|(name, _)| !TABLE.iter().any(|room| room.name == name));
+    unknown
+        .map(|(name, line)| file.at(line, format_args!("`{name}` has no line in the import table")))
+        .collect()
+}
+
+/// The room that a file of the product belongs to. `lib.rs` is the map and belongs to none.
+fn room_of(file: &File) -> Option<&'static Room> {
+    if !file.is_product() {
+        return None;
+    }
+    let module = file.module();
+    TABLE.iter().find(|room| Some(room.name) == module.first().map(String::as_str))
+}
+
+#[test]
+fn a_forbidden_import_is_found_however_it_is_written() {
+    let breaches = [
+        "use crate::audit::Journal;",
+        "use crate::{audit, model::name};",
+        "pub use crate::audit::*;",
+        "use crate::audit as model;",
+        "use super::super::audit::Journal;",
+        "fn f(journal: &crate::audit::Journal) {}",
+        "fn f() { crate::audit::open() }",
+        "fn f() { assert!(matches!(x, crate::audit::Kind::Start)) }",
+        "mod inner { use super::super::super::audit::Journal; }",
+        "mod inner { fn f() { g!({ super::super::super::audit::open() }) } }",
+        "#[derive(Debug)] struct A<T: crate::audit::Sink>(T);",
+    ];
+    for text in breaches {
+        assert_finds(rooms, "src/policy/judge.rs", text, "`policy` may not import `audit`");
+    }
+    assert_finds(rooms, "src/policy.rs", "use crate as everything;", "whole crate");
+    assert_finds(rooms, "src/policy.rs", "use super::*;", "whole crate");
+    assert_finds(rooms, "src/main.rs", "use sluicegate::policy;", "`main` may not import `policy`");
+}
+
+#[test]
+fn of_proofs_only_their_types_may_be_named() {
+    assert!(rooms(&File::new("src/upstream/http.rs", "use crate::audit::{Intent, OpenIntent};")).is_empty());
+    assert_finds(rooms, "src/upstream/http.rs", "use crate::audit::Journal;", "not `Journal`");
+    assert_finds(rooms, "src/upstream/http.rs", "use crate::audit::*;", "not `*`");
+    assert_finds(rooms, "src/upstream/http.rs", "use crate::audit;", "not `*`");
+}
+
+#[test]
+fn what_is_allowed_passes() {
+    let text = "use crate::model::{name::{ToolId, self}, reason::*}; use super::judge; use self::row::Row;
+        pub(super) fn f() { crate::policy::judge::g(); std::mem::drop(model); }
+        #[cfg(test)] mod tests { use crate::audit::Journal; }
+        #[cfg(test)] use crate::audit::Journal;";
+    assert_eq!(rooms(&File::new("src/policy/bits.rs", text)), Vec::<String>::new());
+    assert!(rooms(&File::new("src/upstream/tests.rs", "use crate::policy::Policy;")).is_empty());
+}
+
+#[test]
+fn a_crate_outside_its_room_is_found() {
+    assert_finds(crates, "src/gateway.rs", "use rmcp::model::Tool;", "`rmcp` may not be used in `gateway`");
+    assert_finds(crates, "src/gateway.rs", "fn f() -> ::anyhow::Result<()> {}", "`anyhow`");
+    assert_finds(crates, "src/policy/a.rs", "use std::{collections::BTreeMap, fs};", "`std::fs`");
+    assert_finds(crates, "src/policy.rs", "fn f() { std::fs::read(a) }", "`std::fs`");
+    assert!(crates(&File::new("src/demo/mail.rs", "use rmcp::model::Tool;")).is_empty());
+}
+
+#[test]
+fn a_room_without_a_line_is_found() {
+    assert_finds(table, "src/lib.rs", "pub mod model; mod cellar;", "`cellar` has no line");
+}

@@ -1,0 +1,8 @@
+//! The one integration binary: each file is a theme, driven against real parts.
+#![cfg(test)]
+#![expect(
+    unreachable_pub,
+    reason = "nothing is exported from here; `pub` marks what a file offers to the others"
+)]
+
+mod house_rules;
