@@ -1,3 +1,5 @@
 //! argv to exit code.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    sluicegate::cli::main()
+}

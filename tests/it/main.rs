@@ -5,4 +5,5 @@
     reason = "nothing is exported from here; `pub` marks what a file offers to the others"
 )]
 
+mod demo;
 mod house_rules;

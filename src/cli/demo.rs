@@ -1,0 +1,1 @@
+//! `sluicegate demo`: the whole thing at once, to look at.

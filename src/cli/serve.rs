@@ -1,0 +1,23 @@
+//! `sluicegate serve`. (Being written: this is the face that `demo` starts the gateway through.)
+
+use std::path::{Path, PathBuf};
+
+/// A gateway that serves in this process.
+#[derive(Debug)]
+pub(super) struct Running {
+    /// Its journal.
+    pub(super) journal_dir: PathBuf,
+}
+
+/// Starts the gateway of the configuration at `config`.
+#[expect(clippy::unused_async, reason = "the real one binds sockets and opens the journal")]
+pub(super) async fn start(config: &Path) -> anyhow::Result<Running> {
+    let dir = config.parent().unwrap_or(Path::new("."));
+    Ok(Running { journal_dir: dir.join("state/journal") })
+}
+
+impl Running {
+    /// Stops: no new calls, those in flight end or are recorded, the last sync.
+    #[expect(clippy::unused_async, reason = "the real one drains")]
+    pub(super) async fn stop(self) {}
+}

@@ -1,0 +1,154 @@
+//! What `sluicegate demo` writes down: the configuration that it runs with, and the commands to paste.
+//!
+//! The configuration is the text that a person would write, and the gateway reads it from the file like
+//! any other. Must never hold a key in the configuration, only its digest.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// One key of the demo: the entry point of agents that one source starts.
+#[derive(Debug)]
+pub struct Key<'a> {
+    /// The source it vouches for; also its name.
+    pub source: &'a str,
+    /// Its digest, as the configuration holds it.
+    pub hash: &'a str,
+}
+
+/// Everything that the demo's configuration is made of.
+#[derive(Debug)]
+pub struct Setup<'a> {
+    /// Where the gateway listens.
+    pub addr: SocketAddr,
+    /// This program, which the tool servers are processes of.
+    pub program: &'a Path,
+    /// Where the demo browser listens.
+    pub browser_url: &'a str,
+    /// The keys.
+    pub keys: &'a [Key<'a>],
+}
+
+impl Setup<'_> {
+    /// `gateway.toml`.
+    #[must_use]
+    pub fn configuration(&self) -> String {
+        let program = quoted(&self.program.to_string_lossy());
+        let (addr, browser_url) = (self.addr, quoted(self.browser_url));
+        let keys: String = self.keys.iter().map(Self::key).collect();
+        format!(
+            r#"# Written by `sluicegate demo`. Yours can look just like it; `gateway.toml` in the repository says more.
+
+[gateway]
+state_dir = "state"              # the journal, and what the gateway remembers of runs
+
+[listen.main]                    # needs a key
+address = "{addr}"
+
+# Agents that were started by … hold the key that says so. The agent cannot change it.
+{keys}
+# The tool servers, and who can write what they return.
+[upstreams.mail]
+command = [{program}, "demo-upstream", "mail"]
+returns = "email"                # mail is written by whoever sends it
+
+[upstreams.calendar]
+command = [{program}, "demo-upstream", "calendar"]
+returns = "email"                # invitations are written by whoever sends them
+tools = [{{ tool = "create_event", stores = "subject" }}]   # what it writes is listed again later
+
+[upstreams.browser]
+url = {browser_url}   # a process of this demo; ends with it
+returns = "web"                  # pages are written by strangers
+
+# What a run may do that was influenced by … Of several sources, the strictest answer counts.
+[sources.chat]                   # the user typed it
+allow = ["*"]
+
+[sources.cron]                   # a timer of the user's went off
+allow = ["mail.read_*", "mail.search", "mail.send", "calendar.*", "browser.fetch"]
+
+[sources.email]                  # anyone can write an email
+allow = ["mail.read_*", "mail.search", "calendar.list_*"]
+plan  = ["calendar.create_event"]
+ask   = ["mail.send", "mail.reply"]
+
+[sources.web]                    # a page that the agent has read
+allow = ["mail.read_*", "mail.search", "calendar.list_*", "browser.*"]
+plan  = ["mail.send"]
+
+[roles.assistant]
+allow = ["mail.*", "calendar.*", "browser.*"]
+"#
+        )
+    }
+
+    fn key(key: &Key<'_>) -> String {
+        let Key { source, hash } = key;
+        // A person in front of their own client starts afresh with each session; a trigger's runs do not.
+        let run = if *source == "chat" { "run = \"session\"\n" } else { "" };
+        format!(
+            "[auth.keys.{source}]\nhash = \"{hash}\"\nvouches = {{ source = \"{source}\", subject = \"user:sam\", \
+             roles = [\"assistant\"] }}\n{run}\n"
+        )
+    }
+}
+
+/// What to paste into a client for the key `key` of the source `source`.
+#[must_use]
+pub fn snippets(addr: SocketAddr, source: &str, key: &str) -> String {
+    let name = format!("sluicegate-{source}");
+    let url = format!("http://{addr}/mcp");
+    format!(
+        r#"claude mcp add --transport http {name} {url} --header "Authorization: Bearer {key}"
+
+.mcp.json:
+  {{"mcpServers": {{"{name}": {{"type": "http", "url": "{url}", "headers": {{"Authorization": "Bearer {key}"}}}}}}}}
+
+npx @modelcontextprotocol/inspector --cli {url} --transport http \
+  --header "Authorization: Bearer {key}" --method tools/list
+
+curl -sS {url} -H "Authorization: Bearer {key}" \
+  -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' \
+  -H 'MCP-Protocol-Version: 2026-07-28' -H 'Mcp-Method: tools/call' -H 'Mcp-Name: mail__read_inbox' \
+  -d '{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"mail__read_inbox","arguments":{{}},"_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{}}}}}}}}'
+"#
+    )
+}
+
+/// `text` as a basic string of TOML.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c.is_control() => out.push_str(&format!("\\U{:08X}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_is_toml_whatever_the_path_of_the_program() {
+        let keys = [Key { source: "chat", hash: "sha256:00" }, Key { source: "cron", hash: "sha256:01" }];
+        let setup = Setup {
+            addr: "127.0.0.1:7400".parse().unwrap(),
+            program: Path::new("/odd \"place\"\\\n/sluicegate"),
+            browser_url: "http://127.0.0.1:1/mcp",
+            keys: &keys,
+        };
+        let text = setup.configuration();
+        let table = toml::de::DeTable::parse(&text).unwrap();
+        let table = table.get_ref();
+        let command = table["upstreams"].get_ref()["mail"].get_ref()["command"].get_ref();
+        assert_eq!(command[0].get_ref().as_str(), setup.program.to_str());
+        let keys = &table["auth"].get_ref()["keys"].get_ref();
+        assert_eq!(keys["chat"].get_ref()["run"].get_ref().as_str(), Some("session"));
+        assert!(keys["cron"].get_ref().get("run").is_none());
+    }
+}
