@@ -2,9 +2,9 @@
 //!
 //! Must never decide anything that a room decides.
 
-// mod demo;
+mod demo;
 mod demo_upstream;
-// mod serve;
+mod serve;
 
 use std::process::ExitCode;
 
@@ -21,7 +21,7 @@ struct Cli {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Try the gateway on demo tool servers, with a key for each source, and watch each call being decided
-    // Demo(demo::Demo),
+    Demo(demo::Demo),
     #[command(hide = true)]
     DemoUpstream(demo_upstream::DemoUpstream),
 }
@@ -29,7 +29,7 @@ enum Command {
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        // Command::Demo(command) => demo::run(command),
+        Command::Demo(command) => demo::run(command),
         Command::DemoUpstream(command) => demo_upstream::run(command),
     };
     match done {

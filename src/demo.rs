@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use rmcp::ServiceExt;
 
 pub use host::Host;
-pub use setup::{Key, Setup, snippets};
+pub use setup::{Key, Paste, Setup, snippets};
 
 /// Which tool server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

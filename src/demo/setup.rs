@@ -57,7 +57,8 @@ returns = "email"                # invitations are written by whoever sends them
 tools = [{{ tool = "create_event", stores = "subject" }}]   # what it writes is listed again later
 
 [upstreams.browser]
-url = {browser_url}   # a process of this demo; ends with it
+# A process of the demo. Later: sluicegate demo-upstream browser --http ADDRESS
+url = {browser_url}
 returns = "web"                  # pages are written by strangers
 
 # What a run may do that was influenced by … Of several sources, the strictest answer counts.
@@ -93,24 +94,47 @@ allow = ["mail.*", "calendar.*", "browser.*"]
     }
 }
 
-/// What to paste into a client for the key `key` of the source `source`.
+/// A key that was just made, for a person to paste.
+#[derive(Debug)]
+pub struct Paste<'a> {
+    /// The source it vouches for.
+    pub source: &'a str,
+    /// The key itself.
+    pub key: &'a str,
+}
+
+/// What to paste into clients of the gateway at `addr`.
 #[must_use]
-pub fn snippets(addr: SocketAddr, source: &str, key: &str) -> String {
-    let name = format!("sluicegate-{source}");
+pub fn snippets(addr: SocketAddr, keys: &[Paste<'_>]) -> String {
     let url = format!("http://{addr}/mcp");
+    let claude: String = keys.iter().map(|Paste { source, key }| {
+        format!("claude mcp add --transport http demo-{source} {url} --header \"Authorization: Bearer {key}\"\n")
+    }).collect();
+    let servers: Vec<_> = keys.iter().map(|Paste { source, key }| {
+        format!(
+            r#"  "demo-{source}": {{"type": "http", "url": "{url}", "headers": {{"Authorization": "Bearer {key}"}}}}"#
+        )
+    }).collect();
+    let servers = servers.join(",\n");
+    let key = keys.first().map_or("", |paste| paste.key);
     format!(
-        r#"claude mcp add --transport http {name} {url} --header "Authorization: Bearer {key}"
+        r#"# Claude Code
+{claude}
+# .mcp.json, for Claude Code and others
+{{"mcpServers": {{
+{servers}
+}}}}
 
-.mcp.json:
-  {{"mcpServers": {{"{name}": {{"type": "http", "url": "{url}", "headers": {{"Authorization": "Bearer {key}"}}}}}}}}
-
-npx @modelcontextprotocol/inspector --cli {url} --transport http \
+# MCP Inspector: what may this key see? Try another key.
+npx @modelcontextprotocol/inspector --cli --server-url {url} --transport http \
   --header "Authorization: Bearer {key}" --method tools/list
 
+# curl: one call
 curl -sS {url} -H "Authorization: Bearer {key}" \
   -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' \
   -H 'MCP-Protocol-Version: 2026-07-28' -H 'Mcp-Method: tools/call' -H 'Mcp-Name: mail__read_inbox' \
-  -d '{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"mail__read_inbox","arguments":{{}},"_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{}}}}}}}}'
+  -d '{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"mail__read_inbox","arguments":{{}},
+       "_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{}}}}}}}}'
 "#
     )
 }
