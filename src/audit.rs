@@ -47,12 +47,12 @@ use crate::model::reason::Reason;
 
 pub use directory::{DirectoryError, SegmentFile, SegmentState};
 pub use event::{
-    Actor, Claim, DETAIL_BYTES_MAX, Detail, Event, Executed, JsonRpc, Latency, OutcomeFacts, PinChange,
-    ReloadResult, ResultFacts, RunEnding, Transport, UpstreamState,
+    Claim, DETAIL_BYTES_MAX, Detail, Event, Executed, JsonRpc, Latency, OutcomeFacts, PinChange,
+    ReloadResult, ResultFacts, Transport, UpstreamState,
 };
 pub use figures::{Figures, Halt, HaltCause, Status};
 pub use line::{FORMAT_VERSION, Kind, LINE_BYTES_MAX, RECORD_BYTES_MAX};
-pub use live::{Live, LiveRun, LiveStored, OpenCall, RunHistory, STORED_SUBJECTS_MAX};
+pub use live::{Live, LiveRun, LiveStored, OpenCall, STORED_SUBJECTS_MAX};
 pub use proof::{Intent, OpenIntent, Pending, Slot};
 pub use queue::{CALL_BYTES, OUTCOME_BYTES_MAX};
 pub use read::Flaw;

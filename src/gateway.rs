@@ -1,77 +1,226 @@
-//! The path of a call, one function per direction. (Being written: a stand-in that answers everything.)
+//! The path of a message, one function per direction, and nothing beside the path.
+//!
+//! Toward the upstreams: `receive` reads parse → place → serve, and a call goes on in `call`: attach →
+//! decide → admit → intend → forward → conclude → reply. From the upstreams: `notice`. Every refusal
+//! leaves through `refuse`, which records it. Must never forward without the three proofs, never answer
+//! without a record, and never let a message decide its own label. Trusts `identity` for the principal;
+//! trusts nothing that a client or an upstream says.
+
+mod call;
+mod chronicle;
+mod exchange;
+mod handshake;
+mod housekeeping;
+mod life;
+mod list;
+mod notice;
+mod observed;
+mod outcome;
 pub mod port;
+mod refusal;
+mod relay;
+pub mod reply;
+mod session;
+mod streams;
+mod tally;
+mod treatment;
+mod world;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use http::StatusCode;
+use jiff::Timestamp;
 
+use crate::audit::Journal;
+use crate::clock::Clock;
 use crate::identity::{Authenticator, Presented};
+use crate::limit::Gate;
+use crate::model::facts::CallFacts;
 use crate::model::principal::Principal;
 use crate::model::reason::Reason;
-use port::{Arrival, ProtocolHeaders, Reply};
+use crate::model::text::Bounded;
+use crate::run::{Run, Runs};
+use crate::telemetry::{Finding, Metrics};
+use crate::upstream::Upstreams;
+use crate::wire::{self, Id, Message, Method, Notification, Request, Revision, ScanLimits, headers};
 
-/// The gateway.
+pub use life::{Rooms, TableLimits, Tasks};
+
+use chronicle::JournalOfRuns;
+use exchange::{Caller, Exchange};
+use port::{Arrival, ProtocolHeaders, Reply};
+use refusal::{Form, Refusal};
+use session::Sessions;
+use streams::Streams;
+use tally::Tally;
+use treatment::Treatment;
+use world::Worlds;
+
+/// The rooms of the path, and what the gateway itself keeps.
 #[derive(Debug)]
 pub struct Gateway {
     authenticator: Authenticator,
-    refusals: AtomicU64,
+    runs: Runs,
+    sessions: Sessions,
+    streams: Streams,
+    worlds: Worlds,
+    gate: Gate,
+    journal: Journal,
+    upstreams: Upstreams,
+    metrics: Arc<Metrics>,
+    tally: Tally,
+    clock: Clock,
+    started: Timestamp,
+    findings: Vec<Finding>,
 }
 
 impl Gateway {
-    /// A gateway that authenticates with `authenticator`.
-    #[must_use]
-    pub fn new(authenticator: Authenticator) -> Self {
-        Self { authenticator, refusals: AtomicU64::new(0) }
-    }
-
-    /// Who presents this.
+    /// Step two of the path: from what a request presents to who it is. Reads headers only.
     ///
     /// # Errors
-    /// The reason for a 401.
-    pub fn authenticate(&self, presented: &Presented<'_>, _listener: &str) -> Result<Arc<Principal>, Reason> {
-        self.authenticator.authenticate(presented)
+    /// The reason why nobody can be told; it is counted (I6).
+    pub fn authenticate(&self, presented: &Presented<'_>, listener: &str) -> Result<Arc<Principal>, Reason> {
+        let known = self.authenticator.authenticate(presented);
+        if let Err(reason) = known {
+            self.count_refusal(listener, reason);
+        }
+        known
     }
 
-    /// Counts what a guard refused before authentication.
-    pub fn count_refusal(&self, _listener: &str, _reason: Reason) {
-        self.refusals.fetch_add(1, Ordering::Relaxed);
+    /// Counts what a listener refused before anybody was authenticated.
+    pub fn count_refusal(&self, listener: &str, reason: Reason) {
+        self.metrics.refusal(listener, reason);
+        self.tally.add(listener, reason, self.clock.wall());
     }
 
-    /// Refuses a request whose body is not usable.
+    /// Refuses a request whose body could not be used: too large, too slow, of the wrong type.
     pub async fn refuse_unread(
         &self,
-        _principal: Arc<Principal>,
-        _headers: ProtocolHeaders,
+        principal: Arc<Principal>,
+        headers: ProtocolHeaders,
         reason: Reason,
-        _bytes_read: u64,
+        bytes_read: u64,
     ) -> Reply {
-        let status = match reason {
-            Reason::ContentTypeForbidden => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Reason::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
-            Reason::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Reason::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            _ => StatusCode::BAD_REQUEST,
+        let caller = self.caller(principal, headers);
+        let named = Some(Bounded::new(&format!("a body of which {bytes_read} bytes were read")));
+        let facts = CallFacts { named, ..caller.facts() };
+        self.refuse(*Refusal::error(facts, reason, None), caller.arrived).await
+    }
+
+    /// One POST: from its bytes to its reply.
+    pub async fn receive(self: &Arc<Self>, arrival: Arrival) -> Reply {
+        let Arrival { principal, headers, body } = arrival;
+        let caller = self.caller(principal, headers);
+        let arrived = caller.arrived;
+        match self.travel(caller, body).await {
+            Ok(reply) => reply,
+            Err(refusal) => self.refuse(*refusal, arrived).await,
+        }
+    }
+
+    fn caller(&self, principal: Arc<Principal>, headers: ProtocolHeaders) -> Caller {
+        Caller { principal, headers, arrived: self.clock.monotonic() }
+    }
+
+    async fn travel(self: &Arc<Self>, caller: Caller, body: Bytes) -> Result<Reply, Box<Refusal>> {
+        let message = wire::parse(body, &ScanLimits::default())
+            .map_err(|bad| Refusal::error(caller.facts(), bad.reason, bad.id))?;
+        match message {
+            Message::Request(request) => {
+                let exchange = self.place(caller, request)?;
+                self.serve(exchange).await
+            }
+            Message::Notification(notification) => self.heed(&caller, &notification),
+            // The gateway asks downstream nothing yet, so no response can be one to it (CASES F33).
+            Message::Response(_) => Err(Refusal::error(caller.facts(), Reason::ResponseUnexpected, None)),
+        }
+    }
+
+    /// Finds the revision of a request and, for the 2025 revisions, its session.
+    fn place(&self, caller: Caller, request: Request) -> Result<Exchange, Box<Refusal>> {
+        let placed = match headers::claimed_revision(request.params.as_ref()) {
+            Some(claimed) => handshake::modern(&caller, &request, &claimed).map(|revision| (revision, None)),
+            None => self.legacy(&caller, &request),
         };
-        let body =
-            crate::wire::encode::error(None, crate::wire::code::INVALID_REQUEST, reason.sentence(), None);
-        Reply::Json { status, body, session: None }
+        match placed {
+            Ok((revision, session)) => Ok(Exchange { caller, request, revision, session }),
+            Err(reason) => {
+                let mut facts = caller.facts();
+                facts.method = request.method.code();
+                Err(Refusal::error(facts, reason, Some(request.id)))
+            }
+        }
     }
 
-    /// POST.
-    pub async fn receive(self: &Arc<Self>, _arrival: Arrival) -> Reply {
-        let body = Bytes::from_static(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}");
-        Reply::Json { status: StatusCode::OK, body, session: None }
+    fn legacy(
+        &self,
+        caller: &Caller,
+        request: &Request,
+    ) -> Result<(Revision, Option<Arc<session::Session>>), Reason> {
+        handshake::check_version_header(&caller.headers)?;
+        if request.method == Method::Initialize {
+            return Ok((handshake::LATEST_HANDSHAKE, None));
+        }
+        let session = self.session_of(caller)?;
+        Ok((session.revision, Some(session)))
     }
 
-    /// GET.
-    pub async fn open_stream(&self, _principal: Arc<Principal>, _headers: ProtocolHeaders) -> Reply {
-        Reply::Empty(StatusCode::METHOD_NOT_ALLOWED)
+    fn session_of(&self, caller: &Caller) -> Result<Arc<session::Session>, Reason> {
+        let [id] = caller.headers.session_id.as_slice() else { return Err(Reason::SessionMissing) };
+        let id = std::str::from_utf8(id).map_err(|_| Reason::SessionUnknown)?;
+        self.sessions.find(id, &caller.principal, self.clock.monotonic())
     }
 
-    /// DELETE.
-    pub async fn end_session(&self, _principal: Arc<Principal>, _headers: ProtocolHeaders) -> Reply {
-        Reply::Empty(StatusCode::NO_CONTENT)
+    /// Each method to its treatment. Total: see [`treatment`].
+    async fn serve(self: &Arc<Self>, exchange: Exchange) -> Result<Reply, Box<Refusal>> {
+        match treatment::of(&exchange.request.method, exchange.revision) {
+            Treatment::Initialize => self.initialize(exchange),
+            Treatment::Discover => Ok(handshake::discover(&exchange)),
+            Treatment::Ping => Ok(handshake::pong(&exchange)),
+            Treatment::List => self.list(exchange).await,
+            Treatment::Call => self.call(exchange).await,
+            Treatment::Listen => self.listen(exchange),
+            Treatment::Refuse(reason) => Err(Refusal::error(exchange.facts(), reason, exchange.id())),
+        }
     }
+
+    /// A notification of the client: acknowledged, and heeded where it means something here.
+    fn heed(&self, caller: &Caller, notification: &Notification) -> Result<Reply, Box<Refusal>> {
+        let refuse = |reason| {
+            let facts = CallFacts { method: notification.method.code(), ..caller.facts() };
+            Box::new(Refusal { facts, reason, form: Form::Silent, revision: None })
+        };
+        match treatment::of_notification(&notification.method) {
+            treatment::Heed::Cancel => {
+                // The 2026-07-28 revision cancels by closing the stream; elsewhere the session says whose
+                // request it is, so that nobody cancels another's (I9).
+                if headers::claimed_revision(notification.params.as_ref()).is_none() {
+                    let session = self.session_of(caller).map_err(refuse)?;
+                    if let Some(id) = cancelled_request(notification) {
+                        session.cancel(&id);
+                    }
+                }
+            }
+            treatment::Heed::Ignore => {}
+            treatment::Heed::Refuse(reason) => return Err(refuse(reason)),
+        }
+        Ok(Reply::Empty(StatusCode::ACCEPTED))
+    }
+
+    /// The run that this request belongs to.
+    async fn attach(&self, exchange: &Exchange, facts: &CallFacts) -> Result<Arc<Run>, Box<Refusal>> {
+        let session = exchange.session.as_ref().map(|session| &session.id);
+        let principal = &exchange.caller.principal;
+        self.runs
+            .attach(principal, session, self.clock.wall(), &JournalOfRuns(&self.journal))
+            .await
+            .map_err(|reason| Refusal::error(facts.clone(), reason, exchange.id()))
+    }
+}
+
+/// The request that `notifications/cancelled` gives up. An id that is none cancels nothing.
+fn cancelled_request(notification: &Notification) -> Option<Id> {
+    let raw = notification.params.as_ref()?.get("requestId")?;
+    Id::parse(std::str::from_utf8(&raw).ok()?).ok()
 }

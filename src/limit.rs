@@ -93,6 +93,12 @@ impl Gate {
         self.0.emptied.notify_waiters();
     }
 
+    /// Whether calls are refused with `draining`.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.0.table().intake == Intake::Closed
+    }
+
     /// Returns once the gate is draining and the last call in flight has ended.
     pub async fn drained(&self) {
         loop {

@@ -13,4 +13,5 @@ pub mod place;
 pub mod principal;
 pub mod provenance;
 pub mod reason;
+pub mod run;
 pub mod text;

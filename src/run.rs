@@ -22,6 +22,7 @@ use crate::model::name::{EntryPointName, Subject};
 use crate::model::principal::Principal;
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
+use crate::model::run::{Actor, RunEnding, RunHistory};
 
 pub use section::{Run, Section};
 pub use stored::{STORED_SUBJECTS_MAX, Stored, StoredSources};
@@ -43,22 +44,6 @@ pub struct RunKey {
     pub session: Option<Arc<str>>,
 }
 
-/// Why a run has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ending {
-    /// It was not used for `run_idle`.
-    Idle,
-    /// It lasted `run_max`.
-    Max,
-    /// A person ended it.
-    Person,
-    /// Its session was closed.
-    SessionClosed,
-    /// Its session did not survive a restart of the gateway.
-    SessionLost,
-}
-
 /// A milestone in the life of a run. It counts once it is durable.
 #[derive(Debug)]
 pub enum Milestone<'a> {
@@ -76,7 +61,9 @@ pub enum Milestone<'a> {
         /// Its id.
         run: &'a RunId,
         /// Why.
-        why: Ending,
+        why: RunEnding,
+        /// Who ended it, where a person did.
+        by: Option<Actor>,
     },
 }
 
@@ -103,16 +90,5 @@ pub struct RecoveredRun {
     /// When it was last used.
     pub used: Timestamp,
     /// Whether all of its history is there.
-    pub history: History,
-}
-
-/// Whether the history of a recovered run is whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum History {
-    /// It is.
-    Whole,
-    /// Part of it is lost, so nobody knows what the run has read: it refuses every call with
-    /// `run_closed` until a person ends it.
-    Lost,
+    pub history: RunHistory,
 }

@@ -11,6 +11,7 @@ mod catalogue;
 mod exchange;
 mod failure;
 mod figures;
+mod forward;
 mod handover;
 mod http;
 mod instance;
@@ -52,10 +53,12 @@ pub use cancel::{CancelSignal, Canceller, cancel};
 pub use catalogue::{Catalogue, Tool};
 pub use failure::{Answer, AnswerKind, DETAIL_BYTES_MAX, Detail, Executed, Failure};
 pub use figures::Figures;
+pub use forward::Forwarded;
 pub use keeper::{ACCEPTED_MAX, AcceptError, Acceptance, OWN_PREFIX, PinChange};
 pub use listing::{DEFINITION_BYTES_MAX, PAGES_MAX, TOOLS_MAX};
 pub use lock::LockError;
 pub use notice::{NOTICE_NAME_BYTES_MAX, NOTICES_MAX, Notice, Quarantine, STDERR_LINE_BYTES_MAX};
+pub use pool::Condition;
 pub use settings::*;
 
 /// Longest time that [`Upstreams::stop`] waits for children to go. Each gets less: see `process`.
@@ -206,6 +209,12 @@ impl Upstreams {
     pub fn figures(&self) -> Vec<(UpstreamName, Figures)> {
         let parts = self.0.pools.iter().map(Pool::parts);
         parts.map(|parts| (parts.settings.name.clone(), parts.counters.read())).collect()
+    }
+
+    /// How each upstream is now.
+    #[must_use]
+    pub fn conditions(&self) -> Vec<(UpstreamName, Condition)> {
+        self.0.pools.iter().map(|pool| (pool.parts().settings.name.clone(), pool.condition())).collect()
     }
 
     /// Ends every instance and every child with all it started, within [`STOP_MAX`]. New calls are

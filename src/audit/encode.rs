@@ -368,7 +368,7 @@ fn tool(object: &mut Object<'_>, tool: &ToolId) {
     object.dotted("tool", tool.upstream.as_str(), tool.tool.as_str());
 }
 
-fn actor(object: &mut Object<'_>, actor: Option<&super::event::Actor>) {
+fn actor(object: &mut Object<'_>, actor: Option<&crate::model::run::Actor>) {
     if let Some(actor) = actor {
         object.object("by", |object| object.number("uid", u64::from(actor.uid)));
     }

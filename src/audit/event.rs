@@ -9,7 +9,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::RunHistory;
 use crate::model::decision::PolicyEpoch;
 use crate::model::digest::Sha256;
 use crate::model::facts::{CLAIM_BYTES_MAX, CallFacts, RunId};
@@ -17,6 +16,7 @@ use crate::model::name::{Subject, ToolId, UpstreamName};
 use crate::model::principal::Principal;
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
+use crate::model::run::{Actor, RunEnding, RunHistory};
 use crate::model::text::Bounded;
 
 /// Bound of an explanation in a record (an error of the system, of an upstream), in bytes.
@@ -133,43 +133,6 @@ pub enum Event {
         /// Why, or what it widened.
         detail: Detail,
     },
-}
-
-/// Why a run has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RunEnding {
-    /// It was not used for `run_idle`.
-    Idle,
-    /// It lasted `run_max`.
-    Max,
-    /// A person ended it.
-    Person,
-    /// Its session was closed.
-    SessionClosed,
-    /// Its session did not survive a restart of the gateway.
-    SessionLost,
-}
-
-impl RunEnding {
-    /// The word in the record.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::Max => "max",
-            Self::Person => "person",
-            Self::SessionClosed => "session_closed",
-            Self::SessionLost => "session_lost",
-        }
-    }
-}
-
-/// Who acted outside a run: a peer of the admin socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Actor {
-    /// The uid of the peer, as the kernel says.
-    pub uid: u32,
 }
 
 /// What happened to a pin.

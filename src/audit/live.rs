@@ -15,6 +15,7 @@ use crate::model::call::Stores;
 use crate::model::facts::RunId;
 use crate::model::name::{EntryPointName, Subject, UpstreamName};
 use crate::model::provenance::Provenance;
+use crate::model::run::RunHistory;
 
 /// Most subjects that one upstream's store is told apart for. A further one is counted for all.
 pub const STORED_SUBJECTS_MAX: usize = 100_000;
@@ -52,27 +53,6 @@ pub struct LiveRun {
     pub used: Timestamp,
     /// Whether all of its history is there.
     pub history: RunHistory,
-}
-
-/// Whether the history of a run is whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RunHistory {
-    /// It is.
-    Whole,
-    /// Part of it cannot be read: the run is closed until a person ends it (invariant I4).
-    Lost,
-}
-
-impl RunHistory {
-    /// The word in the record.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Whole => "whole",
-            Self::Lost => "lost",
-        }
-    }
 }
 
 /// The sources that influenced what is stored at one upstream.

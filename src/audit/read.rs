@@ -12,12 +12,13 @@ use serde::Deserialize;
 
 use super::Seq;
 use super::line::{Chain, FORMAT_VERSION, Kind, LINE_BYTES_MAX, leaf, split_digest};
-use super::live::{Change, Intended, LiveRun, OpenCall, RunHistory, StatePart, StoredPart};
+use super::live::{Change, Intended, LiveRun, OpenCall, StatePart, StoredPart};
 use crate::model::call::Stores;
 use crate::model::digest::Sha256;
 use crate::model::facts::RunId;
 use crate::model::name::{EntryPointName, Subject, UpstreamName};
 use crate::model::provenance::Provenance;
+use crate::model::run::RunHistory;
 
 /// What is wrong with one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -150,6 +150,8 @@ reasons! {
     SessionUnknown = "session_unknown", Never, "There is no such session. Initialize again.";
     /// The table of sessions is full.
     SessionsFull = "sessions_full", Later, "Too many sessions are open.";
+    /// The table of open streams is full.
+    StreamsFull = "streams_full", Later, "Too many streams are open.";
     /// The cursor was not issued for this list.
     CursorUnknown = "cursor_unknown", Never, "The cursor was not issued for this list.";
 

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Ending, History, RecoveredRun, RunKey, StoredSources};
+use super::{RecoveredRun, RunKey, StoredSources};
 use crate::model::call::Call;
 use crate::model::facts::RunId;
 use crate::model::name::{Subject, UpstreamName};
 use crate::model::principal::{Principal, RunRule};
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
+use crate::model::run::{RunEnding, RunHistory};
 
 /// One execution of an agent for one trigger; the unit that provenance belongs to.
 #[derive(Debug)]
@@ -56,8 +57,8 @@ impl Run {
 
     pub(super) fn recover(run: RecoveredRun, stored: Arc<StoredSources>) -> Self {
         let phase = match run.history {
-            History::Whole => Phase::Open,
-            History::Lost => Phase::Lost,
+            RunHistory::Whole => Phase::Open,
+            RunHistory::Lost => Phase::Lost,
         };
         let state = State { provenance: run.provenance, used: run.used, phase };
         Self { id: run.id, key: run.key, started: run.started, stored, state: Mutex::new(state) }
@@ -102,13 +103,13 @@ impl Run {
 
     /// Why the run has ended by itself at `now` under `rule`, if it has. A run whose history is lost
     /// never ends by itself: only a person may say that what it has read no longer matters.
-    pub(super) fn expiry(&self, rule: RunRule, now: Timestamp) -> Option<Ending> {
+    pub(super) fn expiry(&self, rule: RunRule, now: Timestamp) -> Option<RunEnding> {
         let state = self.lock();
         let since = |then: Timestamp| Duration::try_from(now.duration_since(then)).unwrap_or_default();
         match state.phase {
             Phase::Lost => None,
-            Phase::Open | Phase::Ending if since(self.started) >= rule.max => Some(Ending::Max),
-            Phase::Open | Phase::Ending if since(state.used) >= rule.idle => Some(Ending::Idle),
+            Phase::Open | Phase::Ending if since(self.started) >= rule.max => Some(RunEnding::Max),
+            Phase::Open | Phase::Ending if since(state.used) >= rule.idle => Some(RunEnding::Idle),
             Phase::Open | Phase::Ending => None,
         }
     }
@@ -117,10 +118,10 @@ impl Run {
         self.lock().used
     }
 
-    pub(super) fn history(&self) -> History {
+    pub(super) fn history(&self) -> RunHistory {
         match self.lock().phase {
-            Phase::Lost => History::Lost,
-            Phase::Open | Phase::Ending => History::Whole,
+            Phase::Lost => RunHistory::Lost,
+            Phase::Open | Phase::Ending => RunHistory::Whole,
         }
     }
 

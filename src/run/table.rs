@@ -9,13 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Chronicle, Ending, History, Milestone, RecoveredRun, Run, RunKey, StoredSources};
+use super::{Chronicle, Milestone, RecoveredRun, Run, RunKey, StoredSources};
 use crate::chance;
 use crate::model::facts::RunId;
 use crate::model::name::EntryPointName;
 use crate::model::principal::{Principal, RUN_IDLE_DEFAULT, RUN_MAX_DEFAULT, RunRule, RunScope};
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
+use crate::model::run::{Actor, RunEnding, RunHistory};
 
 /// Every run that is open.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ pub struct RunReport {
     /// When it was last used.
     pub used: Timestamp,
     /// Whether all of its history is known.
-    pub history: History,
+    pub history: RunHistory,
 }
 
 const RULE_DEFAULT: RunRule =
@@ -111,11 +112,11 @@ impl Runs {
         let mut current = slot.current.lock().await;
         if let Some(held) = current.as_mut() {
             held.rule = rule;
-            if held.run.history() == History::Lost {
+            if held.run.history() == RunHistory::Lost {
                 return Err(Reason::RunClosed);
             }
             let Some(why) = held.run.expiry(rule, now) else { return Ok(Arc::clone(&held.run)) };
-            end(&held.run, why, chronicle).await?;
+            end(&held.run, why, None, chronicle).await?;
             *current = None;
         }
         let id = RunId::of(chance::bytes().map_err(|_| Reason::Fault)?);
@@ -129,12 +130,17 @@ impl Runs {
     ///
     /// # Errors
     /// Why the end could not be made durable; the run then goes on.
-    pub async fn end(&self, id: &RunId, chronicle: &impl Chronicle) -> Result<Option<RunReport>, Reason> {
+    pub async fn end(
+        &self,
+        id: &RunId,
+        by: Actor,
+        chronicle: &impl Chronicle,
+    ) -> Result<Option<RunReport>, Reason> {
         for (key, slot) in self.snapshot() {
             let mut current = slot.current.lock().await;
             let Some(held) = current.as_ref().filter(|held| held.run.id() == id) else { continue };
             let report = report(&held.run);
-            end(&held.run, Ending::Person, chronicle).await?;
+            end(&held.run, RunEnding::Person, Some(by), chronicle).await?;
             *current = None;
             drop(current);
             self.forget(&key);
@@ -161,7 +167,7 @@ impl Runs {
         let Some(slot) = self.lock().get(&key).cloned() else { return Ok(()) };
         let mut current = slot.current.lock().await;
         if let Some(held) = current.as_ref() {
-            end(&held.run, Ending::SessionClosed, chronicle).await?;
+            end(&held.run, RunEnding::SessionClosed, None, chronicle).await?;
         }
         *current = None;
         drop(current);
@@ -176,12 +182,13 @@ impl Runs {
     pub async fn end_lost_sessions(&self, chronicle: &impl Chronicle) -> Result<(), Reason> {
         for (key, slot) in self.snapshot() {
             let mut current = slot.current.lock().await;
-            let Some(held) =
-                current.as_ref().filter(|held| key.session.is_some() && held.run.history() == History::Whole)
+            let Some(held) = current
+                .as_ref()
+                .filter(|held| key.session.is_some() && held.run.history() == RunHistory::Whole)
             else {
                 continue;
             };
-            end(&held.run, Ending::SessionLost, chronicle).await?;
+            end(&held.run, RunEnding::SessionLost, None, chronicle).await?;
             *current = None;
             drop(current);
             self.forget(&key);
@@ -199,7 +206,7 @@ impl Runs {
             let Ok(mut current) = slot.current.try_lock() else { continue };
             if let Some(held) = current.as_ref() {
                 let Some(why) = held.run.expiry(held.rule, now) else { continue };
-                end(&held.run, why, chronicle).await?;
+                end(&held.run, why, None, chronicle).await?;
             }
             *current = None;
             drop(current);
@@ -261,9 +268,9 @@ impl Runs {
     }
 }
 
-async fn end(run: &Run, why: Ending, chronicle: &impl Chronicle) -> Result<(), Reason> {
+async fn end(run: &Run, why: RunEnding, by: Option<Actor>, chronicle: &impl Chronicle) -> Result<(), Reason> {
     let closing = run.close();
-    let recorded = chronicle.record(Milestone::Ended { run: run.id(), why }).await;
+    let recorded = chronicle.record(Milestone::Ended { run: run.id(), why, by }).await;
     if recorded.is_err() {
         run.reopen(&closing);
     }

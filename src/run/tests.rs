@@ -98,7 +98,7 @@ async fn a_full_table_refuses_the_new_and_evicts_nothing() {
     let third = runs.attach(&caller, Some(&ids[2]), clock.wall(), &book).await;
     assert_eq!(third.map(|_| ()), Err(Reason::RunsFull));
     assert!(first.section(clock.wall(), |_| ()).is_ok());
-    runs.end(first.id(), &book).await.unwrap().unwrap();
+    runs.end(first.id(), Actor { uid: 0 }, &book).await.unwrap().unwrap();
     assert!(runs.attach(&caller, Some(&ids[2]), clock.wall(), &book).await.is_ok());
 }
 
@@ -115,14 +115,14 @@ async fn i4_a_run_with_lost_history_refuses_until_a_person_ends_it() {
         provenance: sources(["chat"]),
         started: now,
         used: now,
-        history: History::Lost,
+        history: RunHistory::Lost,
     };
     let runs = Runs::recover(vec![lost], StoredSources::default(), 2, |_| None);
     clock.advance(Duration::from_secs(30 * 24 * 60 * 60));
     runs.expire(clock.wall(), &book).await.unwrap();
     let refused = runs.attach(&caller, None, clock.wall(), &book).await;
     assert_eq!(refused.map(|_| ()), Err(Reason::RunClosed));
-    assert!(runs.end(&id, &book).await.unwrap().is_some());
+    assert!(runs.end(&id, Actor { uid: 0 }, &book).await.unwrap().is_some());
     assert!(runs.attach(&caller, None, clock.wall(), &book).await.is_ok());
 }
 

@@ -20,6 +20,7 @@ pub struct Catalogue {
     version: u64,
     tools: Vec<Tool>,
     by_wire_name: HashMap<String, usize>,
+    by_id: HashMap<ToolId, usize>,
 }
 
 /// One tool as it is listed and called.
@@ -47,7 +48,8 @@ impl Catalogue {
     pub(super) fn new(version: u64, mut tools: Vec<Tool>) -> Self {
         tools.sort_by(|a, b| a.wire_name.cmp(&b.wire_name));
         let by_wire_name = tools.iter().enumerate().map(|(at, tool)| (tool.wire_name.clone(), at)).collect();
-        Self { version, tools, by_wire_name }
+        let by_id = tools.iter().enumerate().map(|(at, tool)| (tool.id.clone(), at)).collect();
+        Self { version, tools, by_wire_name, by_id }
     }
 
     /// Counts the catalogues since the gateway started.
@@ -60,6 +62,12 @@ impl Catalogue {
     #[must_use]
     pub fn tools(&self) -> &[Tool] {
         &self.tools
+    }
+
+    /// The tool that a permission calls `id`.
+    #[must_use]
+    pub fn tool(&self, id: &ToolId) -> Option<&Tool> {
+        self.by_id.get(id).and_then(|at| self.tools.get(*at))
     }
 
     /// The tool of exactly this wire name.

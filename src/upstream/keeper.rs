@@ -236,7 +236,7 @@ impl Keeper {
             let tool = ToolId { upstream: upstream.clone(), tool: tool.clone() };
             let accepted = accepted.digest;
             self.notices.tell(if offered == accepted {
-                Notice::PinRestored { tool }
+                Notice::PinRestored { tool, digest: accepted }
             } else {
                 Notice::PinChanged { tool, accepted, offered }
             });

@@ -50,6 +50,8 @@ pub enum Notice {
     PinRestored {
         /// The tool.
         tool: ToolId,
+        /// What is accepted and offered again.
+        digest: Sha256,
     },
     /// A tool that the upstream offers is not listed and cannot be called.
     Quarantined {

@@ -83,6 +83,15 @@ enum State {
     Up(Arc<Instance>),
 }
 
+/// How a pool is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Condition {
+    /// Instances that are up.
+    pub instances: usize,
+    /// Whether its starts, or the instance of at least one key, are left alone after repeated failures.
+    pub is_left_alone: bool,
+}
+
 /// An instance in use. While it lives the instance is not reaped.
 #[derive(Debug)]
 pub(super) struct Lease(Arc<Instance>);
@@ -151,6 +160,17 @@ impl Pool {
             Found::Starting(since, _) => Some(now.saturating_sub(since)),
             Found::Up(_) | Found::Down => None,
         }
+    }
+
+    /// How the pool is at `now`.
+    pub(super) fn condition(&self) -> Condition {
+        let now = self.0.parts.clock.monotonic();
+        let table = self.0.table();
+        let is_up = |slot: &&Slot| matches!(slot.state, State::Up(_));
+        let open = Some(Closed::Open);
+        let is_left_alone = table.starts.check(now).err() == open
+            || table.slots.values().any(|slot| slot.breaker.check(now).err() == open);
+        Condition { instances: table.slots.values().filter(is_up).count(), is_left_alone }
     }
 
     /// Ends all instances and takes no new calls. Returns when every child is gone.

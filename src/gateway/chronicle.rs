@@ -1,0 +1,29 @@
+//! How a run's milestones get into the journal.
+//!
+//! Must never report a milestone as recorded that is not durable.
+
+use std::sync::Arc;
+
+use crate::audit::{Event, Journal};
+use crate::model::reason::Reason;
+use crate::model::run::RunHistory;
+use crate::run::{Chronicle, Milestone};
+
+/// The journal as the run table sees it.
+#[derive(Debug)]
+pub(super) struct JournalOfRuns<'a>(pub(super) &'a Journal);
+
+impl Chronicle for JournalOfRuns<'_> {
+    async fn record(&self, milestone: Milestone<'_>) -> Result<(), Reason> {
+        let event = match milestone {
+            Milestone::Started { run, key, principal } => Event::RunStart {
+                run: run.clone(),
+                principal: Arc::clone(principal),
+                session: key.session.clone(),
+                history: RunHistory::Whole,
+            },
+            Milestone::Ended { run, why, by } => Event::RunEnd { run: run.clone(), why, by },
+        };
+        self.0.record(event).await.map(|_seq| ())
+    }
+}

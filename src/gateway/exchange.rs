@@ -1,0 +1,112 @@
+//! One request on its way along the path: who asks, what was asked, in which revision and session.
+//!
+//! Must never take a label from anything but the principal (invariant I3). What the client says of itself
+//! is kept as claimed text for the record.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::port::ProtocolHeaders;
+use super::session::{InFlight, Session};
+use crate::model::call::Stores;
+use crate::model::facts::{CLAIM_BYTES_MAX, CallFacts};
+use crate::model::principal::Principal;
+use crate::model::provenance::Provenance;
+use crate::model::reason::Reason;
+use crate::model::text::Bounded;
+use crate::wire::{Id, Request, Revision, headers};
+
+/// Who asks, before anything of the body is understood.
+#[derive(Debug)]
+pub(super) struct Caller {
+    pub(super) principal: Arc<Principal>,
+    pub(super) headers: ProtocolHeaders,
+    /// When the request was taken up, on the monotonic clock.
+    pub(super) arrived: Duration,
+}
+
+/// A request with its place in the protocol.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub(super) caller: Caller,
+    pub(super) request: Request,
+    pub(super) revision: Revision,
+    /// The session of a 2025 revision; the 2026-07-28 revision has none.
+    pub(super) session: Option<Arc<Session>>,
+}
+
+impl Caller {
+    /// What a record says of a call of which only the caller is known.
+    pub(super) fn facts(&self) -> CallFacts {
+        CallFacts {
+            principal: Arc::clone(&self.principal),
+            run: None,
+            provenance: self.principal.sources.clone(),
+            adds: Provenance::default(),
+            stores: Stores::Nothing,
+            method: "unread",
+            named: None,
+            tool: None,
+            definition: None,
+            arguments: None,
+            decision: None,
+            revision: None,
+            request_id: None,
+            traceparent: None,
+            client: self.headers.user_agent.as_ref().map(claimed),
+        }
+    }
+}
+
+impl Exchange {
+    /// What a record says of this request, as far as it is known without a run and a decision.
+    pub(super) fn facts(&self) -> CallFacts {
+        let introduced = self.session.as_ref().and_then(|session| session.client.clone());
+        let base = self.caller.facts();
+        CallFacts {
+            method: self.request.method.code(),
+            revision: Some(self.revision.as_str()),
+            request_id: Some(Bounded::new(self.request.id.raw())),
+            traceparent: self.meta_text("traceparent"),
+            client: introduced.or_else(|| client_info(self.meta(headers::CLIENT_INFO))).or(base.client),
+            ..base
+        }
+    }
+
+    /// The request's id, for a refusal.
+    pub(super) fn id(&self) -> Option<Id> {
+        Some(self.request.id.clone())
+    }
+
+    /// Notes that the request is in flight in its session, if it has one.
+    pub(super) fn begin(&self) -> Result<Option<InFlight>, Reason> {
+        self.session.as_ref().map(|session| session.begin(&self.request.id)).transpose()
+    }
+
+    fn meta(&self, key: &str) -> Option<Bytes> {
+        self.request.params.as_ref()?.meta()?.get(key)
+    }
+
+    fn meta_text(&self, key: &str) -> Option<Bounded<CLAIM_BYTES_MAX>> {
+        let text: String = serde_json::from_slice(&self.meta(key)?).ok()?;
+        Some(Bounded::new(&text))
+    }
+}
+
+/// Name and version out of an `Implementation` object, as the client claims them.
+pub(super) fn client_info(raw: Option<Bytes>) -> Option<Bounded<CLAIM_BYTES_MAX>> {
+    #[derive(serde::Deserialize)]
+    struct Implementation {
+        name: String,
+        #[serde(default)]
+        version: String,
+    }
+    let info: Implementation = serde_json::from_slice(&raw?).ok()?;
+    Some(Bounded::new(&format!("{}/{}", info.name, info.version)))
+}
+
+fn claimed(bytes: &Bytes) -> Bounded<CLAIM_BYTES_MAX> {
+    Bounded::new(&String::from_utf8_lossy(bytes))
+}

@@ -1,0 +1,132 @@
+//! Agreeing on a revision: `initialize` of the 2025 revisions, `server/discover` of 2026-07-28, `ping`.
+//!
+//! Must state only what the gateway can carry. The era is told per message, never remembered for an
+//! endpoint: clients probe one and then use the other.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::json;
+
+use super::Gateway;
+use super::exchange::{self, Caller, Exchange};
+use super::port::{ProtocolHeaders, Reply};
+use super::refusal::Refusal;
+use crate::model::reason::Reason;
+use crate::wire::{Fault, Request, Revision, encode, headers};
+
+/// The revisions that are spoken downstream, newest first.
+pub(super) const REVISIONS: [Revision; 3] =
+    [Revision::V2026_07_28, Revision::V2025_11_25, Revision::V2025_06_18];
+
+/// The newest revision that is agreed on by `initialize`.
+pub(super) const LATEST_HANDSHAKE: Revision = Revision::V2025_11_25;
+
+const SERVER_INFO_META: &str = "io.modelcontextprotocol/serverInfo";
+
+impl Gateway {
+    /// 2025-11-25, basic/lifecycle, "Initialization": echoes a version that is spoken here, otherwise
+    /// answers with the newest; never an error. Opens the session.
+    pub(super) fn initialize(self: &Arc<Self>, exchange: Exchange) -> Result<Reply, Box<Refusal>> {
+        let facts = exchange.facts();
+        let refuse = |reason| Refusal::error(facts.clone(), reason, exchange.id());
+        let params = exchange.request.params.as_ref().ok_or_else(|| refuse(Reason::ParamsInvalid))?;
+        let asked = params
+            .text("protocolVersion")
+            .and_then(Result::ok)
+            .ok_or_else(|| refuse(Reason::ParamsInvalid))?;
+        let revision = Revision::parse(&asked)
+            .filter(|revision| REVISIONS.contains(revision) && !revision.is_modern())
+            .unwrap_or(LATEST_HANDSHAKE);
+        let client = exchange::client_info(params.get("clientInfo"));
+        let principal = Arc::clone(&exchange.caller.principal);
+        let session =
+            self.sessions.open(principal, revision, client, self.clock.monotonic()).map_err(refuse)?;
+        let result = json!({
+            "protocolVersion": revision.as_str(),
+            "capabilities": capabilities(),
+            "serverInfo": server_info(),
+        });
+        let body = encode_result(&exchange, &result);
+        Ok(Reply::Json { status: StatusCode::OK, body, session: Some(session.id.to_string()) })
+    }
+}
+
+/// 2026-07-28, server/discover: what is spoken here. No session, no side effect.
+pub(super) fn discover(exchange: &Exchange) -> Reply {
+    let supported: Vec<_> = REVISIONS.iter().map(|revision| revision.as_str()).collect();
+    json_reply(
+        exchange,
+        &json!({
+            "resultType": "complete",
+            "supportedVersions": supported,
+            "capabilities": capabilities(),
+            "ttlMs": 0,
+            "cacheScope": "private",
+            "_meta": { SERVER_INFO_META: server_info() },
+        }),
+    )
+}
+
+/// 2025-11-25, basic/utilities/ping: an empty result.
+pub(super) fn pong(exchange: &Exchange) -> Reply {
+    json_reply(exchange, &json!({}))
+}
+
+/// Checks a request that states its revision itself (2026-07-28, basic, "Request Metadata" and
+/// basic/transports, "Standard Headers"). A client that disagrees with itself is told so before anything
+/// else: first what the body lacks, then what the headers say, then what is not spoken here.
+pub(super) fn modern(
+    caller: &Caller,
+    request: &Request,
+    claimed: &Result<String, Fault>,
+) -> Result<Revision, Reason> {
+    let ProtocolHeaders { protocol_version, method, name, .. } = &caller.headers;
+    headers::check(request, &headers::Presented { version: protocol_version, method, name })
+        .map_err(|fault| fault.reason())?;
+    let claimed = claimed.as_ref().map_err(Fault::reason)?;
+    Revision::parse(claimed)
+        .filter(|revision| revision.is_modern() && REVISIONS.contains(revision))
+        .ok_or(Reason::RevisionUnsupported)
+}
+
+/// 2025-11-25, basic/transports, "Protocol Version Header": an unsupported version is a 400. It may differ
+/// from what the session agreed on: clients in the field send their newest.
+pub(super) fn check_version_header(headers: &ProtocolHeaders) -> Result<(), Reason> {
+    match headers.protocol_version.as_slice() {
+        [] => Ok(()),
+        [one] => {
+            let revision = std::str::from_utf8(one).ok().and_then(Revision::parse);
+            match revision {
+                // A header of 2026-07-28 over a body that does not state it: SEP-2243.
+                Some(revision) if revision.is_modern() => Err(Reason::HeaderMismatch),
+                Some(_) => Ok(()),
+                None => Err(Reason::RevisionUnsupported),
+            }
+        }
+        _ => Err(Reason::HeaderMismatch),
+    }
+}
+
+/// Whether a request without a body states 2026-07-28 or later in its header.
+pub(super) fn is_modern_header(headers: &ProtocolHeaders) -> bool {
+    let stated = headers.protocol_version.iter().filter_map(|raw| std::str::from_utf8(raw).ok());
+    stated.filter_map(Revision::parse).any(Revision::is_modern)
+}
+
+fn capabilities() -> serde_json::Value {
+    json!({ "tools": { "listChanged": true } })
+}
+
+fn server_info() -> serde_json::Value {
+    json!({ "name": "sluicegate", "version": env!("CARGO_PKG_VERSION") })
+}
+
+fn json_reply(exchange: &Exchange, result: &serde_json::Value) -> Reply {
+    Reply::Json { status: StatusCode::OK, body: encode_result(exchange, result), session: None }
+}
+
+fn encode_result(exchange: &Exchange, result: &serde_json::Value) -> Bytes {
+    encode::result(&exchange.request.id, result.to_string().as_bytes())
+}

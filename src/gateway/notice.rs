@@ -1,0 +1,99 @@
+//! The mirror path: what upstreams do beside answering calls, on its way into the record.
+//!
+//! Must never hand anything of it to an agent: what an upstream asks or announces on its own belongs to no
+//! run, so it is refused or dropped, and recorded either way (DESIGN §6).
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::Gateway;
+use crate::audit::{Detail, Event, PinChange, UpstreamState};
+use crate::model::digest::Sha256;
+use crate::model::name::{ToolId, UpstreamName};
+use crate::upstream::Notice;
+
+impl Gateway {
+    /// Records and logs notices for as long as there are upstreams.
+    pub(super) async fn heed_notices_forever(self: Arc<Self>, mut notices: mpsc::Receiver<Notice>) {
+        while let Some(notice) = notices.recv().await {
+            let Some(event) = event_of(notice) else { continue };
+            if let Err(reason) = self.journal.record(event).await {
+                // The journal counts what it refused while it is halted, and records the count.
+                tracing::warn!(%reason, "a notice of an upstream could not be recorded");
+            }
+        }
+    }
+}
+
+/// The record of a notice; `None` where a log line is all that it deserves.
+fn event_of(notice: Notice) -> Option<Event> {
+    let event = match notice {
+        Notice::PinAccepted { tool, digest } => pin(tool, PinChange::First, digest, None),
+        Notice::PinChanged { tool, accepted, offered } => {
+            tracing::warn!(%tool, "the definition of a tool changed since it was accepted: its calls are refused until `sluicegate pins accept`");
+            pin(tool, PinChange::Changed, accepted, Some(offered))
+        }
+        Notice::PinRestored { tool, digest } => pin(tool, PinChange::Restored, digest, None),
+        Notice::Quarantined { upstream, name, why } => {
+            tracing::warn!(%upstream, name = name.as_str(), %why, "a tool is not listed");
+            state(upstream, UpstreamState::Quarantined, &format!("{}: {why}", name.as_str()))
+        }
+        Notice::RequestRefused { upstream, method } => {
+            state(upstream, UpstreamState::RequestRefused, method.as_str())
+        }
+        Notice::Started { upstream, revision } => state(upstream, UpstreamState::Started, revision),
+        Notice::StartFailed { upstream, why } => {
+            tracing::warn!(%upstream, why = why.as_str(), "a tool server could not be started");
+            state(upstream, UpstreamState::Failed, why.as_str())
+        }
+        Notice::Exited { upstream, why } => {
+            tracing::warn!(%upstream, why = why.as_str(), "a tool server ended");
+            state(upstream, UpstreamState::Exited, why.as_str())
+        }
+        Notice::BreakerOpen { upstream } => {
+            tracing::warn!(%upstream, "a tool server failed repeatedly and is left alone for a while");
+            state(upstream, UpstreamState::BreakerOpen, "")
+        }
+        Notice::ListWaitExceeded { upstream } => {
+            tracing::warn!(%upstream, "a list went out without a tool server that was never seen");
+            state(upstream, UpstreamState::Failed, "a list went out without it: not up within list_wait")
+        }
+        Notice::Stderr { upstream, line } => {
+            tracing::info!(%upstream, "stderr: {}", line.as_str());
+            return None;
+        }
+        Notice::StderrSuppressed { upstream, lines } => {
+            tracing::warn!(%upstream, lines, "lines of stderr were suppressed");
+            return None;
+        }
+        Notice::LockUnwritable { why } => {
+            tracing::error!(
+                why = why.as_str(),
+                "the accepted definitions cannot be stored: nothing new is accepted"
+            );
+            return None;
+        }
+        Notice::LeftoverKilled { pid } => {
+            tracing::warn!(pid, "a tool server that an earlier gateway left running was killed");
+            return None;
+        }
+        Notice::Lost { count } => {
+            tracing::warn!(count, "notices of tool servers came faster than they could be recorded");
+            return None;
+        }
+        Notice::ToolsChanged { upstream, version } => {
+            tracing::info!(%upstream, version, "the catalogue changed");
+            return None;
+        }
+    };
+    Some(event)
+}
+
+fn pin(tool: ToolId, change: PinChange, accepted: Sha256, offered: Option<Sha256>) -> Event {
+    Event::Pin { tool, change, accepted, offered, by: None }
+}
+
+fn state(upstream: UpstreamName, state: UpstreamState, detail: &str) -> Event {
+    Event::Upstream { upstream, state, detail: Detail::new(detail), count: 1 }
+}

@@ -1,0 +1,69 @@
+//! What telemetry sees of the gateway.
+//!
+//! Must never name a subject, a key or an argument: figures, names of the configuration, reason codes.
+
+use super::Gateway;
+use crate::audit;
+use crate::model::call::Pin;
+use crate::model::reason::Reason;
+use crate::telemetry::{
+    Breaker, Figures, Finding, Halt, JournalFigures, Observed, Readiness, UpstreamFigures,
+};
+
+impl Observed for Gateway {
+    fn figures(&self) -> Figures {
+        let journal = self.journal.figures();
+        Figures {
+            calls_in_flight: count(self.gate.figures().in_flight),
+            sessions: count(self.sessions.len()),
+            runs: count(self.runs.figures().open),
+            streams: count(self.streams.len()),
+            journal: JournalFigures {
+                records: journal.lines,
+                bytes: journal.bytes,
+                commits: journal.groups,
+                queued: journal.queued,
+                seq: journal.written_seq,
+            },
+            upstreams: self.upstream_figures(),
+        }
+    }
+
+    fn readiness(&self) -> Readiness {
+        let halted = match self.journal.status() {
+            audit::Status::Going => None,
+            audit::Status::Halted(halt) => {
+                Some(Halt { reason: Reason::JournalHalted, message: halt.to_string() })
+            }
+        };
+        let mut unready = Vec::new();
+        if self.gate.is_draining() {
+            let code = Reason::Draining.code().to_owned();
+            unready.push(Finding { code, message: Reason::Draining.sentence().to_owned() });
+        }
+        Readiness { unready, halted, findings: self.findings.clone() }
+    }
+}
+
+impl Gateway {
+    fn upstream_figures(&self) -> Vec<UpstreamFigures> {
+        let catalogue = self.upstreams.catalogue();
+        let conditions = self.upstreams.conditions().into_iter();
+        let figures = conditions.map(|(name, condition)| {
+            let of_it = || catalogue.tools().iter().filter(|tool| tool.id.upstream == name);
+            let is_changed = |tool: &&crate::upstream::Tool| matches!(tool.pin, Pin::Changed { .. });
+            UpstreamFigures {
+                name: name.to_string(),
+                instances: count(condition.instances),
+                tools: count(of_it().count()),
+                breaker: if condition.is_left_alone { Breaker::Open } else { Breaker::Closed },
+                pins_changed: count(of_it().filter(is_changed).count()),
+            }
+        });
+        figures.collect()
+    }
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,101 @@
+//! The one exit of everything that is not forwarded: it is recorded, and then it is answered.
+//!
+//! Must never answer without a record; where even the record cannot be written, the caller is told that,
+//! and nothing else passes either.
+
+use std::time::Duration;
+
+use crate::audit::{Event, Latency};
+use crate::gateway::Gateway;
+use crate::gateway::port::Reply;
+use crate::gateway::reply::{self, Output, Told};
+use crate::model::facts::CallFacts;
+use crate::model::reason::Reason;
+use crate::telemetry::CallTimes;
+use crate::wire::{Id, Revision, code, encode};
+
+/// What is not forwarded, why, and how its caller expects to be answered.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) facts: CallFacts,
+    pub(super) reason: Reason,
+    pub(super) form: Form,
+    pub(super) revision: Option<Revision>,
+}
+
+/// How a refusal is answered.
+#[derive(Debug)]
+pub(super) enum Form {
+    /// A JSON-RPC error.
+    Error(Option<Id>),
+    /// A result of `tools/call` with `isError`: the tool is visible and did not pass.
+    Tool(Id, Output),
+    /// As if the tool did not exist (invariant I5): hidden and nonexistent tools share this arm.
+    Hidden(Id, String),
+    /// A notification: there is nothing to answer to.
+    Silent,
+}
+
+impl Refusal {
+    pub(super) fn error(facts: CallFacts, reason: Reason, id: Option<Id>) -> Box<Self> {
+        let revision = facts.revision.and_then(Revision::parse);
+        Box::new(Self { facts, reason, form: Form::Error(id), revision })
+    }
+}
+
+impl Gateway {
+    /// Records `refusal`, then answers it.
+    pub(super) async fn refuse(&self, refusal: Refusal, arrived: Duration) -> Reply {
+        let Refusal { facts, reason, form, revision } = refusal;
+        let latency = self.latency_until_now(arrived);
+        let verdict = facts.decision.as_ref().map(|decision| decision.verdict);
+        self.metrics.call(verdict, reason, CallTimes { gateway: latency.total, upstream: None });
+        let recorded = self.journal.record(Event::Denial { facts: Box::new(facts), reason, latency }).await;
+        let (reason, seq) = match recorded {
+            Ok(seq) => (reason, Some(seq.0)),
+            Err(halted) => (halted, None),
+        };
+        let status = reply::status(reason, revision);
+        let told = Told::refused(reason, seq);
+        let body = match form {
+            Form::Silent => {
+                return Reply::Empty(match recorded {
+                    Ok(_) => http::StatusCode::ACCEPTED,
+                    Err(_) => http::StatusCode::SERVICE_UNAVAILABLE,
+                });
+            }
+            Form::Tool(id, output) => {
+                reply::tool_error(&id, &told, output, revision.unwrap_or(Revision::V2025_11_25))
+            }
+            // The specification's words for a tool that does not exist, in every revision
+            // (server/tools, "Error Handling"). No data: it would tell hidden from nonexistent.
+            Form::Hidden(id, name) if seq.is_some() => {
+                encode::error(Some(&id), code::INVALID_PARAMS, &format!("Unknown tool: {name}"), None)
+            }
+            Form::Hidden(id, _) => reply::error(Some(&id), reason.sentence(), &told),
+            Form::Error(id) if reason == Reason::RevisionUnsupported => {
+                let data = supported_versions();
+                encode::error(
+                    id.as_ref(),
+                    reply::rpc_code(reason),
+                    "Unsupported protocol version",
+                    Some(&data),
+                )
+            }
+            Form::Error(id) => reply::error(id.as_ref(), reason.sentence(), &told),
+        };
+        Reply::Json { status, body, session: None }
+    }
+
+    /// The latency of something that ended here, without an upstream.
+    pub(super) fn latency_until_now(&self, arrived: Duration) -> Latency {
+        let total = self.clock.monotonic().saturating_sub(arrived);
+        Latency { decide: total, total, ..Latency::default() }
+    }
+}
+
+/// `data` of an unsupported version (2026-07-28, basic/versioning): what is spoken here.
+fn supported_versions() -> Vec<u8> {
+    let supported: Vec<_> = super::handshake::REVISIONS.iter().map(|r| r.as_str()).collect();
+    serde_json::to_vec(&serde_json::json!({ "supported": supported })).unwrap_or_default()
+}

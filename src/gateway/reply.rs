@@ -1,0 +1,225 @@
+//! From a reason to what the caller reads: HTTP status, JSON-RPC code, one sentence, machine-readable facts.
+//!
+//! Must never carry internals outside. One exhaustive match per question and no wildcard arm: a new
+//! reason does not compile until it has an answer here.
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde::Serialize;
+
+use crate::model::reason::{Reason, Retry};
+use crate::wire::{Id, Revision, code, encode};
+
+/// Our code for what was refused and has no code of the specification. Own codes lie outside
+/// −32768…−32000 (JSON-RPC 2.0, section 5.1).
+pub const REFUSED: i64 = -31_000;
+
+/// The key under which a refusal's facts stand in `_meta`.
+pub const META_KEY: &str = "dev.sluicegate/decision";
+
+/// The facts of a refusal or a failure, as the caller may read them.
+#[derive(Debug, Serialize)]
+pub(super) struct Told {
+    /// `deny` where nothing was forwarded, `allow` where the call was and failed.
+    pub(super) decision: &'static str,
+    pub(super) reason: Reason,
+    pub(super) retryable: bool,
+    /// The record of the decision: what an operator looks up with `sluicegate audit show`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) decision_id: Option<u64>,
+}
+
+impl Told {
+    pub(super) fn refused(reason: Reason, decision_id: Option<u64>) -> Self {
+        Self { decision: "deny", reason, retryable: reason.retry() == Retry::Later, decision_id }
+    }
+
+    pub(super) fn failed(reason: Reason, decision_id: Option<u64>) -> Self {
+        Self { decision: "allow", reason, retryable: reason.retry() == Retry::Later, decision_id }
+    }
+}
+
+/// The HTTP status of a refusal, where the reply is one body.
+#[must_use]
+pub fn status(reason: Reason, revision: Option<Revision>) -> StatusCode {
+    use Reason as R;
+    let is_modern = revision.is_some_and(Revision::is_modern);
+    match reason {
+        R::CredentialMissing | R::CredentialUnknown | R::CredentialAmbiguous | R::PeerUnmapped => {
+            StatusCode::UNAUTHORIZED
+        }
+        R::HostForbidden | R::OriginForbidden => StatusCode::FORBIDDEN,
+        R::PathUnknown | R::SessionUnknown => StatusCode::NOT_FOUND,
+        R::HttpMethodForbidden => StatusCode::METHOD_NOT_ALLOWED,
+        R::ContentTypeForbidden => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        R::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+        R::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        R::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        R::BodyTimeout | R::HeadTimeout => StatusCode::REQUEST_TIMEOUT,
+        R::ConnectionsFull | R::SessionsFull | R::StreamsFull | R::Draining => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        R::BodyIncomplete
+        | R::HttpInvalid
+        | R::JsonInvalid
+        | R::JsonDuplicateKey
+        | R::JsonTooDeep
+        | R::JsonTooManyKeys
+        | R::EnvelopeInvalid
+        | R::KeyConfusable
+        | R::BatchForbidden
+        | R::IdInvalid
+        | R::HeaderMismatch
+        | R::ResponseUnexpected
+        | R::RevisionUnsupported
+        | R::SessionMissing => StatusCode::BAD_REQUEST,
+        // 2026-07-28, basic/transports: an unimplemented method is a 404 with a JSON-RPC body.
+        R::MethodUnknown | R::MethodUnsupported if is_modern => StatusCode::NOT_FOUND,
+        R::MethodUnknown
+        | R::MethodUnsupported
+        | R::ParamsInvalid
+        | R::IdInUse
+        | R::CursorUnknown
+        | R::Allowed
+        | R::NotVisible
+        | R::SourceDenies
+        | R::RoleDenies
+        | R::AgentDenies
+        | R::PlanRequired
+        | R::ApprovalRequired
+        | R::PinChanged
+        | R::RunClosed
+        | R::RunsFull
+        | R::GatewayBusy
+        | R::PrincipalBusy
+        | R::UpstreamBusy
+        | R::InstancesFull
+        | R::JournalHalted
+        | R::JournalOverloaded
+        | R::UpstreamUnavailable
+        | R::UpstreamBroken
+        | R::UpstreamTimeout
+        | R::UpstreamClosed
+        | R::UpstreamInvalid
+        | R::ResultTooLarge
+        | R::UpstreamRequestRefused
+        | R::Answered
+        | R::Cancelled
+        | R::Abandoned
+        | R::Fault => StatusCode::OK,
+    }
+}
+
+/// The JSON-RPC code of a refusal.
+#[must_use]
+pub fn rpc_code(reason: Reason) -> i64 {
+    use Reason as R;
+    match reason {
+        R::JsonInvalid | R::JsonDuplicateKey | R::JsonTooDeep | R::JsonTooManyKeys => code::PARSE_ERROR,
+        R::EnvelopeInvalid
+        | R::KeyConfusable
+        | R::BatchForbidden
+        | R::IdInvalid
+        | R::IdInUse
+        | R::ResponseUnexpected
+        | R::SessionMissing => code::INVALID_REQUEST,
+        R::MethodUnknown | R::MethodUnsupported | R::UpstreamRequestRefused => code::METHOD_NOT_FOUND,
+        R::ParamsInvalid | R::CursorUnknown | R::NotVisible => code::INVALID_PARAMS,
+        R::HeaderMismatch => code::HEADER_MISMATCH,
+        R::RevisionUnsupported => code::UNSUPPORTED_PROTOCOL_VERSION,
+        R::Fault | R::Abandoned => code::INTERNAL_ERROR,
+        R::Allowed
+        | R::SourceDenies
+        | R::RoleDenies
+        | R::AgentDenies
+        | R::PlanRequired
+        | R::ApprovalRequired
+        | R::PinChanged
+        | R::CredentialMissing
+        | R::CredentialUnknown
+        | R::CredentialAmbiguous
+        | R::PeerUnmapped
+        | R::HostForbidden
+        | R::OriginForbidden
+        | R::PathUnknown
+        | R::HttpMethodForbidden
+        | R::ContentTypeForbidden
+        | R::NotAcceptable
+        | R::BodyTooLarge
+        | R::BodyTimeout
+        | R::BodyIncomplete
+        | R::SessionUnknown
+        | R::HttpInvalid
+        | R::HeadTooLarge
+        | R::HeadTimeout
+        | R::ConnectionsFull
+        | R::SessionsFull
+        | R::StreamsFull
+        | R::RunClosed
+        | R::RunsFull
+        | R::GatewayBusy
+        | R::PrincipalBusy
+        | R::UpstreamBusy
+        | R::InstancesFull
+        | R::Draining
+        | R::JournalHalted
+        | R::JournalOverloaded
+        | R::UpstreamUnavailable
+        | R::UpstreamBroken
+        | R::UpstreamTimeout
+        | R::UpstreamClosed
+        | R::UpstreamInvalid
+        | R::ResultTooLarge
+        | R::Answered
+        | R::Cancelled => REFUSED,
+    }
+}
+
+/// A JSON-RPC error with its facts in `data`.
+pub(super) fn error(id: Option<&Id>, message: &str, told: &Told) -> Bytes {
+    let data = serde_json::to_vec(told).unwrap_or_default();
+    encode::error(id, rpc_code(told.reason), message, Some(&data))
+}
+
+/// The result of a `tools/call` on a tool that is visible and did not pass (DESIGN §6, Denials).
+///
+/// `structuredContent` stands only where the tool has no `outputSchema`: official clients validate it
+/// against the schema even on errors.
+pub(super) fn tool_error(id: &Id, told: &Told, output: Output, revision: Revision) -> Bytes {
+    #[derive(Serialize)]
+    struct Text<'a> {
+        r#type: &'static str,
+        text: &'a str,
+    }
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct ToolError<'a> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        result_type: Option<&'static str>,
+        content: [Text<'a>; 2],
+        #[serde(skip_serializing_if = "Option::is_none")]
+        structured_content: Option<&'a Told>,
+        is_error: bool,
+        #[serde(rename = "_meta")]
+        meta: std::collections::BTreeMap<&'static str, &'a Told>,
+    }
+    let facts = serde_json::to_string(told).unwrap_or_default();
+    let text = |text| Text { r#type: "text", text };
+    let result = ToolError {
+        result_type: revision.is_modern().then_some("complete"),
+        content: [text(told.reason.sentence()), text(&facts)],
+        structured_content: (output == Output::Unstructured).then_some(told),
+        is_error: true,
+        meta: [(META_KEY, told)].into(),
+    };
+    encode::result(id, &serde_json::to_vec(&result).unwrap_or_default())
+}
+
+/// Whether a tool declares what its structured output looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Output {
+    /// It has an `outputSchema`.
+    Schema,
+    /// It has none.
+    Unstructured,
+}

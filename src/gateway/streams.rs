@@ -1,0 +1,194 @@
+//! Streams of notifications toward clients: GET of the 2025 revisions, `subscriptions/listen` of 2026-07-28.
+//!
+//! Must never tell a caller that something changed which that caller cannot see (I5): each stream
+//! remembers what its caller's list looked like. Bounded; a full table refuses the new.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::exchange::Exchange;
+use super::port::{ProtocolHeaders, Reply, STREAM_EVENTS_MAX};
+use super::refusal::Refusal;
+use super::session::Session;
+use super::world::World;
+use super::{Gateway, handshake};
+use crate::model::digest::Sha256;
+use crate::model::principal::Principal;
+use crate::model::reason::Reason;
+use crate::run::Run;
+use crate::wire::{Method, encode};
+
+const SUBSCRIPTION_META: &str = "io.modelcontextprotocol/subscriptionId";
+
+/// Every open stream.
+#[derive(Debug)]
+pub(super) struct Streams {
+    open: Mutex<Vec<Subscription>>,
+    streams_max: usize,
+}
+
+#[derive(Debug)]
+struct Subscription {
+    to: Target,
+    principal: Arc<Principal>,
+    seen: Sha256,
+}
+
+#[derive(Debug)]
+enum Target {
+    /// The GET stream of a session.
+    Session(Arc<Session>),
+    /// A `subscriptions/listen`, with the notification that it is sent.
+    Listen { sender: mpsc::Sender<Bytes>, notification: Bytes },
+}
+
+impl Target {
+    fn is_open(&self) -> bool {
+        match self {
+            Self::Session(session) => session.has_stream(),
+            Self::Listen { sender, .. } => !sender.is_closed(),
+        }
+    }
+
+    fn notify(&self) {
+        match self {
+            Self::Session(session) => session.notify(encode::notification(&Method::ToolsListChanged, None)),
+            // A client that does not read its stream loses notifications of one kind only, and the one
+            // that waits already says all that this one would.
+            Self::Listen { sender, notification } => drop(sender.try_send(notification.clone())),
+        }
+    }
+}
+
+impl Streams {
+    pub(super) fn new(streams_max: usize) -> Self {
+        Self { open: Mutex::default(), streams_max }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|subscription| subscription.to.is_open());
+        open.len()
+    }
+
+    fn add(&self, subscription: Subscription) -> Result<(), Reason> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|subscription| subscription.to.is_open());
+        if open.len() >= self.streams_max {
+            return Err(Reason::StreamsFull);
+        }
+        open.push(subscription);
+        Ok(())
+    }
+
+    /// Tells everyone whose list is not what it was.
+    pub(super) fn announce(&self, world: &World) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|subscription| subscription.to.is_open());
+        for subscription in open.iter_mut() {
+            let seen = world.fingerprint(&subscription.principal, None);
+            if seen != subscription.seen {
+                subscription.seen = seen;
+                subscription.to.notify();
+            }
+        }
+    }
+
+    pub(super) fn close(&self) {
+        let open = std::mem::take(&mut *self.open.lock().unwrap_or_else(PoisonError::into_inner));
+        for subscription in open {
+            if let Target::Session(session) = subscription.to {
+                session.end_stream();
+            }
+        }
+    }
+}
+
+impl Gateway {
+    /// GET: the stream of a session (2025-11-25, basic/transports, "Listening for Messages").
+    pub async fn open_stream(&self, principal: Arc<Principal>, headers: ProtocolHeaders) -> Reply {
+        let caller = self.caller(principal, headers);
+        if handshake::is_modern_header(&caller.headers) {
+            // 2026-07-28, basic/transports: the endpoint serves POST only.
+            return Reply::Empty(StatusCode::METHOD_NOT_ALLOWED);
+        }
+        let opened = self.session_of(&caller).and_then(|session| {
+            let receiver = session.open_stream();
+            let to = Target::Session(Arc::clone(&session));
+            self.subscribe(to, &caller.principal).inspect_err(|_| session.end_stream())?;
+            Ok(receiver)
+        });
+        match opened {
+            Ok(receiver) => Reply::Stream(receiver),
+            Err(reason) => self.refuse(*Refusal::error(caller.facts(), reason, None), caller.arrived).await,
+        }
+    }
+
+    /// DELETE: ends a session (2025-11-25, basic/transports, "Session Management").
+    pub async fn end_session(&self, principal: Arc<Principal>, headers: ProtocolHeaders) -> Reply {
+        let caller = self.caller(principal, headers);
+        if handshake::is_modern_header(&caller.headers) {
+            return Reply::Empty(StatusCode::METHOD_NOT_ALLOWED);
+        }
+        match self.session_of(&caller) {
+            Ok(session) => {
+                self.sessions.close(&session);
+                self.end_run_of(&session).await;
+                Reply::Empty(StatusCode::NO_CONTENT)
+            }
+            Err(reason) => self.refuse(*Refusal::error(caller.facts(), reason, None), caller.arrived).await,
+        }
+    }
+
+    /// `subscriptions/listen` (2026-07-28): first the acknowledgement, then what was asked for and changes.
+    pub(super) fn listen(&self, exchange: Exchange) -> Result<Reply, Box<Refusal>> {
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Wanted {
+            #[serde(default)]
+            tools_list_changed: bool,
+        }
+        let refuse = |reason| Refusal::error(exchange.facts(), reason, exchange.id());
+        let params = exchange.request.params.as_ref();
+        let wanted = params.and_then(|params| params.get("notifications"));
+        let wanted: Wanted = wanted
+            .and_then(|raw| serde_json::from_slice(&raw).ok())
+            .ok_or_else(|| refuse(Reason::ParamsInvalid))?;
+        let id: serde_json::Value =
+            serde_json::from_str(exchange.request.id.raw()).map_err(|_| refuse(Reason::Fault))?;
+        let meta = json!({ SUBSCRIPTION_META: id });
+        let accepted =
+            if wanted.tools_list_changed { json!({ "toolsListChanged": true }) } else { json!({}) };
+        let acknowledged = json!({ "_meta": meta, "notifications": accepted }).to_string();
+        let (sender, receiver) = mpsc::channel(STREAM_EVENTS_MAX);
+        // The channel is new and has room, so the acknowledgement is the first message, as it must be.
+        let first = encode::notification(&Method::SubscriptionsAcknowledged, Some(acknowledged.as_bytes()));
+        sender.try_send(first).map_err(|_| refuse(Reason::Fault))?;
+        let changed = json!({ "_meta": meta }).to_string();
+        let notification = encode::notification(&Method::ToolsListChanged, Some(changed.as_bytes()));
+        let to = Target::Listen { sender, notification };
+        self.subscribe(to, &exchange.caller.principal).map_err(refuse)?;
+        Ok(Reply::Stream(receiver))
+    }
+
+    fn subscribe(&self, to: Target, principal: &Arc<Principal>) -> Result<(), Reason> {
+        let seen = self.worlds.now().fingerprint(principal, None);
+        self.streams.add(Subscription { to, principal: Arc::clone(principal), seen })
+    }
+
+    /// The run has read something new: its list under the 2025 revisions may be shorter now. Told to
+    /// every session of the same caller, as a courtesy.
+    pub(super) fn announce_taint(&self, run: &Run) {
+        for session in self.sessions.all() {
+            let is_same = session.principal.entry_point == run.key().entry_point
+                && session.principal.subject == run.key().subject;
+            if is_same {
+                session.notify(encode::notification(&Method::ToolsListChanged, None));
+            }
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The gateway as its users run it: a process of its own, a socket, a disk, and an oracle behind it.
+
+pub mod audit;
+pub mod client;
+pub mod gateway;
+
+pub use audit::check_audit;
+pub use client::{Client, Exchange};
+pub use gateway::{Gateway, Site};

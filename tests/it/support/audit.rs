@@ -1,0 +1,63 @@
+//! What must be true of a journal after every test, against the ledger of what was executed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::Site;
+
+/// The records of a site's journal, in order.
+pub fn records(site: &Site) -> Vec<Value> {
+    let dir = site.path("state").join("journal");
+    let mut segments: Vec<_> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "ndjson"))
+        .collect();
+    segments.sort();
+    let mut records = Vec::new();
+    for segment in segments {
+        let text = std::fs::read_to_string(segment).unwrap();
+        records.extend(text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()));
+    }
+    records
+}
+
+/// The records of one kind.
+pub fn of_kind(site: &Site, kind: &str) -> Vec<Value> {
+    records(site).into_iter().filter(|record| record["kind"] == kind).collect()
+}
+
+/// The oracle check that ends every integration test (CASES.md): nothing was executed without an intent,
+/// every intent has exactly one ending, and the chain verifies. The gateway must have ended.
+pub fn check_audit(site: &Site) {
+    let (code, out, err) = site.run(&["audit", "verify"]);
+    assert_eq!(code, 0, "audit verify: {out}{err}");
+    let records = records(site);
+    let of = |kind: &str| records.iter().filter(move |record| record["kind"] == kind);
+    let mut endings: BTreeMap<u64, usize> = BTreeMap::new();
+    for ending in of("outcome").chain(of("unknown")) {
+        *endings.entry(ending["intent"].as_u64().unwrap()).or_default() += 1;
+    }
+    for intent in of("intent") {
+        let seq = intent["seq"].as_u64().unwrap();
+        assert_eq!(endings.get(&seq), Some(&1), "intent {seq} has not exactly one ending");
+    }
+    let intended: BTreeSet<_> = of("intent").map(digest_of_arguments).collect();
+    let denied: BTreeSet<_> = of("denial").map(digest_of_arguments).collect();
+    for id in site.executed() {
+        let digest = argument_digest(&id);
+        assert!(intended.contains(&digest), "{id} was executed without an intent");
+        assert!(!denied.contains(&digest), "{id} was executed and denied");
+    }
+}
+
+fn digest_of_arguments(record: &Value) -> String {
+    record["arguments"]["sha256"].as_str().unwrap_or_default().to_owned()
+}
+
+/// The digest of the arguments that `Client::call` sends for the oracle's ledger.
+pub fn argument_digest(id: &str) -> String {
+    let arguments = serde_json::json!({ "id": id }).to_string();
+    sluicegate::model::digest::Sha256::of(arguments.as_bytes()).to_string()
+}

@@ -1,0 +1,174 @@
+//! A client that sends exactly the bytes it is told to and shows exactly what came back.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+
+/// Largest answer that a test reads.
+const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+type Http = hyper_util::client::legacy::Client<HttpConnector, Full<Bytes>>;
+
+/// One caller at one endpoint.
+#[derive(Clone)]
+pub struct Client {
+    http: Http,
+    url: String,
+    headers: Vec<(String, String)>,
+    session: Option<String>,
+}
+
+/// What came back.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Client {
+    /// A caller that presents `key`.
+    pub fn new(url: &str, key: &str) -> Self {
+        Self::anonymous(url).header("authorization", &format!("Bearer {key}"))
+    }
+
+    /// A caller that presents nothing.
+    pub fn anonymous(url: &str) -> Self {
+        let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build_http();
+        let accept = ("accept".to_owned(), "application/json, text/event-stream".to_owned());
+        let content_type = ("content-type".to_owned(), "application/json".to_owned());
+        Self { http, url: url.to_owned(), headers: vec![accept, content_type], session: None }
+    }
+
+    /// The same caller with one more header on every request.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The same caller with another value of a header.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.headers.retain(|(known, _)| known != name);
+        self.header(name, value)
+    }
+
+    /// Sends these bytes.
+    pub async fn send(&self, method: Method, body: impl Into<Bytes>) -> Exchange {
+        let mut request = http::Request::builder().method(method).uri(&self.url);
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        if let Some(session) = &self.session {
+            request = request.header("mcp-session-id", session);
+        }
+        let response = self.http.request(request.body(Full::new(body.into())).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.unwrap().to_bytes();
+        Exchange { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// Sends this as a POST.
+    pub async fn post(&self, body: impl Into<Bytes>) -> Exchange {
+        self.send(Method::POST, body).await
+    }
+
+    /// Initializes a session of `revision`.
+    pub async fn initialize(mut self, revision: &str) -> Self {
+        let info = json!({ "name": "test", "version": "1" });
+        let params = json!({ "protocolVersion": revision, "capabilities": {}, "clientInfo": info });
+        let answer = self.post(message(0, "initialize", &params)).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        self.session = Some(answer.headers["mcp-session-id"].to_str().unwrap().to_owned());
+        let done = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }).to_string();
+        assert_eq!(self.post(done).await.status, StatusCode::ACCEPTED);
+        self
+    }
+
+    /// The session's id.
+    pub fn session(&self) -> &str {
+        self.session.as_deref().unwrap()
+    }
+
+    /// The same caller in another session.
+    pub fn in_session(mut self, session: &str) -> Self {
+        self.session = Some(session.to_owned());
+        self
+    }
+
+    /// One request of the session's revision.
+    pub async fn request(&self, id: u64, method: &str, params: &Value) -> Exchange {
+        self.post(message(id, method, params)).await
+    }
+
+    /// One request of 2026-07-28, with its headers and `_meta`.
+    pub async fn modern(&self, id: u64, method: &str, mut params: Value) -> Exchange {
+        params["_meta"]["io.modelcontextprotocol/protocolVersion"] = json!("2026-07-28");
+        params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({});
+        let mut client = self.clone().with("mcp-protocol-version", "2026-07-28").with("mcp-method", method);
+        if let Some(name) = params.get("name").and_then(Value::as_str) {
+            client = client.with("mcp-name", name);
+        }
+        client.session = None;
+        client.post(message(id, method, &params)).await
+    }
+
+    /// The names that `tools/list` shows in this session.
+    pub async fn list(&self) -> Vec<String> {
+        names(&self.request(1, "tools/list", &json!({})).await)
+    }
+
+    /// One `tools/call` in this session, with `id` as its argument for the oracle's ledger.
+    pub async fn call(&self, name: &str, id: &str) -> Exchange {
+        self.request(2, "tools/call", &json!({ "name": name, "arguments": { "id": id } })).await
+    }
+}
+
+impl Exchange {
+    /// The JSON-RPC response, out of a JSON body or the last event of a stream.
+    pub fn json(&self) -> Value {
+        let is_stream = self.headers.get("content-type").is_some_and(|value| value == "text/event-stream");
+        if is_stream {
+            return self.events().pop().unwrap();
+        }
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// Every message of a stream.
+    pub fn events(&self) -> Vec<Value> {
+        let text = std::str::from_utf8(&self.body).unwrap();
+        let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
+        data.map(|data| serde_json::from_str(data).unwrap()).collect()
+    }
+
+    /// The reason code of a refusal, wherever it stands; `ok` for a result without error.
+    pub fn reason(&self) -> String {
+        let json = self.json();
+        let places = [
+            "/result/_meta/dev.sluicegate~1decision/reason",
+            "/error/data/reason",
+            "/reason",
+        ];
+        let found = places.iter().find_map(|place| json.pointer(place)?.as_str());
+        match found {
+            Some(reason) => reason.to_owned(),
+            None if json.get("result").is_some() => "ok".to_owned(),
+            None => json.pointer("/error/message").and_then(Value::as_str).unwrap_or("?").to_owned(),
+        }
+    }
+}
+
+/// The names in the answer to `tools/list`.
+pub fn names(answer: &Exchange) -> Vec<String> {
+    let json = answer.json();
+    let tools = json.pointer("/result/tools").and_then(Value::as_array);
+    let tools = tools.unwrap_or_else(|| panic!("no list: {json}"));
+    tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+}
+
+/// A JSON-RPC request.
+pub fn message(id: u64, method: &str, params: &Value) -> String {
+    json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string()
+}
