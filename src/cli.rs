@@ -4,6 +4,8 @@
 
 mod demo;
 mod demo_upstream;
+mod exit;
+mod log;
 mod serve;
 
 use std::process::ExitCode;
@@ -20,6 +22,8 @@ struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Serve the gateway of a configuration
+    Serve(serve::Serve),
     /// Try the gateway on demo tool servers, with a key for each source, and watch each call being decided
     Demo(demo::Demo),
     #[command(hide = true)]
@@ -27,17 +31,16 @@ enum Command {
 }
 
 /// Runs the command that the process was started with.
+#[must_use]
 pub fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return exit::usage(&error),
+    };
+    let done = match cli.command {
+        Command::Serve(command) => serve::run(command),
         Command::Demo(command) => demo::run(command),
         Command::DemoUpstream(command) => demo_upstream::run(command),
     };
-    match done {
-        Ok(code) => code,
-        Err(error) => {
-            use std::io::Write as _;
-            let _unheard = writeln!(std::io::stderr(), "sluicegate: error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    done.unwrap_or_else(|error| exit::failed(&error))
 }

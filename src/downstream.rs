@@ -51,6 +51,12 @@ impl Bound {
         Ok(Self { settings, listener })
     }
 
+    /// Its name in the configuration.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.settings.name
+    }
+
     /// Where it really listens: the port that the kernel chose where 0 was asked for.
     #[must_use]
     pub fn place(&self) -> &Place {

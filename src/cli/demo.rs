@@ -69,7 +69,7 @@ pub(super) async fn run(command: Demo) -> anyhow::Result<ExitCode> {
         _ = interrupt.recv() => (),
         _ = terminate.recv() => (),
     }
-    running.stop().await;
+    running.stop().await?;
     Ok(ExitCode::SUCCESS)
 }
 

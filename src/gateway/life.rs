@@ -69,7 +69,9 @@ pub struct TableLimits {
 
 /// The gateway's own tasks. Dropping them ends them.
 #[derive(Debug)]
-pub struct Tasks(JoinSet<()>);
+pub struct Tasks {
+    _running: JoinSet<()>,
+}
 
 impl Gateway {
     /// A gateway of these rooms. `rule_of` says what a run is at an entry point of the configuration.
@@ -104,7 +106,14 @@ impl Gateway {
         tasks.spawn(Arc::clone(&gateway).write_tally_forever());
         tasks.spawn(Arc::clone(&gateway).follow_catalogue_forever());
         tasks.spawn(Arc::clone(&gateway).heed_notices_forever(notices));
-        Ok((gateway, Tasks(tasks)))
+        Ok((gateway, Tasks { _running: tasks }))
+    }
+
+    /// Starts the tool servers that were never seen, and waits for each at most its `list_wait`, so that
+    /// the first call of a fresh gateway does not find an empty catalogue: no call starts one (I5).
+    pub async fn meet_upstreams(&self) {
+        self.upstreams.list_ready().await;
+        self.worlds.follow(self.upstreams.catalogue());
     }
 
     /// Ends the gateway: takes no new calls, lets those in flight end within `patience`, then stops the

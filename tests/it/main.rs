@@ -7,3 +7,5 @@
 
 mod demo;
 mod house_rules;
+mod path;
+mod support;

@@ -98,7 +98,8 @@ async fn i7_arguments_reach_the_upstream_byte_for_byte() {
     let site = Site::with_oracle("");
     let gateway = site.start();
     let client = Client::new(&gateway.url, CHAT_KEY).initialize("2025-11-25").await;
-    let arguments = r#"{ "id":"x","n":12345678901234567890,"f":1.0e2,"d":0.10,"s":"\u00e9é\/","k":{"b":1,"a":[ ]} }"#;
+    let arguments =
+        r#"{ "id":"x","n":12345678901234567890,"f":1.0e2,"d":0.10,"s":"\u00e9é\/","k":{"b":1,"a":[ ]} }"#;
     let body = format!(
         r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"extra":1e400,"name":"tools__echo","arguments":{arguments}}}}}"#
     );
@@ -111,10 +112,11 @@ async fn i7_arguments_reach_the_upstream_byte_for_byte() {
 #[tokio::test]
 async fn refusals_of_official_shape_keep_structured_content_away_from_tools_with_a_schema() {
     let site = Site::with_oracle("");
-    site.configure(&std::fs::read_to_string(site.path("gateway.toml")).unwrap().replace(
-        r#"ask = ["tools.write"]"#,
-        r#"ask = ["tools.write", "tools.count"]"#,
-    ));
+    site.configure(
+        &std::fs::read_to_string(site.path("gateway.toml"))
+            .unwrap()
+            .replace(r#"ask = ["tools.write"]"#, r#"ask = ["tools.write", "tools.count"]"#),
+    );
     let gateway = site.start();
     let client = Client::new(&gateway.url, CHAT_KEY).initialize("2025-11-25").await;
     let with_schema = client.call("tools__count", "c").await.json();
@@ -203,8 +205,9 @@ async fn f27_i9_an_id_in_flight_is_not_used_twice_and_two_callers_never_meet() {
     assert_eq!((answer.status, answer.reason()), (StatusCode::NOT_FOUND, "session_unknown".to_owned()));
     // A33: each subject has its own instance.
     assert_eq!(other.call("tools__count", "1").await.json()["result"]["structuredContent"]["count"], 1);
-    let third = client.request(3, "tools/call", &json!({ "name": "tools__count", "arguments": { "id": "2" } }));
-    assert_eq!(third.await.json()["result"]["structuredContent"]["count"], 1);
+    let params = json!({ "name": "tools__count", "arguments": { "id": "2" } });
+    let third = client.request(3, "tools/call", &params).await;
+    assert_eq!(third.json()["result"]["structuredContent"]["count"], 1);
     drop(hanging);
     assert!(gateway.stop().success());
     check_audit(&site);

@@ -6,4 +6,4 @@ pub mod gateway;
 
 pub use audit::check_audit;
 pub use client::{Client, Exchange};
-pub use gateway::{Gateway, Site};
+pub use gateway::Site;

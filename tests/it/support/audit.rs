@@ -12,7 +12,7 @@ pub fn records(site: &Site) -> Vec<Value> {
     let mut segments: Vec<_> = std::fs::read_dir(dir)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "ndjson"))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
         .collect();
     segments.sort();
     let mut records = Vec::new();
@@ -34,7 +34,7 @@ pub fn check_audit(site: &Site) {
     let (code, out, err) = site.run(&["audit", "verify"]);
     assert_eq!(code, 0, "audit verify: {out}{err}");
     let records = records(site);
-    let of = |kind: &str| records.iter().filter(move |record| record["kind"] == kind);
+    let of = |kind: &'static str| records.iter().filter(move |record| record["kind"] == kind);
     let mut endings: BTreeMap<u64, usize> = BTreeMap::new();
     for ending in of("outcome").chain(of("unknown")) {
         *endings.entry(ending["intent"].as_u64().unwrap()).or_default() += 1;

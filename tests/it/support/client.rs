@@ -146,11 +146,7 @@ impl Exchange {
     /// The reason code of a refusal, wherever it stands; `ok` for a result without error.
     pub fn reason(&self) -> String {
         let json = self.json();
-        let places = [
-            "/result/_meta/dev.sluicegate~1decision/reason",
-            "/error/data/reason",
-            "/reason",
-        ];
+        let places = ["/result/_meta/dev.sluicegate~1decision/reason", "/error/data/reason", "/reason"];
         let found = places.iter().find_map(|place| json.pointer(place)?.as_str());
         match found {
             Some(reason) => reason.to_owned(),
