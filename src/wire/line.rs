@@ -55,6 +55,12 @@ impl Decoder {
         self.pending.len()
     }
 
+    /// How much memory waits with them.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.pending.capacity()
+    }
+
     fn take(&mut self, part: &[u8], line: &mut impl FnMut(Result<Bytes, Fault>)) {
         if self.state == State::Skipping {
             return;

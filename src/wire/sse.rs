@@ -109,6 +109,12 @@ impl Decoder {
         self.line.len() + self.data.len() + self.kind.len()
     }
 
+    /// How much memory waits with them.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.line.capacity() + self.data.capacity()
+    }
+
     fn take(&mut self, part: &[u8]) -> Result<(), Fault> {
         if self.at == At::Broken {
             return Err(Fault::EventTooLarge);

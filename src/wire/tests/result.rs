@@ -1,0 +1,66 @@
+//! Results: what they say, and what revisions differ in.
+
+use bytes::Bytes;
+
+use super::read;
+use crate::wire::result::{ResultFacts, ResultType, for_revision, inspect};
+use crate::wire::{Fault, Message, Revision};
+
+fn facts(raw: &'static str) -> Result<ResultFacts, Fault> {
+    let body = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{raw}}}"#);
+    let Ok(Message::Response(response)) = read(body) else { panic!("a response") };
+    let inspected = inspect(&Bytes::from_static(raw.as_bytes()));
+    assert_eq!(inspected, response.facts(), "both ways of looking see the same");
+    inspected
+}
+
+#[test]
+fn a_result_says_what_it_is() {
+    let plain = facts(r#"{"content":[]}"#).unwrap();
+    assert!(!plain.is_error && plain.has_content && !plain.has_structured_content);
+    assert_eq!(plain.result_type, ResultType::Complete);
+    assert!(facts(r#"{"content":[],"isError":true}"#).unwrap().is_error);
+    assert!(facts(r#"{"\u0069sError":true}"#).unwrap().is_error);
+    assert!(!facts(r#"{"content":[{"isError":true}],"_meta":{"isError":true}}"#).unwrap().is_error);
+    assert!(facts(r#"{"structuredContent":null}"#).unwrap().has_structured_content);
+    assert_eq!(facts(r#"{"resultType":"input_required"}"#).unwrap().result_type, ResultType::InputRequired);
+    assert!(matches!(facts(r#"{"resultType":"task"}"#).unwrap().result_type, ResultType::Other(_)));
+}
+
+#[test]
+fn f14_an_empty_result_is_seen_to_be_empty() {
+    assert!(!facts("{}").unwrap().has_content);
+}
+
+#[test]
+fn a_result_that_is_none_is_refused() {
+    for raw in
+        ["null", "[]", "1", "\"x\"", r#"{"isError":"true"}"#, r#"{"isError":null}"#, r#"{"resultType":1}"#]
+    {
+        assert!(matches!(facts(raw), Err(Fault::Result(_))), "{raw}");
+    }
+}
+
+#[test]
+fn revisions_differ_in_result_type_alone() {
+    let cases = [
+        ("{}", r#"{"resultType":"complete"}"#, "{}"),
+        ("{ }", r#"{"resultType":"complete" }"#, "{ }"),
+        (r#"{ "a" : 1e400 }"#, r#"{"resultType":"complete", "a" : 1e400 }"#, r#"{ "a" : 1e400 }"#),
+        (r#"{"resultType":"complete"}"#, r#"{"resultType":"complete"}"#, "{}"),
+        (r#"{"resultType":"complete","a":1}"#, r#"{"resultType":"complete","a":1}"#, r#"{"a":1}"#),
+        (r#"{"a":1, "resultType":"x" }"#, r#"{"a":1, "resultType":"x" }"#, r#"{"a":1 }"#),
+        (
+            r#"{"a":{"resultType":1},"b":[]}"#,
+            r#"{"resultType":"complete","a":{"resultType":1},"b":[]}"#,
+            r#"{"a":{"resultType":1},"b":[]}"#,
+        ),
+        ("[1]", "[1]", "[1]"),
+    ];
+    for (raw, modern, legacy) in cases {
+        let raw = Bytes::from_static(raw.as_bytes());
+        assert_eq!(for_revision(&raw, Revision::V2026_07_28), modern);
+        assert_eq!(for_revision(&raw, Revision::V2025_11_25), legacy);
+        assert_eq!(for_revision(&raw, Revision::V2024_11_05), legacy);
+    }
+}
