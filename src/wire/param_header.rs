@@ -14,6 +14,10 @@ use super::text;
 /// What stands before the declared part of a header's name.
 const PREFIX: &str = "Mcp-Param-";
 
+/// Most headers that one tool may declare: each is looked up in the arguments of every call. More than
+/// HTTP servers accept of headers altogether.
+const DECLARED_MAX: usize = 64;
+
 /// The keyword that declares such a header.
 const KEYWORD: &str = "x-mcp-header";
 
@@ -64,6 +68,9 @@ pub fn param_headers(raw: &Bytes) -> Result<Vec<ParamHeader>, Fault> {
         if let Some(header) = declared(&schema, position.path.as_deref())? {
             if found.iter().any(|other| other.header == header.header) {
                 return Err(Fault::Tool("two arguments have the same x-mcp-header"));
+            }
+            if found.len() >= DECLARED_MAX {
+                return Err(Fault::Tool("too many x-mcp-header"));
             }
             found.push(header);
         }

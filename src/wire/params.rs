@@ -11,6 +11,7 @@ use crate::model::call::Payload;
 use crate::model::name::ToolName;
 
 use super::fault::Fault;
+use super::id::Id;
 use super::method::Method;
 use super::object::Object;
 use super::text;
@@ -96,6 +97,13 @@ impl Params {
     #[must_use]
     pub fn text(&self, key: &str) -> Option<Result<String, Fault>> {
         self.members.text(key)
+    }
+
+    /// The request id that the member `key` is, for instance `requestId` of `notifications/cancelled`.
+    #[must_use]
+    pub fn id(&self, key: &str) -> Option<Result<Id, Fault>> {
+        let raw = self.get(key)?;
+        Some(std::str::from_utf8(&raw).map_err(|_| Fault::Utf8).and_then(Id::parse))
     }
 
     /// All members.

@@ -69,6 +69,13 @@ pub(super) fn facts(result: &Object) -> Result<ResultFacts, Fault> {
     })
 }
 
+/// The code in `raw`, the `error` of a response, for the record; `None` where it is no integer.
+#[must_use]
+pub fn error_code(raw: &Bytes) -> Option<i64> {
+    let code = Object::of(raw).ok()?.get("code")?;
+    std::str::from_utf8(&code).ok()?.parse().ok()
+}
+
 /// `raw` as a client of `revision` expects it: 2026-07-28 requires `resultType`, and the official 1.x
 /// TypeScript client refuses it on empty results. Every other byte is as it was; what is no object stays.
 #[must_use]

@@ -13,6 +13,9 @@ pub const KEEP_ALIVE: &[u8] = b":\r\n\r\n";
 /// Longest reconnection time that is believed, in milliseconds.
 pub const RETRY_MS_MAX: u64 = 60_000;
 
+/// Longest id of an event that is kept, in bytes; a longer one could not be sent back in a header.
+pub const EVENT_ID_BYTES_MAX: usize = 1024;
+
 /// The mark that may stand before a stream and means nothing.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
@@ -152,8 +155,11 @@ impl Decoder {
                 self.data.put_slice(&value);
                 self.data.put_u8(b'\n');
             }
-            b"event" => self.kind = value,
-            b"id" if !value.contains(&0) => self.id = Some(value),
+            // What outlives the line is copied: a slice would keep the whole buffer.
+            b"event" => self.kind = Bytes::copy_from_slice(&value),
+            b"id" if !value.contains(&0) && value.len() <= EVENT_ID_BYTES_MAX => {
+                self.id = Some(Bytes::copy_from_slice(&value));
+            }
             b"retry" => self.retry_ms = milliseconds(&value).or(self.retry_ms),
             _ => {}
         }

@@ -185,3 +185,19 @@ fn members_named_like_parts_of_the_message_elsewhere_are_data() {
     };
     assert!(response.facts().is_ok());
 }
+
+#[test]
+fn f31_the_id_that_is_cancelled_is_the_one_that_was_given() {
+    for (raw, id) in [("7", Id::from(7)), ("\"7\"", Id::parse("\"7\"").unwrap())] {
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{raw}}}}}"#
+        );
+        let Ok(Message::Notification(cancelled)) = read(body) else { panic!("a notification") };
+        let params = cancelled.params.unwrap();
+        assert_eq!(params.id("requestId"), Some(Ok(id)));
+        assert_eq!(params.id("reason"), None);
+    }
+    let null = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":null}}"#;
+    let Ok(Message::Notification(cancelled)) = read(null) else { panic!("a notification") };
+    assert_eq!(cancelled.params.unwrap().id("requestId"), Some(Err(Fault::Id)));
+}

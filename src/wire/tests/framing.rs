@@ -85,6 +85,10 @@ fn events_carry_kind_and_id_and_the_stream_its_retry() {
     assert_eq!(ids, [&b"0"[..], b"1", b"1"], "an id lasts; one with NUL is none");
     assert_eq!(decoder.last_id().unwrap(), &"1");
     assert_eq!(decoder.retry_ms(), Some(sse::RETRY_MS_MAX));
+    let long = format!("id: {}\ndata: x\n\n", "9".repeat(sse::EVENT_ID_BYTES_MAX + 1));
+    let mut decoder = sse::Decoder::new(1 << 20);
+    decoder.push(long.as_bytes(), |event| assert_eq!(event.id, None)).unwrap();
+    assert_eq!(decoder.last_id(), None);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::read;
-use crate::wire::result::{ResultFacts, ResultType, for_revision, inspect};
+use crate::wire::result::{ResultFacts, ResultType, error_code, for_revision, inspect};
 use crate::wire::{Fault, Message, Revision};
 
 fn facts(raw: &'static str) -> Result<ResultFacts, Fault> {
@@ -62,5 +62,14 @@ fn revisions_differ_in_result_type_alone() {
         assert_eq!(for_revision(&raw, Revision::V2026_07_28), modern);
         assert_eq!(for_revision(&raw, Revision::V2025_11_25), legacy);
         assert_eq!(for_revision(&raw, Revision::V2024_11_05), legacy);
+    }
+}
+
+#[test]
+fn an_error_says_its_code_where_it_has_one() {
+    let code = |raw: &'static str| error_code(&Bytes::from_static(raw.as_bytes()));
+    assert_eq!(code(r#"{"code":-32602,"message":"x","data":{"code":1}}"#), Some(-32_602));
+    for raw in ["{}", r#"{"code":"1"}"#, r#"{"code":1.5}"#, r#"{"code":99999999999999999999}"#, "[]"] {
+        assert_eq!(code(raw), None, "{raw}");
     }
 }

@@ -116,6 +116,9 @@ fn declared_headers_that_clients_refuse_are_refused() {
     ] {
         assert!(matches!(tool::param_headers(&with(properties)), Err(Fault::Tool(_))), "{properties}");
     }
+    let many: Vec<String> =
+        (0..100).map(|n| format!(r#""p{n}":{{"type":"string","x-mcp-header":"P{n}"}}"#)).collect();
+    assert!(tool::param_headers(&with(&format!("{{{}}}", many.join(",")))).is_err());
     let at_root = bytes(r#"{"name":"a","inputSchema":{"type":"string","x-mcp-header":"P"}}"#);
     assert!(tool::param_headers(&at_root).is_err());
 }
