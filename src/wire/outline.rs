@@ -28,7 +28,7 @@ pub(super) struct Outline<'a> {
     /// The part that is open at depth 2, and whether `_meta` is open inside of it at depth 3.
     second: Noted,
     third: Noted,
-    /// What the value that comes next would be.
+    /// What the value of the last key is, if it is an object. Every key says so anew.
     coming: Noted,
 }
 
@@ -138,7 +138,6 @@ impl<'a> Reader<'a> for Outline<'a> {
     }
 
     fn scalar(&mut self, raw: &'a str, start: usize) {
-        self.coming = Noted::No;
         if let Some(entries) = self.noted() {
             set_value(entries, start..start + raw.len());
         }

@@ -45,11 +45,11 @@ fn f09_every_line_end_ends_one_line_also_between_pieces() {
     }
     // A carriage return, an empty piece, a line feed: still one line end.
     let mut decoder = sse::Decoder::new(100);
-    let mut found = 0;
-    for chunk in ["data: a\r", "", "\n", "\r", "\n"] {
-        decoder.push(chunk.as_bytes(), |_| found += 1).unwrap();
+    let mut found = Vec::new();
+    for chunk in ["data: a\r", "", "\n", "data: b\r", "", "\r", "\n"] {
+        decoder.push(chunk.as_bytes(), |event| found.push(event.data)).unwrap();
     }
-    assert_eq!(found, 1);
+    assert_eq!(found, ["a\nb"]);
 }
 
 #[test]

@@ -135,8 +135,12 @@ proptest! {
                 prop_assert_eq!(&raw, &arguments);
                 prop_assert_eq!(&serde_json::from_slice::<Value>(&raw).expect("a part of JSON"), &whole["params"]["arguments"]);
             }
-            // Only duplicate keys can be wrong with what is generated.
-            Err(malformed) => prop_assert_eq!(malformed.reason, Reason::JsonDuplicateKey),
+            // Only duplicate keys can be wrong with what is generated, and there is one indeed.
+            Err(malformed) => {
+                prop_assert_eq!(malformed.reason, Reason::JsonDuplicateKey);
+                let whole = whole.expect("serde_json keeps the last of two");
+                prop_assert!(keys_kept(&whole["params"]["arguments"]) < keys_written(&arguments.into()));
+            }
         }
     }
 
@@ -195,6 +199,24 @@ proptest! {
         if let Err(malformed) = parse(body.into(), &ScanLimits::default()) {
             prop_assert!(malformed.at <= length);
         }
+    }
+}
+
+/// How many keys are written in `raw`, at every depth.
+fn keys_written(raw: &Bytes) -> usize {
+    if let Some(elements) = crate::wire::object::elements(raw) {
+        return elements.iter().map(keys_written).sum();
+    }
+    let Ok(object) = Object::of(raw) else { return 0 };
+    object.entries.iter().map(|entry| 1 + keys_written(&raw.slice(entry.value.clone()))).sum()
+}
+
+/// How many are left where of two equal ones only the last is kept.
+fn keys_kept(value: &Value) -> usize {
+    match value {
+        Value::Array(elements) => elements.iter().map(keys_kept).sum(),
+        Value::Object(members) => members.values().map(|value| 1 + keys_kept(value)).sum(),
+        _ => 0,
     }
 }
 

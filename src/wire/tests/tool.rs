@@ -112,6 +112,8 @@ fn declared_headers_that_clients_refuse_are_refused() {
         r#"{"p":{"type":"string","x-mcp-header":1}}"#,
         r#"{"p":{"type":"string","x-mcp-header":"P"},"q":{"type":"string","x-mcp-header":"p"}}"#,
         r#"{"p":{"items":{"type":"string","x-mcp-header":"P"}}}"#,
+        r#"{"p":{"patternProperties":{"q":{"type":"string","x-mcp-header":"P"}}}}"#,
+        r#"{"p":{"$defs":{"q":{"type":"string","x-mcp-header":"P"}}}}"#,
         r#"{"p":{"anyOf":[{"properties":{"q":{"type":"string","x-mcp-header":"P"}}}]}}"#,
     ] {
         assert!(matches!(tool::param_headers(&with(properties)), Err(Fault::Tool(_))), "{properties}");
