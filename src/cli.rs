@@ -2,9 +2,11 @@
 //!
 //! Must never decide anything that a room decides.
 
+mod check;
 mod demo;
 mod demo_upstream;
 mod exit;
+mod key;
 mod log;
 mod serve;
 
@@ -24,10 +26,14 @@ struct Cli {
 enum Command {
     /// Serve the gateway of a configuration
     Serve(serve::Serve),
+    /// Check a configuration: every problem at once, with its place and what to do
+    Check(check::Check),
     /// Try the gateway on demo tool servers, with a key for each source, and watch each call being decided
     Demo(demo::Demo),
     #[command(hide = true)]
     DemoUpstream(demo_upstream::DemoUpstream),
+    /// Make API keys
+    Key(key::Key),
 }
 
 /// Runs the command that the process was started with.
@@ -39,8 +45,10 @@ pub fn main() -> ExitCode {
     };
     let done = match cli.command {
         Command::Serve(command) => serve::run(command),
+        Command::Check(command) => check::run(command),
         Command::Demo(command) => demo::run(command),
         Command::DemoUpstream(command) => demo_upstream::run(command),
+        Command::Key(command) => key::run(command),
     };
     done.unwrap_or_else(|error| exit::failed(&error))
 }

@@ -39,6 +39,13 @@ struct Scope<'a> {
     found: &'a Sink,
 }
 
+impl Scope<'_> {
+    /// The path that `written` means, without `.` inside.
+    fn path(self, written: &str) -> PathBuf {
+        self.dir.join(written).components().collect()
+    }
+}
+
 /// Checks `document`.
 pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, found: &Sink) -> Config {
     let names = Names::declare(document, found);
@@ -46,7 +53,12 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
     let state_dir = state_dir(&document.gateway, loaded, scope);
     let admin_socket = match &document.admin.socket {
         Some(socket) => listen::socket_path(socket, scope),
-        None => state_dir.join("admin.sock"),
+        None => {
+            let path = state_dir.join(ADMIN_SOCKET_DEFAULT);
+            let written = document.gateway.state_dir.as_ref();
+            listen::check_length(&path, written.map_or(&loaded.start, |written| &written.place), found);
+            path
+        }
     };
     let rules = lists::check(document, scope);
     let mut labels = entry_point::Labels::new(scope);
@@ -56,6 +68,8 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
     let listeners = listen::check(&document.listen, taken, !document.keys.is_empty(), &mut labels, loaded);
     let upstreams = upstream::check(&document.upstreams, scope);
     notes::say(document, &labels, scope);
+    let understood = [keys.len(), listeners.len(), upstreams.len()];
+    refuse_gaps(document, understood, loaded, found);
     let limits = Quantities::new(found);
     Config {
         lock_path: lock_path(&document.gateway, scope),
@@ -90,9 +104,18 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
     }
 }
 
+/// What was left out has to have been reported: a table that vanished in silence would be a hole (I2).
+fn refuse_gaps(document: &Document, understood: [usize; 3], loaded: &Loaded, found: &Sink) {
+    let written = [document.keys.len(), document.listen.len(), document.upstreams.len()];
+    if written != understood && !found.has_errors() {
+        let message = "a table was not understood, and nothing says why";
+        found.error(Code::BadValue, &loaded.start, message, "please report this as a fault of Sluicegate");
+    }
+}
+
 fn state_dir(gateway: &raw::Gateway, loaded: &Loaded, scope: Scope<'_>) -> PathBuf {
     let written = gateway.state_dir.as_ref();
-    let dir = scope.dir.join(written.map_or(STATE_DIR_DEFAULT, |written| written.value.as_str()));
+    let dir = scope.path(written.map_or(STATE_DIR_DEFAULT, |written| written.value.as_str()));
     let place = written.map_or(&loaded.start, |written| &written.place);
     // The gateway makes the folder if it is not there; one that is there has to be ours alone.
     let Ok(facts) = dir.metadata() else { return dir };
@@ -112,7 +135,7 @@ fn state_dir(gateway: &raw::Gateway, loaded: &Loaded, scope: Scope<'_>) -> PathB
 }
 
 fn lock_path(gateway: &raw::Gateway, scope: Scope<'_>) -> PathBuf {
-    scope.dir.join(gateway.lock_file.as_ref().map_or(LOCK_FILE_DEFAULT, |written| written.value.as_str()))
+    scope.path(gateway.lock_file.as_ref().map_or(LOCK_FILE_DEFAULT, |written| written.value.as_str()))
 }
 
 fn socket_limits(limits: &raw::Limits, read: Quantities<'_>) -> downstream::Limits {
@@ -175,6 +198,7 @@ fn bad_word(written: &Located<String>, key: &str, known: &[&str], found: &Sink) 
 }
 
 const STATE_DIR_DEFAULT: &str = "state";
+const ADMIN_SOCKET_DEFAULT: &str = "admin.sock";
 const LOCK_FILE_DEFAULT: &str = "gateway.lock";
 /// What group and others may do with a file.
 const OTHERS_MODE: u32 = 0o077;

@@ -40,7 +40,8 @@ pub(super) fn load(path: &Path, found: &Sink) -> Loaded {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let start = first_character(path);
     let mut reading = Reading { found, seen: BTreeSet::new(), root: Entries::new(), parts: Vec::new() };
-    reading.read(path, &start);
+    // Where the main file stands is not part of what it says.
+    reading.read(path, "", &start);
     let parts: Vec<&[u8]> = reading.parts.iter().map(Vec::as_slice).collect();
     Loaded {
         digest: Sha256::of_parts(&parts),
@@ -60,8 +61,8 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// Reads the file at `path`; `named_at` is where it was named.
-    fn read(&mut self, path: &Path, named_at: &Place) {
+    /// Reads the file at `path`; `name` is how it was named, and `named_at` where.
+    fn read(&mut self, path: &Path, name: &str, named_at: &Place) {
         let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         if !self.seen.insert(real) {
             let message = format!("`{}` is included a second time", path.display());
@@ -74,7 +75,7 @@ impl Reading<'_> {
         }
         let Some(text) = self.text(path, named_at) else { return };
         let file: Arc<str> = path.display().to_string().into();
-        for part in [file.as_bytes(), text.as_bytes()] {
+        for part in [name.as_bytes(), text.as_bytes()] {
             let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
             self.parts.push([&length.to_be_bytes(), part].concat());
         }
@@ -90,7 +91,7 @@ impl Reading<'_> {
                 continue;
             }
             let dir = path.parent().unwrap_or(Path::new(""));
-            self.read(&dir.join(named), &include.place);
+            self.read(&dir.join(named), &include.value, &include.place);
         }
     }
 

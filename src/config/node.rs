@@ -116,7 +116,9 @@ impl<'a> Fields<'a> {
     /// The entry of `key`, whatever its type.
     pub(super) fn node(&self, key: &'static str) -> Option<&'a Entry> {
         self.asked.borrow_mut().push(key);
-        self.entries.get(key)
+        let entry = self.entries.get(key)?;
+        self.found.attempt(&self.place, key);
+        Some(entry)
     }
 
     pub(super) fn text(&self, key: &'static str) -> Option<Located<String>> {
@@ -166,13 +168,13 @@ impl<'a> Fields<'a> {
         Some(self.node(key)?.value.clone())
     }
 
-    /// The tables in the table `key`, by name: `[listen.*]`.
-    pub(super) fn tables(&self, key: &'static str) -> Vec<(&'a str, &'a Entry)> {
+    /// The entries of the table `key`, by name: `[listen.*]`. `wanted` says what each is.
+    pub(super) fn table(&self, key: &'static str, wanted: &str) -> Vec<(&'a str, &'a Entry)> {
         let Some(entry) = self.node(key) else { return Vec::new() };
         match &entry.value.value {
             Node::Table(entries) => entries.iter().map(|(name, entry)| (name.as_str(), entry)).collect(),
             _ => {
-                self.mismatch::<()>(&entry.value, key, "a table of tables");
+                self.mismatch::<()>(&entry.value, key, wanted);
                 Vec::new()
             }
         }
@@ -191,6 +193,9 @@ impl<'a> Fields<'a> {
             }
             let message = format!("`{key}` is not a key of {title}");
             let help = suggestion(key, &asked);
+            if let Some(meant) = closest(key, &asked) {
+                self.found.attempt(&self.place, meant);
+            }
             self.found.error(Code::UnknownKey, &entry.key_place, message, help);
         }
     }
@@ -214,25 +219,27 @@ pub(super) fn text_of(node: &Located<Node>, what: &str, found: &Sink) -> Option<
     }
 }
 
-/// Advice for a word that is not among `known`.
+/// Advice for a word that is not among `known`, as a sentence.
 pub(super) fn suggestion<S: AsRef<str>>(word: &str, known: &[S]) -> String {
-    let scored =
-        known.iter().map(|other| (strsim::damerau_levenshtein(word, other.as_ref()), other.as_ref()));
-    match scored.min() {
-        Some((distance, close)) if distance <= SUGGESTION_DISTANCE_MAX.min(word.len() / 2) => {
-            format!("did you mean `{close}`?")
-        }
-        Some(_) => {
-            let mut known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
-            known.sort_unstable();
-            known.dedup();
-            let shown: Vec<String> =
-                known.iter().take(KNOWN_SHOWN_MAX).map(|word| format!("`{word}`")).collect();
-            let more = if known.len() > KNOWN_SHOWN_MAX { ", …" } else { "" };
-            format!("known here: {}{more}", shown.join(", "))
-        }
-        None => "nothing of this kind is declared".to_owned(),
+    if let Some(close) = closest(word, known) {
+        return format!("did you mean `{close}`?");
     }
+    let mut known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
+    known.sort_unstable();
+    known.dedup();
+    if known.is_empty() {
+        return "nothing of this kind is declared.".to_owned();
+    }
+    let shown: Vec<String> = known.iter().take(KNOWN_SHOWN_MAX).map(|word| format!("`{word}`")).collect();
+    let more = if known.len() > KNOWN_SHOWN_MAX { " and others" } else { "" };
+    format!("known here: {}{more}.", shown.join(", "))
+}
+
+/// The word among `known` that is likely meant.
+fn closest<'a, S: AsRef<str>>(word: &str, known: &'a [S]) -> Option<&'a str> {
+    let distance = |other: &&'a str| strsim::damerau_levenshtein(word, other);
+    let close = known.iter().map(AsRef::as_ref).min_by_key(distance)?;
+    (distance(&close) <= SUGGESTION_DISTANCE_MAX.min(word.len() / 2)).then_some(close)
 }
 
 /// How many edits away a suggestion may be.

@@ -3,6 +3,7 @@
 //! Must never hold a secret: messages name keys, not the values of secrets.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
@@ -103,7 +104,12 @@ impl std::error::Error for Problems {}
 
 /// Where problems are gathered while a configuration is read.
 #[derive(Debug, Default)]
-pub(super) struct Sink(RefCell<Vec<Problem>>);
+pub(super) struct Sink {
+    problems: RefCell<Vec<Problem>>,
+    /// Keys that were written, rightly or not, each with the place of its table: what is there and
+    /// wrong is not also missing.
+    attempted: RefCell<BTreeSet<(Place, String)>>,
+}
 
 impl Sink {
     pub(super) fn error(
@@ -137,17 +143,28 @@ impl Sink {
     }
 
     pub(super) fn has_errors(&self) -> bool {
-        self.0.borrow().iter().any(|problem| problem.severity == Severity::Error)
+        self.problems.borrow().iter().any(|problem| problem.severity == Severity::Error)
     }
 
     pub(super) fn into_problems(self) -> Problems {
-        let mut problems = self.0.into_inner();
+        let mut problems = self.problems.into_inner();
         problems.sort();
         problems.dedup();
         Problems(problems)
     }
 
+    /// Remembers that `key` was written in the table at `table`.
+    pub(super) fn attempt(&self, table: &Place, key: &str) {
+        self.attempted.borrow_mut().insert((table.clone(), key.to_owned()));
+    }
+
+    /// Whether none of `keys` was even tried in the table at `table`.
+    pub(super) fn lacks(&self, table: &Place, keys: &[&str]) -> bool {
+        let attempted = self.attempted.borrow();
+        !keys.iter().any(|key| attempted.contains(&(table.clone(), (*key).to_owned())))
+    }
+
     fn add(&self, severity: Severity, code: Code, place: &Place, message: String, help: String) {
-        self.0.borrow_mut().push(Problem { place: place.clone(), severity, code, message, help });
+        self.problems.borrow_mut().push(Problem { place: place.clone(), severity, code, message, help });
     }
 }

@@ -193,5 +193,5 @@ fn each<T>(
         let fields = Fields::of(&entry.value, format!("`{head}{name}]`"), parent.found())?;
         Some(read(Located::new(name.to_owned(), &entry.key_place), fields))
     };
-    parent.tables(key).into_iter().filter_map(one).collect()
+    parent.table(key, "a table of tables").into_iter().filter_map(one).collect()
 }

@@ -15,6 +15,7 @@ use crate::model::place::Place;
 use crate::model::principal::{Principal, RUN_IDLE_DEFAULT, RUN_MAX_DEFAULT, RunRule, RunScope};
 use crate::model::provenance::Provenance;
 
+use super::names::with_article;
 use super::quantity::Quantities;
 use super::{Scope, bad_word, secret};
 
@@ -47,8 +48,10 @@ pub(super) fn keys(written: &[raw::Key], labels: &mut Labels<'_>) -> Vec<KeySett
 fn hash(key: &raw::Key, scope: Scope<'_>) -> Option<Sha256> {
     let help = "make a key by `sluicegate key new` and write the `hash` that it prints";
     let Some(written) = &key.hash else {
-        let message = format!("`[auth.keys.{}]` has no `hash`", key.name.value);
-        scope.found.error(Code::MissingKey, &key.name.place, message, help);
+        if scope.found.lacks(&key.name.place, &["hash"]) {
+            let message = format!("`[auth.keys.{}]` has no `hash`", key.name.value);
+            scope.found.error(Code::MissingKey, &key.name.place, message, help);
+        }
         return None;
     };
     let text = secret::resolve(written, "hash", scope)?;
@@ -75,7 +78,7 @@ impl<'a> Labels<'a> {
     /// name (`/`) cannot stand inside.
     pub(super) fn check_name(&self, name: &Located<String>, word: &str) {
         if let Err(error) = SourceName::new(&name.value) {
-            let message = format!("`{}` is not the name of a {word}: {error}", name.value);
+            let message = format!("`{}` does not name {}: {error}", name.value, with_article(word));
             self.scope.found.error(Code::BadName, &name.place, message, "choose another name");
         }
     }
@@ -90,15 +93,19 @@ impl<'a> Labels<'a> {
         let found = self.scope.found;
         let runs = self.run_rule(name, entry_point, place);
         let Some(vouches) = &entry_point.vouches else {
-            let message = format!("`{name}` does not say what it vouches for");
-            found.error(Code::MissingKey, place, message, VOUCHES_HELP);
+            if found.lacks(place, &["vouches"]) {
+                let message = format!("`{name}` does not say what it vouches for");
+                found.error(Code::MissingKey, place, message, VOUCHES_HELP);
+            }
             return None;
         };
         let sources = self.sources(name, vouches);
         let subject = self.subject(name, vouches);
+        let written_roles = vouches.roles.as_deref().unwrap_or_default();
         let roles =
-            vouches.roles.iter().filter_map(|role| self.scope.names.roles.take(role, found)).collect();
-        if vouches.roles.is_empty() {
+            written_roles.iter().filter_map(|role| self.scope.names.roles.take(role, found)).collect();
+        let says_none = vouches.roles.is_some() || found.lacks(&vouches.place, &["roles"]);
+        if written_roles.is_empty() && says_none {
             let message = format!("`{name}` vouches for no role, so it may see and call nothing");
             found.warn(Code::NoRole, &vouches.place, message, "add `roles = [\"…\"]`");
         }
@@ -117,20 +124,25 @@ impl<'a> Labels<'a> {
 
     fn sources(&self, name: &str, vouches: &Vouches) -> Option<Provenance> {
         let found = self.scope.found;
-        if vouches.sources.is_empty() {
-            let message = format!("`{name}` vouches for no source");
-            found.error(Code::MissingKey, &vouches.place, message, VOUCHES_HELP);
+        let written = vouches.sources.as_deref().unwrap_or_default();
+        if written.is_empty() {
+            if vouches.sources.is_some() || found.lacks(&vouches.place, &["source"]) {
+                let message = format!("`{name}` vouches for no source");
+                found.error(Code::MissingKey, &vouches.place, message, VOUCHES_HELP);
+            }
             return None;
         }
-        let each = vouches.sources.iter().map(|source| self.scope.names.sources.take(source, found));
+        let each = written.iter().map(|source| self.scope.names.sources.take(source, found));
         let names: Vec<Option<SourceName>> = each.collect();
         names.into_iter().collect::<Option<Vec<_>>>().map(Provenance::of)
     }
 
     fn subject(&self, name: &str, vouches: &Vouches) -> Option<Subject> {
         let Some(written) = &vouches.subject else {
-            let message = format!("`{name}` vouches for no subject");
-            self.scope.found.error(Code::MissingKey, &vouches.place, message, VOUCHES_HELP);
+            if self.scope.found.lacks(&vouches.place, &["subject"]) {
+                let message = format!("`{name}` vouches for no subject");
+                self.scope.found.error(Code::MissingKey, &vouches.place, message, VOUCHES_HELP);
+            }
             return None;
         };
         self.named(written, "subject", Subject::new)
@@ -144,7 +156,7 @@ impl<'a> Labels<'a> {
             }
             Some(agent) => names.agents.take(agent, found).into_iter().collect(),
             None => {
-                if !names.agents.is_empty() {
+                if !names.agents.is_empty() && found.lacks(&vouches.place, &["agent"]) {
                     let message = format!("`{name}` names no agent, so it may see and call nothing");
                     let help =
                         "add `agent = \"…\"`: where `[agents.*]` are configured, each caller needs one";
@@ -164,7 +176,7 @@ impl<'a> Labels<'a> {
         match make(&written.value) {
             Ok(name) => Some(name),
             Err(error) => {
-                let message = format!("`{}` is not the name of a {word}: {error}", written.value);
+                let message = format!("`{}` does not name {}: {error}", written.value, with_article(word));
                 self.scope.found.error(Code::BadName, &written.place, message, "choose another name");
                 None
             }

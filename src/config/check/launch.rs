@@ -41,6 +41,7 @@ pub(super) fn check(written: &Upstream, scope: Scope<'_>) -> Option<Launch> {
             found.error(Code::Conflict, &url.place, message, "keep one of them");
             None
         }
+        (None, None) if !found.lacks(&name.place, &["command", "url"]) => None,
         (None, None) => {
             let message = format!("`[upstreams.{}]` has neither `command` nor `url`", name.value);
             let help =
@@ -66,7 +67,7 @@ fn process(written: &Upstream, command: &Located<Vec<Located<String>>>, scope: S
     }
     // What a program names relative to itself is relative to the configuration, wherever the gateway
     // was started.
-    let cwd = scope.dir.join(written.cwd.as_ref().map_or("", |cwd| cwd.value.as_str()));
+    let cwd = scope.path(written.cwd.as_ref().map_or("", |cwd| cwd.value.as_str()));
     if let Some(place) = written.cwd.as_ref().map(|cwd| &cwd.place).filter(|_| !cwd.is_dir()) {
         let message = format!("`{}` is not a directory", cwd.display());
         let help = "name an existing directory; a relative path begins at the configuration";
@@ -94,7 +95,7 @@ fn program_path(written: &str, place: &Place, scope: Scope<'_>) -> String {
         return own.display().to_string();
     }
     let (path, is_there) = if written.contains('/') {
-        let path = scope.dir.join(written);
+        let path = scope.path(written);
         let is_there = is_program(&path);
         (path.display().to_string(), is_there)
     } else {

@@ -35,7 +35,7 @@ pub(super) fn check(
     labels: &mut Labels<'_>,
     loaded: &Loaded,
 ) -> Vec<ListenSettings> {
-    if written.is_empty() {
+    if written.is_empty() && labels.scope.found.lacks(&loaded.start, &["listen"]) {
         let help = "add `[listen.main]` with `address = \"127.0.0.1:7400\"`";
         labels.scope.found.error(Code::NoListener, &loaded.start, "no listener is configured", help);
     }
@@ -48,7 +48,8 @@ pub(super) fn check(
             taken.take(Spot::of(bind), &listen.name, labels.scope.found);
         }
         let explains_itself = listen.insecure_local.is_some() || listen.entry_point.vouches.is_some();
-        if vouches == Some(ListenerVouches::Nothing) && !has_keys && !explains_itself {
+        let is_whole = bind.is_some() && !explains_itself;
+        if vouches == Some(ListenerVouches::Nothing) && !has_keys && is_whole {
             refuse_unreachable(listen, labels.scope.found);
         }
         let origins = listen.origins.iter().filter_map(|origin| checked_origin(origin, labels.scope.found));
@@ -80,17 +81,22 @@ pub(super) fn tcp_address(written: &Located<String>, found: &Sink) -> Option<Soc
 
 /// The absolute path of a socket.
 pub(super) fn socket_path(written: &Located<String>, scope: Scope<'_>) -> PathBuf {
-    let path = scope.dir.join(&written.value);
-    let bytes = path.as_os_str().len();
+    let path = scope.path(&written.value);
     if written.value.is_empty() || written.value.contains('\0') {
         let help = "name a path; a relative one begins at the configuration";
         scope.found.error(Code::BadValue, &written.place, "`socket` is not a path", help);
-    } else if bytes > SOCKET_PATH_BYTES_MAX {
-        let message = format!("the path of the socket has {bytes} bytes");
-        let help = format!("the system takes at most {SOCKET_PATH_BYTES_MAX}: choose a shorter one");
-        scope.found.error(Code::OutOfRange, &written.place, message, help);
     }
+    check_length(&path, &written.place, scope.found);
     path
+}
+
+/// Reports a path that the system does not take for a socket.
+pub(super) fn check_length(path: &Path, place: &Place, found: &Sink) {
+    if path.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
+        let message = "the absolute path of the socket is too long";
+        let help = format!("the system takes at most {SOCKET_PATH_BYTES_MAX} bytes: choose a shorter one");
+        found.error(Code::OutOfRange, place, message, help);
+    }
 }
 
 fn bind(listen: &Listen, scope: Scope<'_>) -> Option<Bind> {
@@ -119,6 +125,7 @@ fn bind(listen: &Listen, scope: Scope<'_>) -> Option<Bind> {
             found.error(Code::Conflict, &socket.place, message, "make two listeners of them");
             None
         }
+        (None, None) if !found.lacks(&name.place, &["address", "socket"]) => None,
         (None, None) => {
             let message = format!("`[listen.{}]` has neither `address` nor `socket`", name.value);
             let help = "write `address = \"127.0.0.1:7400\"` or `socket = \"state/agents.sock\"`";

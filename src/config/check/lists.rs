@@ -86,10 +86,7 @@ fn known_upstream(upstream: &str, place: &crate::model::place::Place, scope: Sco
         return Some(());
     }
     let message = format!("the upstream `{upstream}` is not declared");
-    let help = format!(
-        "{}; a permission is `upstream.tool`, an upstream is declared by `[upstreams.NAME]`",
-        suggestion(upstream, &upstreams.texts())
-    );
+    let help = format!("a permission is `upstream.tool`; {}", upstreams.advice(upstream));
     scope.found.error(Code::UnknownUpstream, place, message, help);
     None
 }
@@ -98,7 +95,7 @@ fn warn_out_of_reach(value: &str, place: &crate::model::place::Place, scope: Sco
     let upstreams = scope.names.upstreams.texts();
     if !upstreams.iter().any(|upstream| reaches(value, &format!("{upstream}."))) {
         let message = format!("`{value}` matches no tool of any declared upstream");
-        let help = format!("{}; remove the entry, or correct it", suggestion(value, &upstreams));
+        let help = format!("{} Correct the entry, or remove it", suggestion(value, &upstreams));
         scope.found.warn(Code::MatchesNothing, place, message, help);
     }
 }

@@ -87,7 +87,7 @@ impl<Name: Ord + Clone + AsText> Kind<Name> {
                     declared.insert(name, place.clone());
                 }
                 Err(error) => {
-                    let message = format!("`{value}` is not the name of a {word}: {error}");
+                    let message = format!("`{value}` does not name {}: {error}", with_article(word));
                     found.error(Code::BadName, place, message, "choose another name");
                 }
             }
@@ -98,10 +98,8 @@ impl<Name: Ord + Clone + AsText> Kind<Name> {
     /// The declared name that `written` is; marks it as used.
     pub(super) fn take(&self, written: &Located<String>, found: &Sink) -> Option<Name> {
         let Some(name) = self.get(&written.value) else {
-            let Self { word, section, .. } = self;
-            let message = format!("the {word} `{}` is not declared", written.value);
-            let advice = suggestion(&written.value, &self.texts());
-            let help = format!("{advice}; a {word} is declared by `[{section}.NAME]`");
+            let message = format!("the {} `{}` is not declared", self.word, written.value);
+            let help = self.advice(&written.value);
             found.error(self.unknown, &written.place, message, help);
             return None;
         };
@@ -112,6 +110,11 @@ impl<Name: Ord + Clone + AsText> Kind<Name> {
     /// The declared name of this text.
     pub(super) fn get(&self, text: &str) -> Option<Name> {
         self.declared.keys().find(|name| name.as_text() == text).cloned()
+    }
+
+    /// What to do about a name that is not declared.
+    pub(super) fn advice(&self, text: &str) -> String {
+        format!("{} A new one is declared by `[{}.NAME]`", suggestion(text, &self.texts()), self.section)
     }
 
     /// Every declared name.
@@ -131,6 +134,12 @@ impl<Name: Ord + Clone + AsText> Kind<Name> {
             found.warn(Code::Unused, place, message, advice);
         }
     }
+}
+
+/// `a source`, `an agent`.
+pub(super) fn with_article(word: &str) -> String {
+    let article = if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    format!("{article} {word}")
 }
 
 /// A name that was made of text.

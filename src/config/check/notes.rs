@@ -12,9 +12,12 @@ use super::entry_point::Labels;
 
 pub(super) fn say(document: &Document, labels: &Labels<'_>, scope: Scope<'_>) {
     let names = scope.names;
-    names.sources.warn_unused("let a credential vouch for it, or let an upstream return it", scope.found);
-    names.roles.warn_unused("let a credential vouch for it", scope.found);
-    names.agents.warn_unused("let a credential vouch for it", scope.found);
+    // What uses a name may be what could not be read.
+    if !scope.found.has_errors() {
+        names.sources.warn_unused("let a credential vouch for it, or an upstream return it", scope.found);
+        names.roles.warn_unused("let a credential vouch for it", scope.found);
+        names.agents.warn_unused("let a credential vouch for it", scope.found);
+    }
     for (principal, _) in &labels.made {
         disagreements(principal, &document.roles, scope);
     }

@@ -107,10 +107,15 @@ impl<'a> Quantities<'a> {
     }
 }
 
+/// Largest count that a setting takes.
 const COUNT_MAX: usize = 1_000_000;
+/// Smallest size that a setting takes, in bytes.
 const BYTES_MIN: u64 = 1 << 10;
+/// Largest size that a setting takes, in bytes.
 const BYTES_MAX: u64 = 4 << 30;
+/// Shortest duration that a setting takes.
 const DURATION_MIN: Duration = Duration::from_millis(1);
+/// Longest duration that a setting takes.
 const DURATION_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const SIZE_HELP: &str = "write bytes as an integer, or a string with `B`, `KiB`, `MiB` or `GiB`: \"4MiB\"";
 const DURATION_HELP: &str = "write a string of one number and `ms`, `s`, `m`, `h` or `d`: \"30s\"";

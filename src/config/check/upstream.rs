@@ -55,6 +55,9 @@ fn one(written: &Upstream, scope: Scope<'_>) -> Option<Settings> {
 
 fn returns(written: &Upstream, scope: Scope<'_>) -> Option<Provenance> {
     let Some(returns) = &written.returns else {
+        if !scope.found.lacks(&written.name.place, &["returns"]) {
+            return None;
+        }
         let message = format!("`[upstreams.{}]` does not say what it returns", written.name.value);
         let help = "name the source whose people can write what it returns (`returns = \"web\"`), or write \
                     `returns = \"trusted\"` if nobody but your own people can";
@@ -112,11 +115,14 @@ fn tool(rule: &ToolRule, scope: Scope<'_>) -> Option<ToolSettings> {
             Stores::All
         }
     });
-    if returns.is_none() && stores.is_none() {
+    if found.lacks(&rule.place, &["returns", "stores"]) {
         let help = "add `returns` or `stores`, or remove the rule";
         found.error(Code::MissingKey, &rule.place, "this rule says nothing of its tools", help);
     }
     let Some(written) = &rule.tool else {
+        if !found.lacks(&rule.place, &["tool"]) {
+            return None;
+        }
         let help = "write `tool = \"create_*\"`, a pattern over the tool's own name";
         found.error(Code::MissingKey, &rule.place, "this rule names no tools", help);
         return None;

@@ -40,9 +40,9 @@ pub(in crate::config) struct EntryPoint {
 #[derive(Debug)]
 pub(in crate::config) struct Vouches {
     pub(in crate::config) place: crate::model::place::Place,
-    pub(in crate::config) sources: Vec<Located<String>>,
+    pub(in crate::config) sources: Option<Vec<Located<String>>>,
     pub(in crate::config) subject: Option<Located<String>>,
-    pub(in crate::config) roles: Vec<Located<String>>,
+    pub(in crate::config) roles: Option<Vec<Located<String>>>,
     pub(in crate::config) agent: Option<Located<String>>,
 }
 
@@ -103,9 +103,9 @@ impl Vouches {
     fn read(fields: Fields<'_>) -> Self {
         let vouches = Self {
             place: fields.place().clone(),
-            sources: fields.one_or_more("source").map(|names| names.value).unwrap_or_default(),
+            sources: fields.one_or_more("source").map(|names| names.value),
             subject: fields.text("subject"),
-            roles: fields.texts("roles").unwrap_or_default(),
+            roles: fields.texts("roles"),
             agent: fields.text("agent"),
         };
         fields.finish(&[("goals", "goals"), ("goal", "goals")]);

@@ -66,7 +66,7 @@ fn permission(node: &Located<Node>, key: &str, found: &Sink) -> Option<Entry> {
     };
     let fields = Fields::of(node, format!("an entry of `{key}`"), found)?;
     let tool = fields.text("tool");
-    if tool.is_none() {
+    if found.lacks(&node.place, &["tool"]) {
         let help = "write `{ tool = \"upstream.tool\" }`, or the permission alone in quotes";
         found.error(Code::MissingKey, &node.place, format!("an entry of `{key}` without `tool`"), help);
     }

@@ -33,7 +33,7 @@ impl Secret {
             let value = Self::of(entry, name, fields.found())?;
             Some((Located::new(name.to_owned(), &entry.key_place), value))
         };
-        fields.tables(key).into_iter().filter_map(one).collect()
+        fields.table(key, "a table of strings").into_iter().filter_map(one).collect()
     }
 
     fn of(entry: &Entry, name: &str, found: &Sink) -> Option<Located<Self>> {
