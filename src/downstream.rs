@@ -5,7 +5,6 @@
 //! parse JSON, and never hand on a header that claims a label (invariant I3, CASES A26 to A28). Trusts
 //! nothing that a request says.
 
-mod body;
 mod entrance;
 mod events;
 mod guards;

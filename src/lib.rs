@@ -12,6 +12,7 @@ pub mod socket;
 
 pub mod audit;
 pub mod config;
+pub mod console;
 pub mod demo;
 pub mod downstream;
 pub mod gateway;

@@ -5,6 +5,7 @@
 //! that a peer sends. Every wait and every buffer of a connection has its limit here (invariant I11).
 
 mod bind;
+mod body;
 mod connection;
 mod host;
 mod server;
@@ -14,6 +15,7 @@ mod tests;
 mod watched;
 
 pub use bind::{BindError, Listener, Place, bind_tcp, bind_unix};
+pub use body::{BodyLimits, Unread, read_body};
 pub use connection::{Respond, refusal};
 pub use host::HostRule;
 pub use server::{Drained, Server};

@@ -11,7 +11,6 @@ use http::request::Parts;
 use http::{HeaderValue, Request, Response};
 use hyper::body::{Body, Incoming};
 
-use super::body::{self, Unread};
 use super::guards::{self, Verb};
 use super::reply::{self, ReplyBody};
 use super::to_end::ToEnd;
@@ -21,13 +20,13 @@ use crate::gateway::port::{Arrival, Reply};
 use crate::identity::Presented;
 use crate::model::principal::Principal;
 use crate::model::reason::Reason;
-use crate::socket::{HostRule, Peer, Place, Respond, refusal};
+use crate::socket::{BodyLimits, HostRule, Peer, Place, Respond, Unread, read_body, refusal};
 
 /// What one listener needs to answer.
 pub(super) struct Entrance {
     settings: ListenSettings,
     hosts: HostRule,
-    limits: Limits,
+    limits: BodyLimits,
     gateway: Arc<Gateway>,
 }
 
@@ -39,7 +38,8 @@ impl Entrance {
         gateway: Arc<Gateway>,
     ) -> Self {
         let hosts = HostRule::new(place, &settings.origins);
-        Self { settings, hosts, limits: limits.clone(), gateway }
+        let limits = BodyLimits { bytes_max: limits.body_max, timeout: limits.body_timeout };
+        Self { settings, hosts, limits, gateway }
     }
 
     /// Who asks for what, by the head alone.
@@ -92,7 +92,7 @@ impl Respond for Entrance {
             Err(refused) => return close(self.refuse(refused)),
         };
         let asked = Asked { verb, principal, head, incoming };
-        let work = ToEnd::new(answer(Arc::clone(&self.gateway), self.limits.clone(), asked));
+        let work = ToEnd::new(answer(Arc::clone(&self.gateway), self.limits, asked));
         let (reply, after) = work.await;
         let response = reply::render(reply).await;
         match after {
@@ -130,7 +130,7 @@ enum After {
 }
 
 /// From the principal on: each way through here ends in a reply of the gateway, which records it.
-async fn answer(gateway: Arc<Gateway>, limits: Limits, asked: Asked) -> (Reply, After) {
+async fn answer(gateway: Arc<Gateway>, limits: BodyLimits, asked: Asked) -> (Reply, After) {
     let Asked { verb, principal, head, incoming } = asked;
     let headers = headers::protocol(&head.headers);
     let readable = match verb {
@@ -141,7 +141,7 @@ async fn answer(gateway: Arc<Gateway>, limits: Limits, asked: Asked) -> (Reply, 
     };
     let body = match (readable, verb) {
         (Err(reason), _) => Err(Unread { reason, bytes_read: 0 }),
-        (Ok(()), Verb::Post) => body::read(incoming, &limits).await,
+        (Ok(()), Verb::Post) => read_body(incoming, limits).await,
         // A body has no meaning here (RFC 9110, 9.3.1 and 9.3.5) and is not read.
         (Ok(()), Verb::Get | Verb::Delete) => Ok(Bytes::new()),
     };

@@ -2,12 +2,12 @@
 //!
 //! Must never soften a halt: where nothing is forwarded the probe says so, with the reason.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::reason::Reason;
 
 /// Whether the gateway can serve.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Readiness {
     /// Why the probe fails although calls may still be forwarded, for instance `draining`.
     pub unready: Vec<Finding>,
@@ -18,7 +18,7 @@ pub struct Readiness {
 }
 
 /// One thing an operator should know.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// One stable word.
     pub code: String,
@@ -27,7 +27,7 @@ pub struct Finding {
 }
 
 /// Nothing is forwarded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Halt {
     /// The reason that callers are given.
     pub reason: Reason,

@@ -1,33 +1,47 @@
 //! Reading one body within its limits.
 //!
-//! Must never hold more than `limits.body_max` of it, nor wait longer than `limits.body_timeout` for all
-//! of it: a body that drips in is cut off by the deadline, however lively it drips (CASES F02, F49).
+//! Must never hold more of it than the limit, nor wait longer than the limit for all of it: a body that
+//! drips in is cut off by the deadline, however lively it drips (CASES F02, F49).
 
 use std::pin::pin;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::Body;
 use http_body_util::BodyExt;
 
-use super::Limits;
 use crate::model::reason::Reason;
+
+/// How much of a body is read, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BodyLimits {
+    /// Most bytes.
+    pub bytes_max: usize,
+    /// Longest time for all of it.
+    pub timeout: Duration,
+}
 
 /// A body that was not read whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Unread {
-    pub(super) reason: Reason,
-    pub(super) bytes_read: u64,
+pub struct Unread {
+    /// Why.
+    pub reason: Reason,
+    /// How many of its bytes were read.
+    pub bytes_read: u64,
 }
 
 /// The whole body.
-pub(super) async fn read<B: Body<Data = Bytes>>(body: B, limits: &Limits) -> Result<Bytes, Unread> {
-    let max = limits.body_max as u64;
+///
+/// # Errors
+/// [`Unread`] where it is too large, too slow, or ends early.
+pub async fn read_body<B: Body<Data = Bytes>>(body: B, limits: BodyLimits) -> Result<Bytes, Unread> {
+    let max = limits.bytes_max as u64;
     // The declared length, where there is one: what says that it is too long is not waited for.
     if body.size_hint().lower() > max {
         return Err(Unread { reason: Reason::BodyTooLarge, bytes_read: 0 });
     }
     let mut bytes_read = 0;
-    let whole = tokio::time::timeout(limits.body_timeout, gather(body, max, &mut bytes_read)).await;
+    let whole = tokio::time::timeout(limits.timeout, gather(body, max, &mut bytes_read)).await;
     whole.unwrap_or(Err(Reason::BodyTimeout)).map_err(|reason| Unread { reason, bytes_read })
 }
 

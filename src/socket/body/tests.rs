@@ -3,7 +3,6 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use http_body::Frame;
 use http_body_util::Full;
@@ -35,16 +34,8 @@ fn data(text: &'static str) -> io::Result<Frame<Bytes>> {
     Ok(Frame::data(Bytes::from(text)))
 }
 
-fn limits() -> Limits {
-    Limits {
-        connections_max: 1,
-        body_max: 8,
-        body_timeout: Duration::from_secs(30),
-        head_timeout: Duration::from_secs(10),
-        sessions_max: 1,
-        session_idle: Duration::from_secs(1),
-        streams_max: 1,
-    }
+fn limits() -> BodyLimits {
+    BodyLimits { bytes_max: 8, timeout: Duration::from_secs(30) }
 }
 
 #[tokio::test]
@@ -54,12 +45,12 @@ async fn a_body_within_the_limit_is_read_whole() {
         sender.send(data(part)).await.unwrap();
     }
     drop(sender);
-    assert_eq!(read(body, &limits()).await, Ok(Bytes::from("abcdefgh")));
+    assert_eq!(read_body(body, limits()).await, Ok(Bytes::from("abcdefgh")));
 }
 
 #[tokio::test]
 async fn f49_a_declared_length_beyond_the_limit_is_not_waited_for() {
-    let refused = read(Full::new(Bytes::from("123456789")), &limits()).await;
+    let refused = read_body(Full::new(Bytes::from("123456789")), limits()).await;
     assert_eq!(refused, Err(Unread { reason: Reason::BodyTooLarge, bytes_read: 0 }));
 }
 
@@ -69,7 +60,7 @@ async fn f49_an_endless_body_is_refused_at_the_limit() {
     for _ in 0..3 {
         sender.send(data("abc")).await.unwrap();
     }
-    let refused = read(body, &limits()).await;
+    let refused = read_body(body, limits()).await;
     assert_eq!(refused, Err(Unread { reason: Reason::BodyTooLarge, bytes_read: 9 }));
 }
 
@@ -81,7 +72,7 @@ async fn f02_a_body_that_drips_in_is_cut_off_by_the_deadline() {
             tokio::time::sleep(Duration::from_secs(7)).await;
         }
     });
-    let refused = read(body, &limits()).await;
+    let refused = read_body(body, limits()).await;
     assert_eq!(refused, Err(Unread { reason: Reason::BodyTimeout, bytes_read: 5 }));
     dripping.await.unwrap();
 }
@@ -91,6 +82,6 @@ async fn a_body_that_breaks_off_is_incomplete() {
     let (sender, body) = parts();
     sender.send(data("abc")).await.unwrap();
     sender.send(Err(io::Error::other("reset"))).await.unwrap();
-    let refused = read(body, &limits()).await;
+    let refused = read_body(body, limits()).await;
     assert_eq!(refused, Err(Unread { reason: Reason::BodyIncomplete, bytes_read: 3 }));
 }

@@ -1,0 +1,18 @@
+//! What people ask and tell a running gateway: its state, its runs, its pins.
+//!
+//! Must never be reachable by a run: it listens on a socket of mode 0600 and answers only the gateway's
+//! own uid and root (DESIGN §5, "The uid boundary"). Must never act by itself: it asks [`Administration`].
+//! Trusts the kernel's word on who is at the other end.
+
+mod api;
+mod client;
+mod socket;
+#[cfg(test)]
+mod tests;
+
+pub use api::{
+    API_VERSION, Acceptance, Administration, AdministrationError, ListenerEntry, Offered, Operator, PinEntry,
+    RunEntry, RunHistory, Status,
+};
+pub use client::{ANSWER_BYTES_MAX, ANSWER_TIMEOUT, Client, ClientError};
+pub use socket::{AdminSocket, CONNECTIONS_MAX, REQUEST_BYTES_MAX};

@@ -1,0 +1,185 @@
+//! The vocabulary of the admin socket, and what the gateway has to be able to do for it.
+//!
+//! Must never lose a member between two versions of the gateway: members are only added.
+
+use std::future::Future;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::digest::Sha256;
+use crate::model::facts::RunId;
+use crate::model::name::{EntryPointName, Subject};
+use crate::model::provenance::Provenance;
+use crate::model::reason::Reason;
+use crate::telemetry::Readiness;
+
+/// The version of this vocabulary, first segment of every path.
+pub const API_VERSION: &str = "v1";
+
+/// What people may ask of a running gateway.
+pub trait Administration: Send + Sync + 'static {
+    /// How it is.
+    fn status(&self) -> impl Future<Output = Status> + Send;
+
+    /// Its open runs.
+    fn runs(&self) -> impl Future<Output = Vec<RunEntry>> + Send;
+
+    /// One of them.
+    fn run(&self, run: &RunId) -> impl Future<Output = Option<RunEntry>> + Send;
+
+    /// Ends a run, on the record.
+    ///
+    /// # Errors
+    /// [`AdministrationError`] where it did not.
+    fn end_run(
+        &self,
+        by: Operator,
+        run: &RunId,
+    ) -> impl Future<Output = Result<(), AdministrationError>> + Send;
+
+    /// The tools whose accepted definition is not what their upstream offers now.
+    fn pins(&self) -> impl Future<Output = Vec<PinEntry>> + Send;
+
+    /// Accepts definitions as they were shown, all or none, on the record.
+    ///
+    /// # Errors
+    /// [`AdministrationError`] where it did not.
+    fn accept_pins(
+        &self,
+        by: Operator,
+        acceptances: Vec<Acceptance>,
+    ) -> impl Future<Output = Result<(), AdministrationError>> + Send;
+}
+
+/// Who does it, for the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Operator {
+    /// The uid as the kernel reports it.
+    pub uid: u32,
+}
+
+/// Why something was not done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AdministrationError {
+    /// There is no such run, or no such tool.
+    #[error("{0}")]
+    Missing(String),
+    /// What it is about has changed since it was shown.
+    #[error("{0}")]
+    Stale(String),
+    /// The gateway cannot do it now.
+    #[error("{message}")]
+    Unavailable {
+        /// Why.
+        reason: Reason,
+        /// In a sentence for the operator.
+        message: String,
+    },
+}
+
+/// How a gateway is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Its version.
+    pub version: String,
+    /// When it started.
+    pub started: Timestamp,
+    /// Whether it can serve.
+    pub readiness: Readiness,
+    /// Where it listens.
+    pub listeners: Vec<ListenerEntry>,
+    /// Calls in flight.
+    pub calls_in_flight: u64,
+    /// Open sessions.
+    pub sessions: u64,
+    /// Open runs.
+    pub runs: u64,
+}
+
+/// One listener.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListenerEntry {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Its address or path.
+    pub place: String,
+}
+
+/// One run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunEntry {
+    /// Its id.
+    pub run: RunId,
+    /// What vouched for it.
+    pub entry_point: EntryPointName,
+    /// On whose behalf it acts.
+    pub subject: Subject,
+    /// The session it belongs to, where a run is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// Everything that has influenced it.
+    pub provenance: Provenance,
+    /// When it started.
+    pub started: Timestamp,
+    /// When it was last used.
+    pub used: Timestamp,
+    /// Whether all of its history is known.
+    pub history: RunHistory,
+}
+
+/// Whether the history of a run is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunHistory {
+    /// All of it.
+    Whole,
+    /// Not all of it: the run refuses every call until a person ends it.
+    Lost,
+}
+
+/// A tool whose accepted definition is not what its upstream offers now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinEntry {
+    /// The tool, `upstream.tool`.
+    pub tool: String,
+    /// The digest of the accepted definition.
+    pub accepted: Sha256,
+    /// The accepted definition, as JSON text.
+    pub accepted_definition: String,
+    /// What is offered instead; absent where the upstream no longer offers the tool.
+    pub offered: Option<Offered>,
+}
+
+/// A definition that waits to be accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offered {
+    /// Its digest.
+    pub digest: Sha256,
+    /// The definition, as JSON text.
+    pub definition: String,
+}
+
+/// What a person accepts: exactly what they were shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Acceptance {
+    /// The tool, `upstream.tool`.
+    pub tool: String,
+    /// The digest of the offered definition; none to forget a tool that is no longer offered.
+    pub offered: Option<Sha256>,
+}
+
+/// The body of `POST /v1/pins/accept`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Accept {
+    pub(super) accept: Vec<Acceptance>,
+}
+
+/// The body of every answer that is not a success.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Problem {
+    pub(super) reason: String,
+    pub(super) message: String,
+}
