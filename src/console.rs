@@ -11,8 +11,8 @@ mod socket;
 mod tests;
 
 pub use api::{
-    API_VERSION, Acceptance, Administration, AdministrationError, ListenerEntry, Offered, Operator, PinEntry,
-    RunEntry, RunHistory, Status,
+    API_VERSION, Acceptance, Administration, AdministrationError, ListenerEntry, Offered, PinEntry, RunEntry,
+    Status,
 };
 pub use client::{ANSWER_BYTES_MAX, ANSWER_TIMEOUT, Client, ClientError};
 pub use socket::{AdminSocket, CONNECTIONS_MAX, REQUEST_BYTES_MAX};

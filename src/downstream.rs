@@ -50,10 +50,10 @@ impl Bound {
         Ok(Self { settings, listener })
     }
 
-    /// Its name in the configuration.
+    /// Its settings.
     #[must_use]
-    pub fn name(&self) -> &str {
-        &self.settings.name
+    pub fn settings(&self) -> &ListenSettings {
+        &self.settings
     }
 
     /// Where it really listens: the port that the kernel chose where 0 was asked for.

@@ -6,6 +6,7 @@
 //! without a record, and never let a message decide its own label. Trusts `identity` for the principal;
 //! trusts nothing that a client or an upstream says.
 
+mod administration;
 mod call;
 mod chronicle;
 mod exchange;
@@ -73,6 +74,7 @@ pub struct Gateway {
     clock: Clock,
     started: Timestamp,
     findings: Vec<Finding>,
+    listening: Vec<(String, String)>,
 }
 
 impl Gateway {

@@ -2,30 +2,25 @@
 //!
 //! Must never leave anything half-started: what can be refused is refused before the first call is taken.
 
-use std::collections::HashMap;
+mod rooms;
+mod sockets;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
 
 use super::exit;
-use crate::audit::Journal;
-use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::downstream::{Bind, Bound, Downstream, MCP_PATH};
-use crate::gateway::{Gateway, Rooms, TableLimits, Tasks};
-use crate::identity::{Authenticator, ListenerVouches};
-use crate::limit::Gate;
-use crate::model::name::EntryPointName;
-use crate::model::principal::RunRule;
-use crate::socket::{self, ConnectionLimits, Listener, Place, Server};
-use crate::telemetry::{AdminResponder, Finding, LogFormat, Metrics};
-use crate::upstream::{NOTICES_MAX, Upstreams};
+use crate::console::AdminSocket;
+use crate::downstream::Downstream;
+use crate::gateway::{Gateway, Tasks};
+use crate::socket::Server;
+use crate::telemetry::LogFormat;
+use sockets::Sockets;
 
 /// How long calls in flight may go on after the gateway was asked to stop; then their tool servers are
 /// stopped, and they are recorded as what that makes of them.
@@ -66,10 +61,12 @@ pub(super) async fn run(command: Serve) -> anyhow::Result<ExitCode> {
 pub(super) struct Running {
     /// The folder of its journal.
     pub(super) journal_dir: PathBuf,
+    /// Name and place of every listener.
     listening: Vec<(String, String)>,
     gateway: Arc<Gateway>,
     tasks: Tasks,
     downstream: Downstream,
+    desk: AdminSocket,
     probes: Option<Server>,
 }
 
@@ -81,116 +78,19 @@ pub(super) async fn start(path: &Path) -> anyhow::Result<Running> {
 
 /// First everything that can be refused by the system: sockets, journal, tool servers. Peers that connect
 /// meanwhile wait; nothing is answered until all of it is there.
-async fn serve(config: Config) -> anyhow::Result<Running> {
-    let Config { state_dir, audit, upstreams: servers, lock_path, .. } = config;
-    let rules_of_runs = rules_of_runs(&config.identity, &config.listeners);
-    let findings = findings(&config.warnings);
-    for problem in config.warnings.iter() {
-        tracing::warn!("{problem}");
-    }
-    let mut bound = Vec::new();
-    for settings in config.listeners {
-        bound.push(bind(settings).await?);
-    }
-    let probes = match config.admin {
-        Some(address) => Some(
-            socket::bind_tcp(address)
-                .await
-                .context("cannot listen for probes and metrics (admin.address)")?,
-        ),
-        None => None,
-    };
-    let clock = Clock::system();
-    let journal_dir = audit.dir.clone();
-    let (journal, recovered) = Journal::open(audit, clock.clone())?;
-    if recovered.unknown > 0 {
-        tracing::warn!(
-            calls = recovered.unknown,
-            "calls were in flight when the last process died: recorded as unknown"
-        );
-    }
-    let (told, notices) = mpsc::channel(NOTICES_MAX);
-    let upstreams = Upstreams::start(servers, lock_path, &state_dir, clock.clone(), told)?;
-    let metrics = Arc::new(Metrics::new());
-    let limits = TableLimits {
-        runs_max: config.runs_max,
-        sessions_max: config.limits.sessions_max,
-        session_idle: config.limits.session_idle,
-        streams_max: config.limits.streams_max,
-    };
-    let rooms = Rooms {
-        authenticator: Authenticator::new(config.identity),
-        gate: Gate::new(config.in_flight),
-        journal,
-        live: recovered.live,
-        upstreams,
-        notices,
-        rules: config.rules,
-        metrics: Arc::clone(&metrics),
-        clock,
-        findings,
-        limits,
-    };
+async fn serve(mut config: Config) -> anyhow::Result<Running> {
+    let sockets = Sockets::bind(&mut config).await?;
+    let journal_dir = config.audit.dir.clone();
+    let limits = config.limits.clone();
+    let (rooms, rules_of_runs) = rooms::open(config, &sockets)?;
+    let desk = sockets.bind_desk()?;
+    let (listening, metrics) = (rooms.listening.clone(), Arc::clone(&rooms.metrics));
     let begun = Gateway::begin(rooms, |entry_point| rules_of_runs.get(entry_point).copied()).await;
-    let (gateway, tasks) =
-        begun.map_err(|reason| anyhow::anyhow!("the audit journal does not go: {reason}"))?;
-    let listening = bound.iter().map(|bound| (bound.name().to_owned(), endpoint(bound.place()))).collect();
-    let downstream = Downstream::serve(bound, &config.limits, &gateway);
+    let (gateway, tasks) = begun.map_err(|reason| anyhow::anyhow!("{}", reason.sentence()))?;
+    let (downstream, probes) = sockets.serve(&limits, &metrics, &gateway);
+    let desk = AdminSocket::serve(desk, Arc::clone(&gateway));
     gateway.meet_upstreams().await;
-    let probes = probes.map(|listener| serve_probes(listener, &metrics, &gateway));
-    Ok(Running { journal_dir, listening, gateway, tasks, downstream, probes })
-}
-
-async fn bind(settings: crate::downstream::ListenSettings) -> anyhow::Result<Bound> {
-    let place = match &settings.bind {
-        Bind::Tcp(address) => address.to_string(),
-        Bind::Unix { path, .. } => path.display().to_string(),
-    };
-    let name = settings.name.clone();
-    Bound::bind(settings).await.with_context(|| format!("cannot listen on {place} (listen.{name})"))
-}
-
-fn serve_probes(listener: Listener, metrics: &Arc<Metrics>, gateway: &Arc<Gateway>) -> Server {
-    let responder = AdminResponder::new(listener.place(), Arc::clone(metrics), Arc::clone(gateway));
-    let limits = ConnectionLimits {
-        connections_max: PROBE_CONNECTIONS_MAX,
-        head_timeout: crate::downstream::HEAD_TIMEOUT_DEFAULT,
-    };
-    Server::start(listener, limits, Arc::new(responder))
-}
-
-/// Where clients point: a URL, or the path of a socket.
-fn endpoint(place: &Place) -> String {
-    match place {
-        Place::Tcp(address) => format!("http://{address}{MCP_PATH}"),
-        Place::Unix(path) => path.display().to_string(),
-    }
-}
-
-/// Connections of probes and scrapers at once.
-const PROBE_CONNECTIONS_MAX: usize = 32;
-
-/// What a run is at each entry point.
-fn rules_of_runs(
-    identity: &crate::identity::Settings,
-    listeners: &[crate::downstream::ListenSettings],
-) -> HashMap<EntryPointName, RunRule> {
-    let keys = identity.keys.iter().map(|key| &key.principal);
-    let vouched = listeners.iter().flat_map(|listener| match &listener.vouches {
-        ListenerVouches::Nothing => Vec::new(),
-        ListenerVouches::Everyone(principal) => vec![principal],
-        ListenerVouches::Peers(peers) => peers.iter().map(|(_, principal)| principal).collect(),
-    });
-    keys.chain(vouched).map(|principal| (principal.entry_point.clone(), principal.runs)).collect()
-}
-
-/// The warnings of the configuration, as probes show them.
-fn findings(warnings: &config::Problems) -> Vec<Finding> {
-    let of = |problem: &config::Problem| Finding {
-        code: problem.code.word().to_owned(),
-        message: problem.message.clone(),
-    };
-    warnings.iter().map(of).collect()
+    Ok(Running { journal_dir, listening, gateway, tasks, downstream, desk, probes })
 }
 
 impl Running {
@@ -199,9 +99,6 @@ impl Running {
         let mut out = std::io::stdout().lock();
         for (name, place) in &self.listening {
             writeln!(out, "listening {name} {place}")?;
-        }
-        if let Some(probes) = &self.probes {
-            writeln!(out, "listening admin {}", probes.place())?;
         }
         writeln!(out, "ready")?;
         out.flush()?;
@@ -213,6 +110,7 @@ impl Running {
         self.downstream.stop_accepting();
         let ended = self.gateway.end(self.tasks, DRAIN_MAX).await;
         self.downstream.drain(GOODBYE_MAX).await;
+        self.desk.drain(GOODBYE_MAX).await;
         if let Some(probes) = self.probes {
             probes.drain(GOODBYE_MAX).await;
         }

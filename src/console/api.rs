@@ -12,6 +12,7 @@ use crate::model::facts::RunId;
 use crate::model::name::{EntryPointName, Subject};
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
+use crate::model::run::{Actor, RunHistory};
 use crate::telemetry::Readiness;
 
 /// The version of this vocabulary, first segment of every path.
@@ -32,11 +33,8 @@ pub trait Administration: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`AdministrationError`] where it did not.
-    fn end_run(
-        &self,
-        by: Operator,
-        run: &RunId,
-    ) -> impl Future<Output = Result<(), AdministrationError>> + Send;
+    fn end_run(&self, by: Actor, run: &RunId)
+    -> impl Future<Output = Result<(), AdministrationError>> + Send;
 
     /// The tools whose accepted definition is not what their upstream offers now.
     fn pins(&self) -> impl Future<Output = Vec<PinEntry>> + Send;
@@ -47,16 +45,9 @@ pub trait Administration: Send + Sync + 'static {
     /// [`AdministrationError`] where it did not.
     fn accept_pins(
         &self,
-        by: Operator,
+        by: Actor,
         acceptances: Vec<Acceptance>,
     ) -> impl Future<Output = Result<(), AdministrationError>> + Send;
-}
-
-/// Who does it, for the record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Operator {
-    /// The uid as the kernel reports it.
-    pub uid: u32,
 }
 
 /// Why something was not done.
@@ -126,16 +117,6 @@ pub struct RunEntry {
     pub used: Timestamp,
     /// Whether all of its history is known.
     pub history: RunHistory,
-}
-
-/// Whether the history of a run is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RunHistory {
-    /// All of it.
-    Whole,
-    /// Not all of it: the run refuses every call until a person ends it.
-    Lost,
 }
 
 /// A tool whose accepted definition is not what its upstream offers now.

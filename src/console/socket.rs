@@ -15,9 +15,10 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use serde::Serialize;
 
-use super::api::{Accept, Administration, AdministrationError, Operator, Problem};
+use super::api::{Accept, Administration, AdministrationError, Problem};
 use crate::model::facts::RunId;
 use crate::model::reason::Reason;
+use crate::model::run::Actor;
 use crate::socket::{
     self, BindError, BodyLimits, ConnectionLimits, Drained, HostRule, Listener, Peer, Respond, Server,
     read_body, refusal,
@@ -68,13 +69,13 @@ pub(super) struct Desk<A> {
 
 impl<A: Administration> Desk<A> {
     /// Who asks, if they may.
-    pub(super) fn operator(&self, head: &Parts, peer: Peer) -> Result<Operator, Refusal> {
+    pub(super) fn operator(&self, head: &Parts, peer: Peer) -> Result<Actor, Refusal> {
         match peer.uid {
             Some(uid) if uid == self.own_uid || uid == ROOT => {}
             _ => return Err(Refusal::Reason(StatusCode::FORBIDDEN, Reason::PeerUnmapped)),
         }
         self.hosts.check(head).map_err(|reason| Refusal::Reason(StatusCode::FORBIDDEN, reason))?;
-        Ok(Operator { uid: peer.uid.unwrap_or(self.own_uid) })
+        Ok(Actor { uid: peer.uid.unwrap_or(self.own_uid) })
     }
 
     async fn answer(

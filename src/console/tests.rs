@@ -14,6 +14,7 @@ use crate::model::facts::RunId;
 use crate::model::name::{EntryPointName, SourceName, Subject};
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
+use crate::model::run::{Actor, RunHistory};
 use crate::socket::{HostRule, Peer};
 use crate::telemetry::Readiness;
 
@@ -57,7 +58,7 @@ impl Administration for Gateway {
         (*run == run_entry().run).then(run_entry)
     }
 
-    async fn end_run(&self, _by: Operator, run: &RunId) -> Result<(), AdministrationError> {
+    async fn end_run(&self, _by: Actor, run: &RunId) -> Result<(), AdministrationError> {
         if *run != run_entry().run {
             return Err(AdministrationError::Missing("no such run".into()));
         }
@@ -75,11 +76,7 @@ impl Administration for Gateway {
         }]
     }
 
-    async fn accept_pins(
-        &self,
-        by: Operator,
-        acceptances: Vec<Acceptance>,
-    ) -> Result<(), AdministrationError> {
+    async fn accept_pins(&self, by: Actor, acceptances: Vec<Acceptance>) -> Result<(), AdministrationError> {
         if acceptances.iter().any(|acceptance| acceptance.offered != Some(Sha256::of(b"new"))) {
             return Err(AdministrationError::Stale("changed again".into()));
         }

@@ -50,6 +50,8 @@ pub struct Rooms {
     pub clock: Clock,
     /// What operators should know for as long as this configuration is in force.
     pub findings: Vec<Finding>,
+    /// Name and place of every listener.
+    pub listening: Vec<(String, String)>,
     /// The limits of the gateway's own tables.
     pub limits: TableLimits,
 }
@@ -99,6 +101,7 @@ impl Gateway {
             started: rooms.clock.wall(),
             clock: rooms.clock,
             findings: rooms.findings,
+            listening: rooms.listening,
         });
         gateway.runs.end_lost_sessions(&JournalOfRuns(&gateway.journal)).await?;
         let mut tasks = JoinSet::new();

@@ -1,0 +1,87 @@
+//! Every socket that the gateway listens on, bound before anything else is opened.
+//!
+//! Must never answer on one before the gateway is whole.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use crate::config::Config;
+use crate::console::AdminSocket;
+use crate::downstream::{self, Bind, Bound, Downstream, ListenSettings, MCP_PATH};
+use crate::gateway::Gateway;
+use crate::socket::{self, ConnectionLimits, Listener, Place, Server};
+use crate::telemetry::{AdminResponder, Metrics};
+
+/// Connections of probes and scrapers at once.
+const PROBE_CONNECTIONS_MAX: usize = 32;
+
+/// The sockets, bound and not served.
+pub(super) struct Sockets {
+    bound: Vec<Bound>,
+    probes: Option<Listener>,
+    desk: PathBuf,
+}
+
+impl Sockets {
+    /// Binds what `config` asks for, taking the listeners out of it.
+    pub(super) async fn bind(config: &mut Config) -> anyhow::Result<Self> {
+        let mut bound = Vec::new();
+        for settings in std::mem::take(&mut config.listeners) {
+            let place = match &settings.bind {
+                Bind::Tcp(address) => address.to_string(),
+                Bind::Unix { path, .. } => path.display().to_string(),
+            };
+            let what = format!("cannot listen on {place} (listen.{})", settings.name);
+            bound.push(Bound::bind(settings).await.context(what)?);
+        }
+        let probes = match config.admin {
+            None => None,
+            Some(address) => {
+                let what = format!("cannot listen on {address} (admin.address)");
+                Some(socket::bind_tcp(address).await.context(what)?)
+            }
+        };
+        Ok(Self { bound, probes, desk: config.admin_socket.clone() })
+    }
+
+    /// Binds the admin socket. The journal's lock has to be held: it says that no other gateway is here.
+    pub(super) fn bind_desk(&self) -> anyhow::Result<Listener> {
+        let what = || format!("cannot listen on {} (admin.socket)", self.desk.display());
+        AdminSocket::bind(&self.desk).with_context(what)
+    }
+
+    /// The settings of every listener for agents.
+    pub(super) fn settings(&self) -> impl Iterator<Item = &ListenSettings> {
+        self.bound.iter().map(Bound::settings)
+    }
+
+    /// Name and place of each: a URL, or the path of a socket.
+    pub(super) fn listening(&self) -> Vec<(String, String)> {
+        let endpoint = |place: &Place, path: &str| match place {
+            Place::Tcp(address) => format!("http://{address}{path}"),
+            Place::Unix(path) => path.display().to_string(),
+        };
+        let bound =
+            self.bound.iter().map(|bound| (bound.settings().name.clone(), endpoint(bound.place(), MCP_PATH)));
+        let probes = self.probes.iter().map(|probes| ("admin".to_owned(), endpoint(probes.place(), "")));
+        bound.chain(probes).collect()
+    }
+
+    /// Answers from now on.
+    pub(super) fn serve(
+        self,
+        limits: &downstream::Limits,
+        metrics: &Arc<Metrics>,
+        gateway: &Arc<Gateway>,
+    ) -> (Downstream, Option<Server>) {
+        let connection_limits =
+            ConnectionLimits { connections_max: PROBE_CONNECTIONS_MAX, head_timeout: limits.head_timeout };
+        let probes = self.probes.map(|listener| {
+            let responder = AdminResponder::new(listener.place(), Arc::clone(metrics), Arc::clone(gateway));
+            Server::start(listener, connection_limits, Arc::new(responder))
+        });
+        (Downstream::serve(self.bound, limits, gateway), probes)
+    }
+}
