@@ -5,7 +5,9 @@
     reason = "nothing is exported from here; `pub` marks what a file offers to the others"
 )]
 
+mod crash;
 mod demo;
+mod halted;
 mod house_rules;
 mod path;
 mod support;

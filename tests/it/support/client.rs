@@ -57,6 +57,11 @@ impl Client {
 
     /// Sends these bytes.
     pub async fn send(&self, method: Method, body: impl Into<Bytes>) -> Exchange {
+        self.try_send(method, body).await.expect("an answer")
+    }
+
+    /// Sends these bytes; `None` where the connection did not survive.
+    pub async fn try_send(&self, method: Method, body: impl Into<Bytes>) -> Option<Exchange> {
         let mut request = http::Request::builder().method(method).uri(&self.url);
         for (name, value) in &self.headers {
             request = request.header(name, value);
@@ -64,10 +69,10 @@ impl Client {
         if let Some(session) = &self.session {
             request = request.header("mcp-session-id", session);
         }
-        let response = self.http.request(request.body(Full::new(body.into())).unwrap()).await.unwrap();
+        let response = self.http.request(request.body(Full::new(body.into())).unwrap()).await.ok()?;
         let (parts, body) = response.into_parts();
-        let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.unwrap().to_bytes();
-        Exchange { status: parts.status, headers: parts.headers, body }
+        let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.ok()?.to_bytes();
+        Some(Exchange { status: parts.status, headers: parts.headers, body })
     }
 
     /// Sends this as a POST.
@@ -118,6 +123,12 @@ impl Client {
     /// The names that `tools/list` shows in this session.
     pub async fn list(&self) -> Vec<String> {
         names(&self.request(1, "tools/list", &json!({})).await)
+    }
+
+    /// The same as [`Client::call`]; `None` where the connection did not survive.
+    pub async fn try_call(&self, name: &str, id: &str) -> Option<Exchange> {
+        let params = json!({ "name": name, "arguments": { "id": id } });
+        self.try_send(Method::POST, message(2, "tools/call", &params)).await
     }
 
     /// One `tools/call` in this session, with `id` as its argument for the oracle's ledger.

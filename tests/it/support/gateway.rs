@@ -63,16 +63,15 @@ impl Site {
             .stderr(log)
             .spawn()
             .unwrap();
-        let mut url = None;
+        let (mut url, mut admin) = (String::new(), String::new());
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         for line in lines.by_ref() {
             let line = line.unwrap();
             let words: Vec<_> = line.split_whitespace().collect();
             match words.as_slice() {
-                ["listening", "main", address] => url = Some((*address).to_owned()),
-                ["ready"] => {
-                    return Ok(Gateway { child, url: url.unwrap_or_default(), _stdout: Box::new(lines) });
-                }
+                ["listening", "main", address] => (*address).clone_into(&mut url),
+                ["listening", "admin", address] => (*address).clone_into(&mut admin),
+                ["ready"] => return Ok(Gateway { child, url, admin, _stdout: Box::new(lines) }),
                 _ => {}
             }
         }
@@ -182,6 +181,8 @@ pub struct Gateway {
     child: Child,
     /// The endpoint of `listen.main`.
     pub url: String,
+    /// Where probes and metrics are, if they are configured.
+    pub admin: String,
     _stdout: Box<dyn Iterator<Item = std::io::Result<String>> + Send>,
 }
 
