@@ -65,7 +65,7 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
     let keys = entry_point::keys(&document.keys, &mut labels);
     let admin = document.admin.address.as_ref().and_then(|address| listen::tcp_address(address, found));
     let taken = listen::Taken::by_admin(&document.admin, admin, &admin_socket, loaded);
-    let listeners = listen::check(&document.listen, taken, !document.keys.is_empty(), &mut labels, loaded);
+    let listeners = listen::check(&document.listen, taken, &document.keys, &mut labels, loaded);
     let upstreams = upstream::check(&document.upstreams, scope);
     notes::say(document, &labels, scope);
     let understood = [keys.len(), listeners.len(), upstreams.len()];

@@ -31,7 +31,7 @@ enum Spot {
 pub(super) fn check(
     written: &[Listen],
     mut taken: Taken,
-    has_keys: bool,
+    keys: &[raw::Key],
     labels: &mut Labels<'_>,
     loaded: &Loaded,
 ) -> Vec<ListenSettings> {
@@ -49,7 +49,7 @@ pub(super) fn check(
         }
         let explains_itself = listen.insecure_local.is_some() || listen.entry_point.vouches.is_some();
         let is_whole = bind.is_some() && !explains_itself;
-        if vouches == Some(ListenerVouches::Nothing) && !has_keys && is_whole {
+        if vouches == Some(ListenerVouches::Nothing) && keys.is_empty() && is_whole {
             refuse_unreachable(listen, labels.scope.found);
         }
         let origins = listen.origins.iter().filter_map(|origin| checked_origin(origin, labels.scope.found));
