@@ -25,6 +25,7 @@ mod process;
 mod rate;
 mod settings;
 mod stdio;
+mod task;
 #[cfg(test)]
 mod tests;
 
@@ -32,20 +33,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
 use crate::clock::Clock;
-use crate::model::call::Call;
 use crate::model::facts::RunId;
 use crate::model::name::{Subject, UpstreamName};
 
-use instance::{Parts, deadline_in};
+use instance::Parts;
 use keeper::Keeper;
 use notice::Notices;
-use pool::{Attempts, Lease, Pool};
+use pool::{Attempts, Pool};
 use process::Leftovers;
 
 pub use breaker::{BACKOFF_FIRST, BACKOFF_MAX, BREAKER_FAILURES_MAX, BREAKER_OPEN};
@@ -227,56 +226,6 @@ impl Upstreams {
         let all = async { while stops.join_next().await.is_some() {} };
         if timeout(STOP_MAX, all).await.is_err() {
             tracing::warn!("some tool servers did not end in time");
-        }
-    }
-
-    /// Sends `call`: the way of [`Upstreams::forward`] without the proofs.
-    async fn deliver(
-        &self,
-        call: &Call,
-        route: &Route,
-        relay: mpsc::Sender<Bytes>,
-        mut cancel: CancelSignal,
-    ) -> (Result<Answer, Failure>, Timings) {
-        let mut timings = Timings::default();
-        let Some(pool) = self.0.pools.iter().find(|pool| pool.parts().settings.name == call.tool.upstream)
-        else {
-            return (Err(Failure::Unavailable(Detail::new("no such upstream"))), timings);
-        };
-        // One deadline for everything: waiting for an instance, the call, its whole answer (F01, F02).
-        let deadline = deadline_in(pool.parts().settings.call_timeout);
-        let begun = self.0.clock.monotonic();
-        let lease = self.lease(pool, route, deadline, &mut cancel).await;
-        timings.instance = self.0.clock.monotonic().saturating_sub(begun);
-        let lease = match lease {
-            Ok(lease) => lease,
-            Err(failure) => return (Err(failure), timings),
-        };
-        // What was decided on is what is called (CASES A29), also where this very instance is the
-        // first to say that it offers something else.
-        if let Err(failure) = lease.check(&call.tool.tool, call.pin.accepted()) {
-            return (Err(failure), timings);
-        }
-        let sent = self.0.clock.monotonic();
-        let outcome = lease.call(&call.payload, relay, deadline, &mut cancel).await;
-        timings.upstream = self.0.clock.monotonic().saturating_sub(sent);
-        (outcome, timings)
-    }
-
-    async fn lease(
-        &self,
-        pool: &Pool,
-        route: &Route,
-        deadline: Instant,
-        cancel: &mut CancelSignal,
-    ) -> Result<Lease, Failure> {
-        let key = pool.key(&route.subject, &route.run);
-        tokio::select! {
-            biased;
-            lease = timeout_at(deadline, pool.acquire(&key)) => {
-                lease.unwrap_or(Err(Failure::Timeout(Executed::No)))
-            }
-            () = cancel.given_up() => Err(Failure::Cancelled(Executed::No)),
         }
     }
 }

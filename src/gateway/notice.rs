@@ -17,19 +17,32 @@ impl Gateway {
     /// Records and logs notices for as long as there are upstreams.
     pub(super) async fn heed_notices_forever(self: Arc<Self>, mut notices: mpsc::Receiver<Notice>) {
         while let Some(notice) = notices.recv().await {
-            let Some(event) = event_of(notice) else { continue };
-            if let Err(reason) = self.journal.record(event).await {
-                // The journal counts what it refused while it is halted, and records the count.
-                tracing::warn!(%reason, "a notice of an upstream could not be recorded");
+            for event in events_of(notice) {
+                if let Err(reason) = self.journal.record(event).await {
+                    // The journal counts what it refused while it is halted, and records the count.
+                    tracing::warn!(%reason, "a notice of an upstream could not be recorded");
+                }
             }
         }
+    }
+}
+
+/// The records of a notice: one for each tool whose definition was accepted.
+fn events_of(notice: Notice) -> Vec<Event> {
+    match notice {
+        Notice::PinsAccepted { upstream, tools } => tools
+            .into_iter()
+            .map(|(tool, digest)| {
+                pin(ToolId { upstream: upstream.clone(), tool }, PinChange::First, digest, None)
+            })
+            .collect(),
+        other => event_of(other).into_iter().collect(),
     }
 }
 
 /// The record of a notice; `None` where a log line is all that it deserves.
 fn event_of(notice: Notice) -> Option<Event> {
     let event = match notice {
-        Notice::PinAccepted { tool, digest } => pin(tool, PinChange::First, digest, None),
         Notice::PinChanged { tool, accepted, offered } => {
             tracing::warn!(%tool, "the definition of a tool changed since it was accepted: its calls are refused until `sluicegate pins accept`");
             pin(tool, PinChange::Changed, accepted, Some(offered))
@@ -82,6 +95,8 @@ fn event_of(notice: Notice) -> Option<Event> {
             tracing::warn!(count, "notices of tool servers came faster than they could be recorded");
             return None;
         }
+        // Several records: see `events_of`.
+        Notice::PinsAccepted { .. } => return None,
         Notice::ToolsChanged { upstream, version } => {
             tracing::info!(%upstream, version, "the catalogue changed");
             return None;

@@ -21,7 +21,7 @@ use super::rate::Bucket;
 use crate::clock::Clock;
 use crate::model::name::UpstreamName;
 
-pub(super) use inbound::{Received, Scope};
+pub(super) use inbound::{HEAD_BYTES, Received, Scope};
 
 /// Most requests of ours that wait on one instance. `limit` refuses calls long before.
 const PENDING_MAX: usize = 4096;
@@ -125,7 +125,12 @@ impl Exchange {
 
     /// Whether new calls must go elsewhere.
     pub(super) fn is_retired(&self) -> bool {
-        *self.retired.borrow() || self.table().closed.is_some()
+        self.has_expired() || self.table().closed.is_some()
+    }
+
+    /// Whether the other side no longer knows the session.
+    pub(super) fn has_expired(&self) -> bool {
+        *self.retired.borrow()
     }
 
     /// Waits until [`Exchange::retire`].

@@ -71,6 +71,8 @@ impl Failure {
             Self::Draining => Reason::Draining,
             Self::PinChanged => Reason::PinChanged,
             Self::Vanished => Reason::NotVisible,
+            // The time went by before there was an instance to send it to.
+            Self::Timeout(Executed::No) => Reason::UpstreamUnavailable,
             Self::Timeout(_) => Reason::UpstreamTimeout,
             Self::Closed(_) => Reason::UpstreamClosed,
             Self::Invalid(_) => Reason::UpstreamInvalid,

@@ -1,13 +1,18 @@
 //! The one way out: a call that was decided, admitted and recorded, on its way to its upstream.
 //!
-//! Must never send anything else. What it takes apart cannot be put together again.
+//! Must never send anything else, nor anything twice. What it takes apart cannot be put together again,
+//! and the bytes that leave come out of the permit (DESIGN §6).
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
 
-use super::{Answer, CancelSignal, Failure, Route, Timings, Upstreams};
+use super::instance::deadline_in;
+use super::pool::{Lease, Pool};
+use super::{Answer, CancelSignal, Detail, Executed, Failure, Route, Timings, Upstreams};
 use crate::audit::{Intent, OpenIntent};
 use crate::limit::{Admission, InFlight};
+use crate::model::call::Call;
 use crate::policy::Permit;
 
 /// What became of a forwarded call, and what is owed for it.
@@ -24,20 +29,88 @@ pub struct Forwarded {
     pub timings: Timings,
 }
 
+/// An instance that is ready for one call, and until when.
+#[derive(Debug)]
+pub(super) struct Ready {
+    lease: Lease,
+    deadline: Instant,
+}
+
 impl Upstreams {
-    /// Sends the call that `intent` proves, on behalf of `route`. Raw `params` of progress notifications
-    /// go into `relay` while it lasts; `cancel` gives it up. Ends within the call's deadline.
+    /// Sends the call that `intent` proves, once, on behalf of `route`. Raw `params` of progress
+    /// notifications go into `relay` while it lasts, their token still ours; what finds `relay` full is
+    /// dropped. `cancel` gives the call up. Ends within the call's deadline.
     pub async fn forward(
         &self,
         intent: Intent<Admission<Permit>>,
         route: &Route,
         relay: mpsc::Sender<Bytes>,
-        cancel: CancelSignal,
+        mut cancel: CancelSignal,
     ) -> Forwarded {
+        let mut timings = Timings::default();
+        let call = intent.proven().permit().call();
+        let ready = self.ready(call, route, &mut cancel, &mut timings).await;
+        // Until here not a byte was sent. From here on only an outcome says how it ended.
         let (admission, open) = intent.begin();
         let (permit, in_flight) = admission.into_parts();
         let call = permit.into_call();
-        let (outcome, timings) = self.deliver(&call, route, relay, cancel).await;
+        let outcome = match ready {
+            Ok(ready) => self.send(&ready, &call, relay, &mut cancel, &mut timings).await,
+            Err(failure) => Err(failure),
+        };
         Forwarded { open, in_flight, outcome, timings }
+    }
+
+    /// Finds or starts the instance for a call, and checks that it offers what was decided on.
+    pub(super) async fn ready(
+        &self,
+        call: &Call,
+        route: &Route,
+        cancel: &mut CancelSignal,
+        timings: &mut Timings,
+    ) -> Result<Ready, Failure> {
+        let is_it = |pool: &&Pool| pool.parts().settings.name == call.tool.upstream;
+        let pool = self.0.pools.iter().find(is_it);
+        let pool = pool.ok_or_else(|| Failure::Unavailable(Detail::new("no such upstream")))?;
+        // One deadline for everything: waiting for an instance, the call, its whole answer (F01, F02).
+        let deadline = deadline_in(pool.parts().settings.call_timeout);
+        let begun = self.0.clock.monotonic();
+        let lease = lease(pool, route, deadline, cancel).await;
+        timings.instance = self.0.clock.monotonic().saturating_sub(begun);
+        let lease = lease?;
+        // What was decided on is what is called (CASES A29), also where this very instance is the
+        // first to say that it offers something else.
+        lease.check(&call.tool.tool, call.pin.accepted())?;
+        Ok(Ready { lease, deadline })
+    }
+
+    pub(super) async fn send(
+        &self,
+        ready: &Ready,
+        call: &Call,
+        relay: mpsc::Sender<Bytes>,
+        cancel: &mut CancelSignal,
+        timings: &mut Timings,
+    ) -> Result<Answer, Failure> {
+        let sent = self.0.clock.monotonic();
+        let outcome = ready.lease.call(&call.payload, relay, ready.deadline, cancel).await;
+        timings.upstream = self.0.clock.monotonic().saturating_sub(sent);
+        outcome
+    }
+}
+
+async fn lease(
+    pool: &Pool,
+    route: &Route,
+    deadline: Instant,
+    cancel: &mut CancelSignal,
+) -> Result<Lease, Failure> {
+    let key = pool.key(&route.subject, &route.run);
+    tokio::select! {
+        biased;
+        lease = timeout_at(deadline, pool.acquire(&key)) => {
+            lease.unwrap_or(Err(Failure::Timeout(Executed::No)))
+        }
+        () = cancel.given_up() => Err(Failure::Cancelled(Executed::No)),
     }
 }

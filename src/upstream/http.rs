@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::exchange::{Exchange, Waiting};
-use super::failure::{Detail, Failure};
+use super::failure::{Detail, Executed, Failure};
 use super::handover::Handover;
 use super::settings::Secret;
 use crate::wire::Revision;
@@ -125,9 +125,7 @@ impl Http {
             answer::discard(response.into_body()).await;
             if status.is_success() { Ok(()) } else { Err(refused(status)) }
         };
-        timeout(SIDE_POST_TIMEOUT, post)
-            .await
-            .unwrap_or_else(|_| Err(Failure::Timeout(super::failure::Executed::Unknown)))
+        timeout(SIDE_POST_TIMEOUT, post).await.unwrap_or(Err(Failure::Timeout(Executed::Unknown)))
     }
 
     /// Posts a notification or an answer in the background, if there is room.
@@ -153,7 +151,7 @@ impl Http {
 
     /// Ends the session, politely and briefly.
     pub(super) async fn end(&self) {
-        if self.0.session.get().is_none() || self.0.exchange.is_retired() {
+        if self.0.session.get().is_none() || self.0.exchange.has_expired() {
             return;
         }
         let request = self.request(Method::DELETE, Bytes::new());

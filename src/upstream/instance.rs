@@ -12,7 +12,6 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::cancel::CancelSignal;
@@ -25,6 +24,7 @@ use super::notice::Notices;
 use super::process::{self, Leftovers, Plan, Process};
 use super::settings::{Launch, Settings};
 use super::stdio::{self, Attended, Stdio};
+use super::task::Task;
 use crate::clock::Clock;
 use crate::model::call::Payload;
 use crate::model::digest::Sha256;
@@ -33,8 +33,9 @@ use crate::wire::{self, Method, Revision, encode};
 
 pub(super) use handshake::StartError;
 
-/// Longest time for a `ping` that finds out whether an instance still talks (CASES F26).
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest time for a `ping` that finds out whether an instance still talks (CASES F26); less where
+/// `call_timeout` is less.
+const PING_TIMEOUT_MAX: Duration = Duration::from_secs(10);
 
 /// What every instance of an upstream is made of.
 #[derive(Debug, Clone)]
@@ -57,6 +58,7 @@ pub(super) struct Instance {
     tools: Tools,
     offered: ArcSwap<BTreeMap<ToolName, Sha256>>,
     uses: watch::Sender<usize>,
+    ping_timeout: Duration,
 }
 
 /// The way to an instance.
@@ -69,8 +71,8 @@ enum Link {
 /// What has to be ended with an instance; its supervisor holds it.
 #[derive(Debug)]
 pub(super) enum Attendance {
-    Child(Attended),
-    Session { http: Http, listener: Option<JoinHandle<()>> },
+    Child(Box<Attended>),
+    Session { http: Http, listener: Option<Task> },
 }
 
 /// Whether the instance said that it has tools.
@@ -119,6 +121,8 @@ impl Instance {
                 check_result(answer)?;
             }
             Err(Failure::TooLarge | Failure::Cancelled(_)) => {}
+            // A child that answers badly still talks.
+            Err(Failure::Invalid(_)) if matches!(self.link, Link::Stdio(_)) => {}
             // Whether it is the instance that failed, or only this call, a `ping` will tell.
             Err(_) => self.exchange.suspect(),
         }
@@ -161,7 +165,7 @@ impl Instance {
 
     /// Asks whether it still talks. Any answer says that it does.
     pub(super) async fn ping(&self) -> Result<(), Failure> {
-        let deadline = deadline_in(PING_TIMEOUT);
+        let deadline = deadline_in(self.ping_timeout);
         self.request(&Method::Ping, None, deadline).await.map(drop)
     }
 
@@ -266,9 +270,9 @@ impl Parts {
                 })?;
                 let (upstream, clock) = (self.settings.name.clone(), self.clock.clone());
                 let notices = self.notices.clone();
-                let drain = |stderr| tokio::spawn(process::drain_stderr(stderr, upstream, clock, notices));
+                let drain = |stderr| Task::spawn(process::drain_stderr(stderr, upstream, clock, notices));
                 let (stdio, attended) = stdio::attend(process, pipes, exchange, bytes_max, drain);
-                Ok((Link::Stdio(stdio), Attendance::Child(attended)))
+                Ok((Link::Stdio(stdio), Attendance::Child(Box::new(attended))))
             }
             Launch::Http { url, .. } => {
                 let client = self.client.clone().ok_or(StartError::NoClient)?;
@@ -295,9 +299,7 @@ impl Attendance {
         match self {
             Self::Child(attended) => attended.stop().await,
             Self::Session { http, listener } => {
-                if let Some(listener) = listener {
-                    listener.abort();
-                }
+                drop(listener);
                 http.end().await;
             }
         }
@@ -305,7 +307,7 @@ impl Attendance {
 
     fn listen(&mut self) {
         if let Self::Session { http, listener } = self {
-            *listener = Some(tokio::spawn(http::listen(http.clone())));
+            *listener = Some(Task::spawn(http::listen(http.clone())));
         }
     }
 }

@@ -116,9 +116,10 @@ impl Keeper {
             match self.store(accepted).await {
                 Ok(accepted) => {
                     state.accepted = accepted;
-                    for (tool, definition) in fresh {
-                        let tool = ToolId { upstream: upstream.clone(), tool };
-                        self.notices.tell(Notice::PinAccepted { tool, digest: definition.digest });
+                    let tools: Vec<_> =
+                        fresh.into_iter().map(|(tool, definition)| (tool, definition.digest)).collect();
+                    if !tools.is_empty() {
+                        self.notices.tell(Notice::PinsAccepted { upstream: upstream.clone(), tools });
                     }
                 }
                 // What is not on disk is not accepted: after a crash another definition could take
@@ -205,7 +206,7 @@ impl Keeper {
         let problems = offered.tools.keys().filter_map(|tool| Some((tool.clone(), problem(tool)?)));
         for (tool, why) in problems.collect::<Vec<_>>() {
             offered.tools.remove(&tool);
-            offered.quarantined.insert(claimed(tool.as_str()), why);
+            offered.quarantined.insert(tool.as_str().to_owned(), why);
         }
     }
 
@@ -225,7 +226,7 @@ impl Keeper {
         };
         for (name, why) in &now.quarantined {
             if before.and_then(|before| before.quarantined.get(name)) != Some(why) {
-                let (upstream, name) = (upstream.clone(), name.clone());
+                let (upstream, name) = (upstream.clone(), claimed(name));
                 self.notices.tell(Notice::Quarantined { upstream, name, why: *why });
             }
         }
@@ -272,7 +273,7 @@ fn first_seen(
     let room = ACCEPTED_MAX.saturating_sub(known.len());
     for (tool, _) in fresh.iter().skip(room) {
         offered.tools.remove(tool);
-        offered.quarantined.insert(claimed(tool.as_str()), Quarantine::TooMany);
+        offered.quarantined.insert(tool.as_str().to_owned(), Quarantine::TooMany);
     }
     fresh.into_iter().take(room).collect()
 }

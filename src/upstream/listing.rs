@@ -8,9 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use super::lock::Definition;
-use super::notice::{NOTICE_NAME_BYTES_MAX, Quarantine, claimed};
+use super::notice::{Quarantine, claimed};
 use crate::model::name::ToolName;
-use crate::model::text::Bounded;
 use crate::wire::tool::Listed;
 
 /// Most tools of one upstream.
@@ -29,8 +28,8 @@ const QUARANTINED_MAX: usize = 64;
 pub(super) struct Offered {
     /// What may be listed once it is accepted.
     pub(super) tools: BTreeMap<ToolName, Definition>,
-    /// What may not, and why.
-    pub(super) quarantined: BTreeMap<Bounded<NOTICE_NAME_BYTES_MAX>, Quarantine>,
+    /// What may not, and why: by name, bounded and printable.
+    pub(super) quarantined: BTreeMap<String, Quarantine>,
 }
 
 /// Whether to ask for another page.
@@ -93,7 +92,7 @@ impl Gathering {
 
     fn quarantine(&mut self, name: &str, why: Quarantine) {
         if self.offered.quarantined.len() < QUARANTINED_MAX {
-            self.offered.quarantined.insert(claimed(name), why);
+            self.offered.quarantined.insert(claimed(name).as_str().to_owned(), why);
         }
     }
 }
@@ -128,7 +127,7 @@ mod tests {
         gathering.page(page, None);
         let offered = gathering.finish();
         assert_eq!(offered.tools.keys().map(ToolName::as_str).collect::<Vec<_>>(), ["ok"]);
-        let why = |name| offered.quarantined.get(&claimed(name)).copied();
+        let why = |name| offered.quarantined.get(name).copied();
         assert_eq!(why("verify_\u{441}ser"), Some(Quarantine::IllegalName));
         assert_eq!(why("twice"), Some(Quarantine::Duplicate));
         assert_eq!(why("long"), Some(Quarantine::DefinitionTooLong));

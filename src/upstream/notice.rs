@@ -1,7 +1,8 @@
 //! What upstreams do beside answering calls, told to whoever records and logs it.
 //!
 //! Must never make an upstream's task wait: the queue is bounded, and what did not fit is counted and
-//! reported with the next notice that fits (I11, I12). Text of upstreams in it is bounded and printable.
+//! reported with the next notice that fits (I11, I12). Must never log: whoever reads the notices does.
+//! Text of upstreams in them is bounded and printable.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::failure::Detail;
 use crate::model::digest::Sha256;
-use crate::model::name::{ToolId, UpstreamName};
+use crate::model::name::{ToolId, ToolName, UpstreamName};
 use crate::model::text::{Bounded, printable};
 
 /// Notices that may wait for their reader; what comes on top is counted as lost.
@@ -30,12 +31,12 @@ pub enum Notice {
         /// The catalogue's version.
         version: u64,
     },
-    /// A definition was seen for the first time and accepted (`pins = "first_use"`).
-    PinAccepted {
-        /// The tool.
-        tool: ToolId,
-        /// What was accepted.
-        digest: Sha256,
+    /// Definitions were seen for the first time and accepted (`pins = "first_use"`).
+    PinsAccepted {
+        /// Whose tools.
+        upstream: UpstreamName,
+        /// The tools and the digests of what was accepted; at most `TOOLS_MAX`.
+        tools: Vec<(ToolName, Sha256)>,
     },
     /// The upstream offers another definition than the accepted one; calls are refused (§4.6).
     PinChanged {
@@ -172,7 +173,6 @@ impl Notices {
 
     /// Tells `notice`, or counts it as lost where the queue is full.
     pub(super) fn tell(&self, notice: Notice) {
-        tracing::debug!(?notice, "upstream notice");
         let lost = self.lost.swap(0, Ordering::AcqRel);
         if lost > 0 && self.sender.try_send(Notice::Lost { count: lost }).is_err() {
             self.lost.fetch_add(lost, Ordering::AcqRel);

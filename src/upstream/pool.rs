@@ -372,7 +372,6 @@ async fn run(
         }
         Err(error) => {
             let why = Detail::of_error(&error);
-            tracing::warn!(%upstream, why = why.as_str(), "a tool server did not start");
             shared.parts.counters.start_failures.count();
             shared.note_start_failed(&key);
             shared.parts.notices.tell(Notice::StartFailed { upstream, why: why.clone() });

@@ -89,17 +89,19 @@ impl Process {
 
     /// Ends the whole group, by force where it does not go by itself. Close the child's stdin first.
     pub(super) async fn end(mut self) {
-        if timeout(CLOSE_GRACE, self.child.wait()).await.is_err() {
-            self.group.signal(Signal::TERM);
-            // The result does not matter: whoever is left is killed below.
-            let _ = timeout(TERM_GRACE, self.child.wait()).await;
-        } else if self.group.is_alive() {
-            self.group.signal(Signal::TERM);
-        }
-        let _ = timeout(TERM_GRACE, self.group.gone()).await;
+        let _ = timeout(CLOSE_GRACE, self.gone()).await;
+        self.group.signal(Signal::TERM);
+        // The result does not matter: whoever is left is killed.
+        let _ = timeout(TERM_GRACE, self.gone()).await;
         self.group.signal(Signal::KILL);
         let _ = timeout(KILL_WAIT, self.child.wait()).await;
         self.group.disarm();
+    }
+
+    async fn gone(&mut self) {
+        // An error says that there is nothing to wait for.
+        let _ = self.child.wait().await;
+        self.group.gone().await;
     }
 }
 

@@ -11,14 +11,14 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::exchange::{Exchange, Received, Scope};
+use super::exchange::{Exchange, HEAD_BYTES, Received, Scope};
 use super::failure::{Detail, Failure};
 use super::handover::Handover;
 use super::layout;
 use super::process::{Pipes, Process};
+use super::task::Task;
 use crate::wire::line;
 
 /// Messages that may wait for a child to read its stdin.
@@ -28,8 +28,6 @@ const OUTBOX_MAX: usize = 64;
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// How much is read at once, in bytes.
 const CHUNK_BYTES: usize = 64 * 1024;
-/// Bytes that are kept of the beginning of a line, to tell whose answer it was if it is too long.
-const HEAD_BYTES: usize = 64;
 
 /// The way to a child.
 #[derive(Debug, Clone)]
@@ -51,10 +49,6 @@ pub(super) struct Attended {
     writer: Task,
     _stderr: Task,
 }
-
-/// A task that ends when this is dropped: whoever left the child's group may hold its pipes for ever.
-#[derive(Debug)]
-struct Task(JoinHandle<()>);
 
 impl Stdio {
     /// Queues a request. Its answer comes through the exchange.
@@ -79,11 +73,11 @@ pub(super) fn attend(
     pipes: Pipes,
     exchange: &Arc<Exchange>,
     message_bytes_max: usize,
-    drain: impl FnOnce(tokio::process::ChildStderr) -> JoinHandle<()>,
+    drain: impl FnOnce(tokio::process::ChildStderr) -> Task,
 ) -> (Stdio, Attended) {
     let (outbox, queue) = mpsc::channel(OUTBOX_MAX);
     let link = Stdio { outbox };
-    let writer = Task(tokio::spawn(write(pipes.stdin, queue)));
+    let writer = Task::spawn(write(pipes.stdin, queue));
     // The reader's own way to the writer is weak: the writer ends, and with it the child's stdin, when
     // the instance is gone, although the reader still runs.
     let reply = link.outbox.downgrade();
@@ -92,8 +86,8 @@ pub(super) fn attend(
             Stdio { outbox }.tell(&message, exchange);
         }
     });
-    let reader = Task(tokio::spawn(reading));
-    let stderr = Task(drain(pipes.stderr));
+    let reader = Task::spawn(reading);
+    let stderr = drain(pipes.stderr);
     (link, Attended { process, reader, writer, _stderr: stderr })
 }
 
@@ -119,24 +113,9 @@ impl Attended {
     /// Ends the child and everything it started.
     pub(super) async fn stop(mut self) {
         // Ending the writer closes the child's stdin, which asks it to go.
-        self.writer.0.abort();
+        self.writer.abort();
         self.writer.finished().await;
         self.process.end().await;
-    }
-}
-
-impl Task {
-    /// Waits for the end of the task, which may have been waited for before.
-    async fn finished(&mut self) {
-        if !self.0.is_finished() {
-            let _ = (&mut self.0).await;
-        }
-    }
-}
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }
 
@@ -182,6 +161,7 @@ async fn read(
     reply: impl Fn(Bytes, &Exchange),
 ) {
     let mut lines = line::Decoder::new(message_bytes_max);
+    // The beginning of the line, to tell whose answer it was if it is too long.
     let mut head = Vec::with_capacity(HEAD_BYTES);
     let mut chunk = vec![0; CHUNK_BYTES];
     while let Ok(read) = stdout.read(&mut chunk).await {

@@ -1,1 +1,7 @@
 //! Real processes and sockets, each misbehaving in its own way.
+
+mod bench;
+mod catalogue;
+mod http;
+mod life;
+mod stdio;

@@ -16,6 +16,8 @@ use crate::wire::{self, Id, Message, Method, Notification, Outcome, Request, Res
 const ANSWER_DEPTH_MAX: usize = 64;
 /// Keys and elements in a message of an upstream: answers may be long lists.
 const ANSWER_MEMBERS_MAX: usize = 1_000_000;
+/// Bytes of a message in which its id is looked for if it cannot be parsed.
+pub(in crate::upstream) const HEAD_BYTES: usize = 64;
 const LIMITS: ScanLimits = ScanLimits { depth_max: ANSWER_DEPTH_MAX, members_max: ANSWER_MEMBERS_MAX };
 
 /// What may come on a stream.
@@ -46,6 +48,7 @@ pub(in crate::upstream) enum Received {
 impl Exchange {
     /// Takes in one message.
     pub(in crate::upstream) fn receive(&self, body: Bytes, scope: Scope) -> Received {
+        let head = body.slice(..body.len().min(HEAD_BYTES));
         match wire::parse(body, &LIMITS) {
             Ok(Message::Response(response)) => self.response(response, scope),
             Ok(Message::Request(request)) => self.request(&request),
@@ -53,12 +56,11 @@ impl Exchange {
             Err(malformed) => {
                 self.counters.garbage.count();
                 let why = Detail::new(&malformed.to_string());
-                // A response that fails the parse ends its call, body withheld (DESIGN §6).
-                match malformed.id.as_ref().and_then(Id::number).filter(|id| scope.admits(*id)) {
-                    Some(id) => match self.settle(id, Err(Failure::Invalid(why.clone()))) {
-                        Received::Settled => Received::Settled,
-                        _ => Received::Garbage(why),
-                    },
+                // A response that fails the parse ends its call, body withheld (DESIGN §6). Of what is
+                // no JSON the parse believes no id; to fail a call, its claim is good enough.
+                let id = malformed.id.as_ref().and_then(Id::number).or_else(|| id_in(&head));
+                match id.filter(|id| scope.admits(*id) && self.waits(*id)) {
+                    Some(id) => self.settle(id, Err(Failure::Invalid(why))),
                     None => Received::Garbage(why),
                 }
             }
@@ -150,11 +152,23 @@ impl Exchange {
         }
     }
 
+    fn waits(&self, id: u64) -> bool {
+        self.table().waiting.contains_key(&id)
+    }
+
+    /// The only call that waits; or, where none does, the only request of our own.
     fn only_waiting(&self) -> Option<u64> {
         let table = self.table();
-        let mut ids = table.waiting.keys();
-        let only = ids.next().copied();
-        only.filter(|_| ids.next().is_none())
+        let calls = table.waiting.iter().filter(|(_, entry)| entry.relay.is_some());
+        let mut calls = calls.map(|(id, _)| *id);
+        let (call, another) = (calls.next(), calls.next());
+        let mut all = table.waiting.keys().copied();
+        let (first, second) = (all.next(), all.next());
+        match (call, another) {
+            (Some(call), None) => Some(call),
+            (None, _) => first.filter(|_| second.is_none()),
+            (Some(_), Some(_)) => None,
+        }
     }
 }
 
@@ -175,8 +189,8 @@ fn answer(outcome: Outcome) -> Answer {
     }
 }
 
-/// The id in the head of a response that was too long to be read, where it stands before everything
-/// but `jsonrpc`, as most servers write it. Elsewhere the call ends by its deadline.
+/// The id in the head of a response that cannot be parsed or was too long to be read, where it stands
+/// before everything but `jsonrpc`, as most servers write it. Elsewhere the call ends by its deadline.
 fn id_in(head: &[u8]) -> Option<u64> {
     let head: Vec<u8> = head.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let text = String::from_utf8_lossy(&head);

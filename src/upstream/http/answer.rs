@@ -82,7 +82,7 @@ pub(super) async fn discard(mut body: Incoming) {
 
 async fn json(http: &Http, response: Response<Incoming>, waiting: &Waiting) -> Result<(), Failure> {
     let status = response.status();
-    let body = whole(response.into_body(), http.0.message_bytes_max).await?;
+    let body = whole(http, response.into_body()).await?;
     match http.0.exchange.receive(body, Scope::Of(waiting.id())) {
         Received::Settled => Ok(()),
         Received::Garbage(why) => Err(explain(status, why.as_str())),
@@ -116,12 +116,13 @@ async fn events(http: &Http, mut body: Incoming, waiting: &Waiting) -> Result<()
     }
 }
 
-async fn whole(mut body: Incoming, bytes_max: usize) -> Result<Bytes, Failure> {
+async fn whole(http: &Http, mut body: Incoming) -> Result<Bytes, Failure> {
     let mut read = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Failure::Closed(Detail::of_error(&error)))?;
         let data = frame.data_ref().map_or(&[][..], |data| data);
-        if data.len() > bytes_max.saturating_sub(read.len()) {
+        if data.len() > http.0.message_bytes_max.saturating_sub(read.len()) {
+            http.0.exchange.counters().oversize.count();
             return Err(Failure::TooLarge);
         }
         read.extend_from_slice(data);

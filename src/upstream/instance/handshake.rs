@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::{Attendance, Instance, Link, Parts, Tools, deadline_in};
+use super::{Attendance, Instance, Link, PING_TIMEOUT_MAX, Parts, Tools, deadline_in};
 use crate::upstream::exchange::Exchange;
 use crate::upstream::failure::{AnswerKind, Detail, Failure};
 use crate::upstream::listing::Offered;
@@ -100,9 +100,10 @@ impl Parts {
             tools: Tools::Some,
             offered: arc_swap::ArcSwap::default(),
             uses: watch::Sender::new(0),
+            ping_timeout: self.settings.call_timeout.min(PING_TIMEOUT_MAX),
         };
-        // The whole start has one deadline, which the caller holds; this one is only never shorter.
-        let within = self.settings.start_timeout;
+        // The whole start has one deadline, which the caller holds; those of its parts never come first.
+        let within = self.settings.start_timeout.saturating_mul(2);
         let deadline = deadline_in(within);
         let introduction = Some(INTRODUCTION.as_bytes());
         let answer = instance.request(&Method::Initialize, introduction, deadline).await;

@@ -48,13 +48,11 @@ pub(super) async fn supervise(shared: &Shared, instance: &Arc<Instance>, mut att
         End::Gone(why) => {
             shared.parts.counters.exits.count();
             shared.note_died(instance);
-            tracing::warn!(%upstream, why = why.as_str(), "a tool server is gone");
             why
         }
         End::Silent => {
             shared.parts.counters.exits.count();
             shared.note_died(instance);
-            tracing::warn!(%upstream, "a tool server no longer answers");
             Detail::new("it no longer answered")
         }
     };

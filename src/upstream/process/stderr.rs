@@ -67,7 +67,6 @@ impl Lines {
             self.report();
             let text = String::from_utf8_lossy(&self.line);
             let line = Bounded::new(printable(text.trim_end_matches('\r')).as_str());
-            tracing::info!(target: "sluicegate::upstream::stderr", upstream = %self.upstream, line = line.as_str());
             self.notices.tell(Notice::Stderr { upstream: self.upstream.clone(), line });
         }
         self.line.clear();
@@ -76,7 +75,6 @@ impl Lines {
     fn report(&mut self) {
         let lines = std::mem::take(&mut self.suppressed);
         if lines > 0 {
-            tracing::info!(target: "sluicegate::upstream::stderr", upstream = %self.upstream, suppressed = lines);
             self.notices.tell(Notice::StderrSuppressed { upstream: self.upstream.clone(), lines });
         }
     }
