@@ -39,9 +39,11 @@ async fn f60_a_segment_that_was_replaced_is_noticed_before_the_next_call() {
     let copy = site.path("copy");
     std::fs::copy(&segment, &copy).unwrap();
     std::fs::rename(&copy, &segment).unwrap();
-    // A fresh segment is begun at once, on the record; nothing was lost, so the call goes through.
-    assert_eq!(client.call("tools__read", "after").await.reason(), "ok");
+    // The call that meets it is refused; a fresh segment is begun, on the record, and the next passes.
+    assert_eq!(client.call("tools__read", "meets").await.reason(), "journal_halted");
+    goes_again(&gateway, &client).await;
     assert!(gateway.stop().success());
+    assert!(!site.executed().contains(&"meets".to_owned()));
     let halts = crate::support::audit::of_kind(&site, "halted");
     assert!(!halts.is_empty(), "the replacement is on the record");
 }
@@ -61,11 +63,11 @@ async fn f68_a_second_gateway_on_the_same_state_is_refused() {
 #[tokio::test]
 async fn a_state_directory_that_others_may_read_is_refused_with_the_remedy() {
     let site = Site::with_oracle("");
-    std::fs::create_dir_all(site.path("state/journal")).unwrap();
+    std::fs::create_dir_all(site.path("state")).unwrap();
     let open = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(site.path("state/journal"), open).unwrap();
+    std::fs::set_permissions(site.path("state"), open).unwrap();
     let said = site.try_start().err().expect("it must not start");
-    assert!(said.contains("0700"), "{said}");
+    assert!(said.contains("chmod 700"), "{said}");
 }
 
 /// No call passes, the caller and the probe say why.

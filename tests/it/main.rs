@@ -9,5 +9,6 @@ mod crash;
 mod demo;
 mod halted;
 mod house_rules;
+mod interop;
 mod path;
 mod support;
