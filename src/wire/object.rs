@@ -105,16 +105,18 @@ impl Object {
     }
 
     pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
-        self.entries.iter().find(|entry| self.key_of(entry) == key)
+        self.entries.iter().find(|entry| match &entry.unescaped {
+            Some(unescaped) => **unescaped == *key,
+            None => self.bytes(entry.inner()) == key.as_bytes(),
+        })
     }
 
     pub(super) fn key_of<'e>(&'e self, entry: &'e Entry) -> &'e str {
-        if let Some(unescaped) = &entry.unescaped {
-            return unescaped;
+        match &entry.unescaped {
+            Some(unescaped) => unescaped,
+            // The whole message is valid UTF-8.
+            None => std::str::from_utf8(self.bytes(entry.inner())).unwrap_or_default(),
         }
-        // The quotes are the first and last byte of the key; the whole message is valid UTF-8.
-        let quoted = std::str::from_utf8(self.bytes(entry.key.clone())).unwrap_or_default();
-        quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default()
     }
 
     pub(super) fn bytes(&self, range: Range<usize>) -> &[u8] {
@@ -197,6 +199,11 @@ impl<'a> Reader<'a> for Children {
 }
 
 impl Entry {
+    /// The key between its quotes.
+    fn inner(&self) -> Range<usize> {
+        self.key.start + 1..self.key.end.saturating_sub(1)
+    }
+
     /// A member whose value is still to come.
     pub(super) fn new(key: &Key<'_>) -> Result<Self, Fault> {
         let unescaped = match key.text()? {

@@ -51,12 +51,23 @@ pub(super) struct Key<'a> {
     pub inner: &'a str,
     /// Where that is.
     pub span: Range<usize>,
+    escapes: Escapes,
+}
+
+/// Whether a string is written with escapes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Escapes {
+    None,
+    Some,
 }
 
 impl<'a> Key<'a> {
     /// The key without escapes.
     pub(super) fn text(&self) -> Result<Cow<'a, str>, Fault> {
-        text::unescape(self.inner)
+        match self.escapes {
+            Escapes::None => Ok(Cow::Borrowed(self.inner)),
+            Escapes::Some => text::unescape(self.inner),
+        }
     }
 }
 
@@ -201,6 +212,7 @@ impl<'a> Scanner<'a, '_> {
     fn string(&mut self) -> Result<Key<'a>, Fault> {
         let start = self.at + 1;
         self.at = start;
+        let mut escapes = Escapes::None;
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
             self.at += plain_run(rest);
@@ -209,6 +221,7 @@ impl<'a> Scanner<'a, '_> {
                 Some(b'\\') => {
                     let (_, bytes) = text::escape(self.bytes.get(self.at..).unwrap_or_default())?;
                     self.at += bytes;
+                    escapes = Escapes::Some;
                 }
                 Some(_) => return Err(Fault::Control),
                 None => return Err(Fault::End),
@@ -216,7 +229,7 @@ impl<'a> Scanner<'a, '_> {
         }
         let span = start..self.at;
         self.at += 1;
-        Ok(Key { inner: self.document.get(span.clone()).unwrap_or_default(), span })
+        Ok(Key { inner: self.document.get(span.clone()).unwrap_or_default(), span, escapes })
     }
 
     /// RFC 8259 §6. The digits are kept as they are: nothing is ever computed from them (CASES F51, A11).

@@ -7,6 +7,7 @@
 
 mod crash;
 mod demo;
+mod fuzz_corpus;
 mod halted;
 mod house_rules;
 mod interop;
