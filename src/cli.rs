@@ -2,12 +2,16 @@
 //!
 //! Must never decide anything that a room decides.
 
+mod admin;
 mod check;
+mod connect;
 mod demo;
 mod demo_upstream;
 mod exit;
 mod key;
 mod log;
+mod pins;
+mod runs;
 mod serve;
 
 use std::process::ExitCode;
@@ -28,12 +32,18 @@ enum Command {
     Serve(serve::Serve),
     /// Check a configuration: every problem at once, with its place and what to do
     Check(check::Check),
+    /// Let a client that can only start processes talk to a gateway: stdio in, Streamable HTTP out
+    Connect(connect::Connect),
     /// Try the gateway on demo tool servers, with a key for each source, and watch each call being decided
     Demo(demo::Demo),
     #[command(hide = true)]
     DemoUpstream(demo_upstream::DemoUpstream),
     /// Make API keys
     Key(key::Key),
+    /// Show and accept tool definitions that changed
+    Pins(pins::Pins),
+    /// Show and end the runs of a running gateway
+    Runs(runs::Runs),
 }
 
 /// Runs the command that the process was started with.
@@ -49,6 +59,9 @@ pub fn main() -> ExitCode {
         Command::Demo(command) => demo::run(command),
         Command::DemoUpstream(command) => demo_upstream::run(command),
         Command::Key(command) => key::run(command),
+        Command::Connect(command) => connect::run(command),
+        Command::Pins(command) => pins::run(command),
+        Command::Runs(command) => runs::run(command),
     };
     done.unwrap_or_else(|error| exit::failed(&error))
 }

@@ -30,6 +30,11 @@ pub(super) fn configuration(problems: &Problems) -> anyhow::Error {
     anyhow::Error::new(Coded { code: CONFIGURATION, message: message.trim_end().to_owned() })
 }
 
+/// What the command was given to work with cannot be used: a key file, an environment variable.
+pub(super) fn misconfigured(error: &anyhow::Error) -> anyhow::Error {
+    anyhow::Error::new(Coded { code: CONFIGURATION, message: format!("{error:#}") })
+}
+
 /// What is needed cannot be had: a port, a directory, the journal.
 pub(super) fn unavailable(error: &anyhow::Error) -> anyhow::Error {
     anyhow::Error::new(Coded { code: UNAVAILABLE, message: format!("{error:#}") })

@@ -1,0 +1,51 @@
+//! What the commands that talk to a running gateway share: where it is, and what went wrong.
+//!
+//! Must never let what a socket said steer the terminal.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::exit;
+use crate::config;
+use crate::console::{Client, ClientError};
+use crate::model::text::printable;
+
+/// Which gateway is meant.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Target {
+    /// The configuration of the running gateway; it says where the admin socket is
+    #[arg(long, value_name = "FILE", default_value = "gateway.toml")]
+    pub(super) config: PathBuf,
+}
+
+/// A client of the gateway that `config` configures.
+pub(super) fn client(config: &Path) -> anyhow::Result<Client> {
+    let config = config::load(config).map_err(|problems| exit::configuration(&problems))?;
+    Ok(Client::new(config.admin_socket))
+}
+
+/// The error that a command ends with.
+pub(super) fn failed(error: ClientError) -> anyhow::Error {
+    match error {
+        ClientError::Refused { reason, message } if reason == "missing" || reason == "stale" => {
+            anyhow::anyhow!("{}", printable(&message))
+        }
+        ClientError::Refused { message, .. } => {
+            exit::unavailable(&anyhow::anyhow!("{}", printable(&message)))
+        }
+        error => exit::unavailable(&anyhow::Error::new(error)),
+    }
+}
+
+/// How a command ends. Whoever reads the answer and closes the pipe has what they wanted.
+pub(super) fn conclude(done: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
+    match done {
+        Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
+        done => done.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,85 @@
+//! `sluicegate connect`: stdio toward a client that can only start processes, Streamable HTTP toward a
+//! gateway.
+//!
+//! Messages pass as the bytes they are; only line breaks between tokens become spaces. Must never write
+//! anything but messages to standard output, never take a key from the command line (other users see it),
+//! and never let a request end without an answer. Decides nothing: the gateway does.
+
+mod answer;
+mod bridge;
+mod endpoint;
+mod headers;
+mod key;
+#[cfg(test)]
+mod tests;
+mod trouble;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{exit, log};
+use crate::telemetry::LogFormat;
+use bridge::Bridge;
+use endpoint::{Endpoint, Place};
+use key::KeySource;
+
+/// What the client's log shall hold of us: only what went wrong.
+const LOG_FILTER: &str = "warn";
+
+/// The arguments of `connect`.
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("place").required(true))]
+pub(super) struct Connect {
+    /// The gateway's endpoint on this machine, for instance http://127.0.0.1:7400/mcp
+    #[arg(long, value_name = "URL", group = "place", value_parser = Place::of_url)]
+    url: Option<Place>,
+    /// The gateway's unix socket
+    #[arg(long, value_name = "PATH", group = "place")]
+    socket: Option<PathBuf>,
+    /// A file that holds the key and that nobody else can read; it is read anew for each message
+    #[arg(long, value_name = "FILE", group = "key")]
+    key_file: Option<PathBuf>,
+    /// The environment variable that holds the key
+    #[arg(long, value_name = "NAME", group = "key")]
+    key_env: Option<String>,
+}
+
+pub(super) fn run(command: Connect) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let done = runtime.block_on(bridge(command));
+    // Not waited for: a read of standard input that is under way ends only when the client writes.
+    runtime.shutdown_background();
+    done
+}
+
+async fn bridge(command: Connect) -> anyhow::Result<ExitCode> {
+    log::start(LogFormat::Text, LOG_FILTER)?;
+    let key = match (command.key_file, command.key_env) {
+        (Some(path), _) => KeySource::File(path),
+        (None, Some(name)) => {
+            KeySource::of_environment(&name).map_err(|error| exit::misconfigured(&error))?
+        }
+        (None, None) => KeySource::None,
+    };
+    // A key that cannot be used is said at once, to the person who configures the client.
+    key.read().await.map_err(|error| exit::misconfigured(&error))?;
+    let place = match (command.url, command.socket) {
+        (Some(place), _) => place,
+        (None, Some(path)) => Place::Unix(path),
+        (None, None) => anyhow::bail!("either --url or --socket says where the gateway is"),
+    };
+    let endpoint = Endpoint::new(place, key);
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
+    let stop = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    Bridge::new(endpoint).run(tokio::io::stdin(), tokio::io::stdout(), stop).await;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,166 @@
+//! Where the gateway is, and one HTTP exchange with it.
+//!
+//! Must never send a key off this machine, for there is no TLS; must never send a message twice: each has
+//! a connection of its own, so a stale one cannot lose it, and closing one cancels one call and no other.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::task::JoinHandle;
+
+use super::key::KeySource;
+use super::trouble::Trouble;
+use crate::downstream::MCP_PATH;
+use crate::model::reason::Reason;
+
+/// Longest time to connect.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest time until an answer begins. The gateway begins a stream long before.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Where the gateway listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    /// At this authority of this machine.
+    Tcp { authority: String, target: Uri },
+    /// On this unix socket.
+    Unix(PathBuf),
+}
+
+impl Place {
+    /// The place that `url` names.
+    pub(super) fn of_url(url: &str) -> Result<Self, String> {
+        let uri: Uri = url.parse().map_err(|error| format!("it is not a URL: {error}"))?;
+        if uri.scheme_str() != Some("http") {
+            return Err("it has to begin with http://, because the gateway is on this machine".to_owned());
+        }
+        let authority = uri.authority().ok_or("it names no host")?;
+        let host = authority.host();
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let is_loopback = bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        if !is_loopback && !host.eq_ignore_ascii_case("localhost") {
+            return Err(
+                "it has to name this machine (127.0.0.1, localhost, [::1]): there is no TLS, and a key \
+                        must not travel without"
+                    .to_owned(),
+            );
+        }
+        if authority.as_str().contains('@') || uri.query().is_some() {
+            return Err("a key does not belong in a URL; use --key-file or --key-env".to_owned());
+        }
+        let port = authority.port_u16().unwrap_or(80);
+        let target = uri.path().parse().map_err(|error| format!("its path is not one: {error}"))?;
+        Ok(Self::Tcp { authority: format!("{host}:{port}"), target })
+    }
+}
+
+/// The gateway, as `connect` reaches it.
+pub(super) struct Endpoint {
+    place: Place,
+    key: KeySource,
+}
+
+/// What the gateway says, while its connection lives. Dropping it closes the connection.
+pub(super) struct Answer {
+    pub(super) response: Response<Incoming>,
+    _connection: Connection,
+}
+
+/// Drives a connection until it is dropped.
+struct Connection(JoinHandle<()>);
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Endpoint {
+    pub(super) fn new(place: Place, key: KeySource) -> Self {
+        Self { place, key }
+    }
+
+    /// Sends one request and waits for the beginning of its answer.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        accept: &'static str,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Answer, Trouble> {
+        let request = self.request(method, accept, headers, body).await?;
+        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, self.connect()).await;
+        let (mut sender, connection) = connecting.unwrap_or(Err(Trouble::Unreachable))?;
+        let sending = tokio::time::timeout(HEAD_TIMEOUT, sender.send_request(request)).await;
+        match sending {
+            Ok(Ok(response)) => Ok(Answer { response, _connection: connection }),
+            // A refusal that came before the body was taken is still an answer; all else is none.
+            Ok(Err(_)) | Err(_) => Err(Trouble::Lost),
+        }
+    }
+
+    async fn request(
+        &self,
+        method: Method,
+        accept: &'static str,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Request<Full<Bytes>>, Trouble> {
+        let (target, host) = match &self.place {
+            Place::Tcp { authority, target } => (target.clone(), authority.as_str()),
+            Place::Unix(_) => (Uri::from_static(MCP_PATH), "localhost"),
+        };
+        let key = self.key.read().await.map_err(|error| {
+            tracing::error!("{error:#}");
+            Trouble::Refused(Reason::CredentialMissing)
+        })?;
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = target;
+        *request.headers_mut() = headers;
+        let headers = request.headers_mut();
+        headers.insert(HOST, HeaderValue::from_str(host).map_err(|_| Trouble::Unreachable)?);
+        headers.insert(ACCEPT, HeaderValue::from_static(accept));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let agent = concat!("sluicegate-connect/", env!("CARGO_PKG_VERSION"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(agent));
+        if let Some(key) = key {
+            headers.insert(AUTHORIZATION, key);
+        }
+        Ok(request)
+    }
+
+    async fn connect(&self) -> Result<(SendRequest<Full<Bytes>>, Connection), Trouble> {
+        match &self.place {
+            Place::Tcp { authority, .. } => {
+                handshake(TcpStream::connect(authority).await.map_err(unreachable)?).await
+            }
+            Place::Unix(path) => handshake(UnixStream::connect(path).await.map_err(unreachable)?).await,
+        }
+    }
+}
+
+async fn handshake<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+) -> Result<(SendRequest<Full<Bytes>>, Connection), Trouble> {
+    let (sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(|_| Trouble::Unreachable)?;
+    // How the connection ends is told by the exchange on it.
+    let driven = tokio::spawn(async move { drop(connection.await) });
+    Ok((sender, Connection(driven)))
+}
+
+fn unreachable(error: std::io::Error) -> Trouble {
+    tracing::warn!(%error, "the gateway cannot be reached");
+    Trouble::Unreachable
+}
