@@ -39,7 +39,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::chance;
 use crate::clock::Clock;
@@ -58,6 +58,10 @@ pub use queue::{CALL_BYTES, OUTCOME_BYTES_MAX};
 pub use read::Flaw;
 pub use recover::RecoverError;
 pub use settings::*;
+pub use show::{ShowError, Shown, show};
+pub use summary::{Summary, pretty};
+pub use tail::{Follower, From, Item, POLL_RECORDS_MAX, TailError};
+pub use verify::{Finding, Note, Progress, Report, VerifyError, verify};
 
 /// The number of a line: the id by which a record is shown, and its index as a leaf of the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -212,7 +216,13 @@ impl Journal {
     /// Whether calls can be recorded.
     #[must_use]
     pub fn status(&self) -> Status {
-        Status::clone(&self.0.shared.status.load())
+        self.0.shared.status.borrow().clone()
+    }
+
+    /// Tells every change between going and halted.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<Status> {
+        self.0.shared.status.subscribe()
     }
 
     /// How the journal does.

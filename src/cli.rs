@@ -3,6 +3,7 @@
 //! Must never decide anything that a room decides.
 
 mod admin;
+mod audit;
 mod check;
 mod connect;
 mod demo;
@@ -30,6 +31,8 @@ struct Cli {
 enum Command {
     /// Serve the gateway of a configuration
     Serve(serve::Serve),
+    /// Follow, show and verify the audit journal
+    Audit(audit::Audit),
     /// Check a configuration: every problem at once, with its place and what to do
     Check(check::Check),
     /// Let a client that can only start processes talk to a gateway: stdio in, Streamable HTTP out
@@ -55,6 +58,7 @@ pub fn main() -> ExitCode {
     };
     let done = match cli.command {
         Command::Serve(command) => serve::run(command),
+        Command::Audit(command) => audit::run(&command),
         Command::Check(command) => check::run(command),
         Command::Demo(command) => demo::run(command),
         Command::DemoUpstream(command) => demo_upstream::run(command),

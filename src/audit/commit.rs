@@ -182,6 +182,14 @@ impl Writer {
         counters.synced_seq.store(synced, std::sync::atomic::Ordering::Relaxed);
     }
 
+    /// A commit line of nothing, durable, that says that everything before it is.
+    pub(super) fn seal(&mut self, stamp: &Stamp) -> io::Result<()> {
+        self.lines.clear();
+        commit_line(&mut self.lines, stamp, self.synced);
+        self.write()?;
+        self.sync()
+    }
+
     fn has_much_unsynced(&self) -> bool {
         self.unsynced.bytes.len() >= UNSYNCED_BYTES_MAX
     }

@@ -173,11 +173,19 @@ pub(super) struct Lines {
     /// Lines since [`Lines::clear`].
     pub(super) count: u64,
     second: TimeText,
+    /// Monotonic time of the last line: what waited while a segment was begun comes after its head.
+    mono: Duration,
 }
 
 impl Lines {
     pub(super) fn new(chain: Chain) -> Self {
-        Self { bytes: Vec::with_capacity(64 * 1024), chain, count: 0, second: TimeText::default() }
+        Self {
+            bytes: Vec::with_capacity(64 * 1024),
+            chain,
+            count: 0,
+            second: TimeText::default(),
+            mono: Duration::ZERO,
+        }
     }
 
     /// Forgets the lines, keeps the place in the chain.
@@ -189,13 +197,14 @@ impl Lines {
     /// Appends one line and gives its sequence number.
     pub(super) fn push(&mut self, stamp: &Stamp, kind: Kind, body: impl FnOnce(&mut Object<'_>)) -> Seq {
         let (start, seq) = (self.bytes.len(), self.chain.next);
+        self.mono = self.mono.max(stamp.mono);
         let out = &mut self.bytes;
         out.extend_from_slice(b"{\"v\":1,\"seq\":");
         number(out, seq.0);
         out.extend_from_slice(b",\"t\":\"");
         self.second.push(out, stamp.wall);
         out.extend_from_slice(b"\",\"mono_ns\":");
-        number(out, u64::try_from(stamp.mono.as_nanos()).unwrap_or(u64::MAX));
+        number(out, u64::try_from(self.mono.as_nanos()).unwrap_or(u64::MAX));
         out.extend_from_slice(b",\"prev\":\"");
         hex(out, &self.chain.prev);
         out.extend_from_slice(b"\",\"kind\":\"");

@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot, watch};
 
 use super::Seq;
 use super::event::{Event, OutcomeFacts};
@@ -32,7 +31,7 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) queue_wait: Duration,
     pub(super) space: Arc<Space>,
-    pub(super) status: ArcSwap<Status>,
+    pub(super) status: watch::Sender<Status>,
     pub(super) counters: Counters,
     places: Arc<Semaphore>,
     queue: Mutex<Queue>,
@@ -175,7 +174,7 @@ impl Shared {
             clock,
             queue_wait,
             space: Arc::default(),
-            status: ArcSwap::from_pointee(Status::Going),
+            status: watch::Sender::new(Status::Going),
             counters: Counters::default(),
             places: Arc::new(Semaphore::new(queue_max.clamp(1, Semaphore::MAX_PERMITS))),
             queue: Mutex::default(),
@@ -197,7 +196,7 @@ impl Shared {
 
     /// A place in the queue.
     pub(super) async fn permit(&self) -> Result<OwnedSemaphorePermit, Reason> {
-        if let Status::Halted(_) = **self.status.load() {
+        if matches!(*self.status.borrow(), Status::Halted(_)) {
             // A call that meets a halted journal is the best reason to see whether it goes again.
             self.ask_for_probe();
             self.counters.refused_while_halted.fetch_add(1, Ordering::Relaxed);
@@ -250,6 +249,11 @@ impl Shared {
             std::mem::take(&mut queue.entries)
         };
         left.into_iter().for_each(|entry| entry.reply.refuse(Reason::JournalHalted));
+    }
+
+    /// Whether nothing waits to be written.
+    pub(super) fn is_idle(&self) -> bool {
+        self.lock().entries.is_empty()
     }
 
     /// How many records wait.

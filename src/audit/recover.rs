@@ -225,7 +225,7 @@ fn apply(live: &mut Live, record: &Record) {
 
 /// Whether something behind the damage says that `seq` was durable when it was written. Then the damage
 /// is no torn tail, whatever order the disk wrote in.
-fn was_durable<R: io::BufRead>(reader: &mut LineReader<R>, seq: Seq) -> io::Result<bool> {
+pub(super) fn was_durable<R: io::BufRead>(reader: &mut LineReader<R>, seq: Seq) -> io::Result<bool> {
     loop {
         match reader.read()? {
             Read::End => return Ok(false),

@@ -87,13 +87,18 @@ impl Writer {
     /// Writes until it is told to close or nobody is left.
     pub(super) fn run(&mut self) {
         let mut group = Vec::new();
+        let mut closing = None;
         loop {
             self.tend();
             match self.shared.take(&mut group, GROUP_RECORDS_MAX, self.patience()) {
                 Wake::Group => {
-                    let ends = group.iter().any(|entry| matches!(entry.body, Body::Close));
+                    let close = group.iter().position(|entry| matches!(entry.body, Body::Close));
+                    closing = closing.or(close.map(|at| group.remove(at)));
                     self.settle(&mut group);
-                    if ends {
+                    // What a dropped intent owes is queued while its group is answered, so the end comes
+                    // only after everything else.
+                    if let Some(close) = closing.take_if(|_| self.shared.is_idle()) {
+                        self.finish(close);
                         return;
                     }
                 }
@@ -106,8 +111,30 @@ impl Writer {
         }
     }
 
+    /// Writes the `stop` record, and one more commit line that says that it is durable: damage in front of
+    /// that is never taken for a torn tail.
+    fn finish(&mut self, close: Entry) {
+        let stamp = close.stamp;
+        let Entry { body, reply, .. } = close;
+        self.settle(&mut vec![Entry { stamp, body, reply: Reply::Nobody }]);
+        if self.trouble.is_some() || self.named == Named::Perhaps {
+            return reply.refuse(Reason::JournalHalted);
+        }
+        let stop = self.synced;
+        match self.seal(&stamp) {
+            Ok(()) => reply.confirm(stop),
+            Err(error) => {
+                tracing::error!(%error, "the end of the audit journal could not be sealed");
+                reply.refuse(Reason::JournalHalted);
+            }
+        }
+    }
+
     /// Commits a group, or answers it where the journal is halted.
     fn settle(&mut self, group: &mut Vec<Entry>) {
+        if group.is_empty() {
+            return;
+        }
         if self.trouble.is_some() {
             self.refuse(std::mem::take(group));
             return;
@@ -309,31 +336,31 @@ impl Writer {
     }
 
     fn halt_for_space(&mut self, error: &std::io::Error) {
-        let status = self.shared.status.load();
-        if let Status::Going = **status {
+        let is_going = matches!(*self.shared.status.borrow(), Status::Going);
+        if is_going {
             add(&self.shared.counters.halts, 1);
             tracing::error!(%error, "the audit journal is halted: no space for further calls");
-            self.shared.status.store(Arc::new(Status::Halted(Halt {
+            self.shared.status.send_replace(Status::Halted(Halt {
                 cause: HaltCause::Space,
                 detail: format!("no space can be reserved for further calls: {error}"),
                 dir: self.settings.dir.clone(),
                 since: Stamp::now(&self.shared.clock).wall,
-            })));
+            }));
         }
     }
 
     /// Tells the handles how much room there is and whether the journal goes.
     pub(super) fn publish(&mut self) {
         self.shared.space.set_left(self.left_bytes());
-        let status = self.shared.status.load_full();
-        match (&self.trouble, &*status) {
+        let status = self.shared.status.borrow().clone();
+        match (&self.trouble, status) {
             (Some(trouble), Status::Going | Status::Halted(Halt { cause: HaltCause::Space, .. })) => {
-                self.shared.status.store(Arc::new(Status::Halted(Halt {
+                self.shared.status.send_replace(Status::Halted(Halt {
                     cause: trouble.cause,
                     detail: trouble.detail.clone(),
                     dir: self.settings.dir.clone(),
                     since: trouble.since.wall,
-                })));
+                }));
             }
             (None, Status::Halted(halt)) if self.shared.space.has_room() => {
                 if halt.cause == HaltCause::Space {
@@ -344,7 +371,7 @@ impl Writer {
                         refused: self.shared.counters.refused_while_halted.swap(0, Ordering::Relaxed),
                     });
                 }
-                self.shared.status.store(Arc::new(Status::Going));
+                self.shared.status.send_replace(Status::Going);
             }
             (Some(_), Status::Halted(_)) | (None, _) => {}
         }

@@ -1,0 +1,55 @@
+//! What the head of a segment says, read ahead: how far the segment before it counts, and what it states
+//! again because the disk failed there.
+
+use std::fs::File;
+use std::io::{self, BufReader};
+
+use super::{READ_BYTES, Restated, mode};
+use crate::audit::Seq;
+use crate::audit::line::Kind;
+use crate::audit::read::{LineReader, PreviousRead, Read, Record};
+
+/// The head of one segment, as far as it can be read.
+#[derive(Debug, Default)]
+pub(super) struct Head {
+    pub(super) previous: Option<PreviousRead>,
+    /// Lines of the segment before that were not known durable there.
+    pub(super) restated: Restated,
+    /// Whether a process began with it, and with that monotonic time.
+    pub(super) begins_process: bool,
+    /// Whether it says that lines before it are lost.
+    pub(super) explains_missing: bool,
+    pub(super) mode: u32,
+}
+
+impl Head {
+    pub(super) fn restates(&self, seq: Seq) -> bool {
+        self.restated.contains_key(&seq)
+    }
+}
+
+/// Reads up to the first commit line, or to what cannot be read.
+pub(super) fn read_head(file: &File) -> io::Result<Head> {
+    let mut head = Head { mode: mode(file)?, ..Head::default() };
+    let mut reader = LineReader::new(BufReader::with_capacity(READ_BYTES, file), 0);
+    while let Read::Line(line, _) = reader.read()? {
+        let Ok(record) = Record::read(line) else { break };
+        match record.kind {
+            Kind::Commit => break,
+            Kind::Segment => {
+                head.begins_process = record.members.why.as_deref() == Some("started");
+                head.previous = record.members.previous;
+            }
+            Kind::Gap => head.explains_missing = true,
+            Kind::Restated => {
+                let Some(line) = record.members.line else { continue };
+                // Damage in a line that is stated again is found when it is checked.
+                if let Ok(original) = Record::read(line.get().as_bytes()) {
+                    head.restated.insert(original.seq, line.get().to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(head)
+}

@@ -1,0 +1,244 @@
+//! `sluicegate audit tail|show|verify`: the readers of the journal on a terminal.
+//!
+//! Must never change the journal. Needs no running gateway: it reads the files.
+
+use std::collections::VecDeque;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::exit::{self, FINDINGS};
+use crate::audit::{self, Follower, From, Item, Kind, Progress, Seq, Summary};
+use crate::config;
+
+/// Exit code: the journal is what it should be.
+const OK: u8 = 0;
+
+/// `sluicegate audit`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Audit {
+    /// The state directory; where absent, the one that the configuration names.
+    #[arg(long, global = true, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// The configuration that names the state directory
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        default_value = "gateway.toml",
+        conflicts_with = "state_dir"
+    )]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: AuditCommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum AuditCommand {
+    /// Shows calls as they are recorded, one readable line each
+    Tail(TailArgs),
+    /// Shows one record whole, and its counterpart where it is half of a call
+    Show {
+        /// The number of the record, as `audit tail` shows it behind `#`
+        seq: u64,
+    },
+    /// Verifies digests, chain, sequence and commits of the whole journal; exit code 1 on findings
+    Verify {
+        /// One JSON object a line instead of text
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct TailArgs {
+    /// The records themselves, as they stand in the journal
+    #[arg(long)]
+    json: bool,
+    /// How many lines of the past to show first
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 10, conflicts_with = "since_start")]
+    lines: usize,
+    /// Everything since the last start of the gateway
+    #[arg(long)]
+    since_start: bool,
+    /// Ends instead of waiting for what comes
+    #[arg(long)]
+    no_follow: bool,
+}
+
+/// Runs the command and gives its exit code.
+pub(super) fn run(args: &Audit) -> anyhow::Result<ExitCode> {
+    let state_dir = match &args.state_dir {
+        Some(dir) => dir.clone(),
+        None => config::load(&args.config).map_err(|problems| exit::configuration(&problems))?.state_dir,
+    };
+    let dir = state_dir.join("journal");
+    let out = &mut io::stdout().lock();
+    let ran = match &args.command {
+        AuditCommand::Tail(args) => tail(&dir, args, out),
+        AuditCommand::Show { seq } => show(&dir, Seq(*seq), out),
+        AuditCommand::Verify { json } => verify(&dir, Style::of(*json), out),
+    };
+    match ran {
+        // Whoever read us has seen enough, as `head` does.
+        Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
+        ran => ran.map(ExitCode::from),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Text,
+    Json,
+}
+
+impl Style {
+    fn of(json: bool) -> Self {
+        if json { Self::Json } else { Self::Text }
+    }
+}
+
+fn tail(dir: &Path, args: &TailArgs, out: &mut impl Write) -> anyhow::Result<u8> {
+    let from = match (args.since_start, args.lines) {
+        (true, _) => From::LastStart,
+        (false, 0) => From::Now,
+        (false, _) => From::Recent,
+    };
+    let mut view = View { style: Style::of(args.json), summary: Summary::default() };
+    let mut follower = Follower::open(dir, from)?;
+    let mut past = VecDeque::new();
+    loop {
+        let items = follower.poll()?;
+        let is_last = items.is_empty();
+        for line in items.iter().filter_map(|item| view.line(item)) {
+            if args.since_start {
+                writeln!(out, "{line}")?;
+                continue;
+            }
+            past.push_back(line);
+            if past.len() > args.lines {
+                past.pop_front();
+            }
+        }
+        if is_last {
+            break;
+        }
+    }
+    for line in past {
+        writeln!(out, "{line}")?;
+    }
+    out.flush()?;
+    if args.no_follow {
+        return Ok(OK);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    runtime.block_on(async {
+        let mut ticks = tokio::time::interval(POLL_EVERY);
+        loop {
+            ticks.tick().await;
+            for line in follower.poll()?.iter().filter_map(|item| view.line(item)) {
+                writeln!(out, "{line}")?;
+            }
+            out.flush()?;
+        }
+    })
+}
+
+/// How items become lines.
+struct View {
+    style: Style,
+    summary: Summary,
+}
+
+impl View {
+    fn line(&mut self, item: &Item) -> Option<String> {
+        match (self.style, item.kind) {
+            (Style::Json, Kind::Segment) => None,
+            (Style::Json, _) => Some(item.line.clone()),
+            (Style::Text, _) => self.summary.line(item),
+        }
+    }
+}
+
+/// How often a followed journal is looked at.
+const POLL_EVERY: Duration = Duration::from_millis(200);
+
+fn show(dir: &Path, seq: Seq, out: &mut impl Write) -> anyhow::Result<u8> {
+    let shown = match audit::show(dir, seq) {
+        Ok(shown) => shown,
+        Err(error @ audit::ShowError::Missing(_)) => {
+            writeln!(io::stderr(), "error: {error}")?;
+            return Ok(FINDINGS);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    for record in shown {
+        if let Some(flaw) = record.flaw {
+            writeln!(out, "# {}: {flaw}", record.file)?;
+            writeln!(out, "{}", crate::model::text::printable(&record.line))?;
+            continue;
+        }
+        writeln!(out, "{}", audit::pretty(&record.line))?;
+    }
+    Ok(OK)
+}
+
+fn verify(dir: &Path, style: Style, out: &mut impl Write) -> anyhow::Result<u8> {
+    let mut stderr = io::stderr();
+    let is_terminal = stderr.is_terminal();
+    let mut progress = |at: Progress| {
+        if is_terminal {
+            let percent = at.bytes.saturating_mul(100).checked_div(at.bytes_total).unwrap_or(100);
+            // Progress that cannot be shown is no reason to stop.
+            let _ = write!(stderr, "\r{percent:3} %  {} records", at.lines);
+        }
+    };
+    let report = audit::verify(dir, &mut progress)?;
+    if is_terminal {
+        let _ = write!(io::stderr(), "\r{:40}\r", "");
+    }
+    for finding in &report.findings {
+        match style {
+            Style::Text => writeln!(out, "damaged: {finding}")?,
+            Style::Json => writeln!(out, "{}", finding.to_json())?,
+        }
+    }
+    for note in &report.notes {
+        match style {
+            Style::Text => writeln!(out, "note: {note}")?,
+            Style::Json => writeln!(out, "{}", note.to_json())?,
+        }
+    }
+    if style == Style::Text {
+        writeln!(
+            out,
+            "{} records from {} to {} in {} segments and {} groups: {} calls forwarded, {} ended, {} unknown, {} \
+             requests refused",
+            report.lines,
+            report.first,
+            report.last,
+            report.segments,
+            report.groups,
+            report.intents,
+            report.outcomes,
+            report.unknown,
+            report.denials
+        )?;
+    }
+    let count = (report.findings.len() as u64).saturating_add(report.findings_more);
+    if count == 0 {
+        if style == Style::Text {
+            writeln!(out, "ok: every record is where it was written and as it was written")?;
+        }
+        return Ok(OK);
+    }
+    if style == Style::Text {
+        writeln!(out, "{count} findings")?;
+    }
+    Ok(FINDINGS)
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
