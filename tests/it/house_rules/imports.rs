@@ -38,7 +38,11 @@ const TABLE: &[Room] = &[
         name: "upstream",
         whole: &["model", "clock", "chance", "wire"],
         // The proofs that a call brings along.
-        items: &[("policy", &["Permit"]), ("limit", &["Admission"]), ("audit", &["Intent", "OpenIntent"])],
+        items: &[
+            ("policy", &["Permit"]),
+            ("limit", &["Admission", "InFlight"]),
+            ("audit", &["Intent", "OpenIntent"]),
+        ],
     },
     room("telemetry", &["model", "clock"]),
     room(
