@@ -23,6 +23,7 @@ use crate::model::name::{EntryPointName, RoleName, SourceName, Subject, ToolId, 
 use crate::model::place::Place;
 use crate::model::principal::{Principal, RunRule, RunScope};
 use crate::model::provenance::Provenance;
+use crate::model::run::{Actor, RunEnding, RunHistory};
 use crate::model::text::Bounded;
 
 /// A state directory and what opens journals in it.

@@ -98,9 +98,15 @@ impl Gateway {
         let mut given_up = std::pin::pin!(leg.given_up(events));
         loop {
             tokio::select! {
+                // What was reported came before the answer, and goes out before it.
                 biased;
-                forwarded = &mut forwarding => return forwarded,
                 Some(params) = reported.recv() => leg.report(&params, events),
+                forwarded = &mut forwarding => {
+                    while let Ok(params) = reported.try_recv() {
+                        leg.report(&params, events);
+                    }
+                    return forwarded;
+                }
                 () = &mut given_up, if canceller.is_some() => {
                     if let Some(canceller) = canceller.take() {
                         canceller.cancel();

@@ -77,8 +77,9 @@ async fn claude_code_connects_with_a_key_and_not_without() {
     let gateway = site.start();
     let listed = output("claude", &gateway.url, CHAT_KEY, &["mcp-list"]);
     assert!(listed.contains("Connected"), "{listed}");
-    let refused = output("claude", &gateway.url, "sg_wrong", &["mcp-list"]);
-    assert!(!refused.contains("Connected"), "{refused}");
+    let refused = run("claude", &gateway.url, "sg_wrong", &["mcp-list"]);
+    let said = String::from_utf8_lossy(&refused.stdout);
+    assert!(!said.contains("Connected"), "{said}");
     assert!(gateway.stop().success());
 }
 
@@ -156,17 +157,24 @@ fn drive_lines(client: &str, url: &str, key: &str, step: &[&str]) -> Vec<Value> 
 }
 
 fn output(client: &str, url: &str, key: &str, step: &[&str]) -> String {
-    let mut command = Command::new(interop("drive"));
-    command.args([client, "--url", url, "--token", key]).args(step).stdin(Stdio::null());
-    let output = command.output().unwrap();
+    let output = run(client, url, key, step);
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{client} {step:?}: {said}{}", String::from_utf8_lossy(&output.stderr));
     said
 }
 
+fn run(client: &str, url: &str, key: &str, step: &[&str]) -> std::process::Output {
+    let mut command = Command::new(interop("drive"));
+    command.args([client, "--url", url, "--token", key]).args(step).stdin(Stdio::null());
+    command.output().unwrap()
+}
+
 fn interop(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(name)
 }
+
+/// Longest start of the reference server.
+const START_MAX: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// The reference server over Streamable HTTP, on a port that was free a moment ago.
 struct EverythingOverHttp {
@@ -184,6 +192,12 @@ impl EverythingOverHttp {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
+        // It says nothing that could be waited for, so the port is tried until it answers.
+        let deadline = std::time::Instant::now() + START_MAX;
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(std::time::Instant::now() < deadline, "server-everything does not listen");
+            std::thread::yield_now();
+        }
         Self { child, url: format!("http://127.0.0.1:{port}/mcp") }
     }
 }
