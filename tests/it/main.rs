@@ -5,11 +5,13 @@
     reason = "nothing is exported from here; `pub` marks what a file offers to the others"
 )]
 
+mod bridge;
 mod crash;
 mod demo;
 mod fuzz_corpus;
 mod halted;
 mod house_rules;
+mod http_guards;
 mod interop;
 mod path;
 mod support;

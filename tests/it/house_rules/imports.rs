@@ -28,6 +28,8 @@ const TABLE: &[Room] = &[
     room("clock", &[]),
     room("chance", &[]),
     room("wire", &["model"]),
+    // Listening and HTTP/1.1, for every room that listens; knows no meaning of a request.
+    room("socket", &["model", "chance"]),
     // The decision is pure: no clock, no chance, no other room.
     room("policy", &["model"]),
     room("limit", &["model", "clock"]),
@@ -44,7 +46,9 @@ const TABLE: &[Room] = &[
             ("audit", &["Intent", "OpenIntent"]),
         ],
     },
-    room("telemetry", &["model", "clock"]),
+    room("telemetry", &["model", "clock", "socket"]),
+    // Says what people may ask; the gateway answers it.
+    room("console", &["model", "clock", "socket", "telemetry"]),
     room(
         "gateway",
         &[
@@ -59,14 +63,14 @@ const TABLE: &[Room] = &[
             "audit",
             "upstream",
             "telemetry",
+            "console",
         ],
     ),
     Room {
         name: "downstream",
-        whole: &["model", "clock", "chance", "wire", "gateway", "telemetry"],
+        whole: &["model", "clock", "chance", "wire", "socket", "gateway", "telemetry"],
         items: &[("identity", &["ListenerVouches", "Presented"])],
     },
-    room("console", &["model", "clock", "gateway", "telemetry"]),
     // Fills the settings of the rooms; no room reads it.
     room("config", &["model", "audit", "downstream", "identity", "limit", "policy", "run", "upstream"]),
     room("demo", &["clock", "chance"]),
@@ -83,6 +87,7 @@ const TABLE: &[Room] = &[
             "limit",
             "audit",
             "upstream",
+            "socket",
             "telemetry",
             "gateway",
             "downstream",
@@ -115,7 +120,7 @@ const CRATES: &[(&str, &[&str])] = &[
 ];
 
 /// Every room but `model`, `policy` and `wire`.
-const NOT_PURE: [&str; 15] = [
+const NOT_PURE: [&str; 16] = [
     "audit",
     "chance",
     "cli",
@@ -129,6 +134,7 @@ const NOT_PURE: [&str; 15] = [
     "limit",
     "main",
     "run",
+    "socket",
     "telemetry",
     "upstream",
 ];
