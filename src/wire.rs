@@ -35,4 +35,4 @@ pub use method::Method;
 pub use object::Object;
 pub use params::{PROGRESS_TOKEN_BYTES_MAX, Params, StripMeta};
 pub use revision::Revision;
-pub use scan::{DEPTH_MAX_DEFAULT, MEMBERS_MAX_DEFAULT, ScanLimits};
+pub use scan::{DEPTH_MAX, MEMBERS_MAX, ScanLimits};

@@ -14,7 +14,7 @@ use super::refusal::Refusal;
 use crate::audit::Event;
 use crate::model::reason::Reason;
 use crate::upstream::Tool;
-use crate::wire::encode;
+use crate::wire::{Revision, encode};
 
 impl Gateway {
     /// One `tools/list`. The whole list is one page: the catalogue is bounded.
@@ -34,7 +34,7 @@ impl Gateway {
         // what taint has closed. For the older revisions a shorter list is a courtesy.
         let under = (!exchange.revision.is_modern()).then_some(&facts.provenance);
         let tools = world.listed(principal, under);
-        let result = encode_list(&tools, exchange.revision.is_modern());
+        let result = encode_list(&tools, exchange.revision);
         let latency = self.latency_until_now(exchange.caller.arrived);
         let shown = u64::try_from(tools.len()).unwrap_or(u64::MAX);
         let event = Event::List { facts: Box::new(facts.clone()), shown, latency };
@@ -46,7 +46,7 @@ impl Gateway {
     }
 }
 
-fn encode_list(tools: &[&Tool], is_modern: bool) -> Vec<u8> {
+fn encode_list(tools: &[&Tool], revision: Revision) -> Vec<u8> {
     let bytes: usize = tools.iter().map(|tool| tool.listed.len() + 1).sum();
     let mut out = Vec::with_capacity(bytes + 96);
     out.extend_from_slice(br#"{"tools":["#);
@@ -57,7 +57,7 @@ fn encode_list(tools: &[&Tool], is_modern: bool) -> Vec<u8> {
         out.extend_from_slice(&tool.listed);
     }
     out.push(b']');
-    if is_modern {
+    if revision.is_modern() {
         // 2026-07-28, CacheableResult: what one caller sees must not be served to another.
         out.extend_from_slice(br#","resultType":"complete","ttlMs":0,"cacheScope":"private""#);
     }

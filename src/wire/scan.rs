@@ -11,9 +11,9 @@ use super::fault::Fault;
 use super::text;
 
 /// Levels of nesting where the configuration is silent.
-pub const DEPTH_MAX_DEFAULT: usize = 64;
+pub const DEPTH_MAX: usize = 64;
 /// Keys and elements in one message where the configuration is silent.
-pub const MEMBERS_MAX_DEFAULT: usize = 100_000;
+pub const MEMBERS_MAX: usize = 100_000;
 
 /// What a document may cost (I11). Its size is bounded by whoever read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct ScanLimits {
 
 impl Default for ScanLimits {
     fn default() -> Self {
-        Self { depth_max: DEPTH_MAX_DEFAULT, members_max: MEMBERS_MAX_DEFAULT }
+        Self { depth_max: DEPTH_MAX, members_max: MEMBERS_MAX }
     }
 }
 
