@@ -37,7 +37,8 @@ impl Gateway {
         let mut child = command.spawn()?;
         let (Some(pid), Some(said)) = (child.id(), child.stdout.take()) else { bail!("it ended at once") };
         let listens = tokio::time::timeout(START_WAIT, address(said)).await.context("it says nothing")?;
-        let addr = listens.with_context(|| std::fs::read_to_string(dir.path().join("log")).unwrap_or_default())?;
+        let addr =
+            listens.with_context(|| std::fs::read_to_string(dir.path().join("log")).unwrap_or_default())?;
         Ok(Self { addr, key, pid, _child: child, dir })
     }
 

@@ -34,9 +34,7 @@ fn docs_limits_md_lists_every_fixed_limit() {
 
 #[test]
 fn docs_configuration_md_names_every_default() {
-    let Ok(text) = std::fs::read_to_string(tree::root().join("docs/CONFIGURATION.md")) else {
-        return eprintln!("docs/CONFIGURATION.md is not written yet");
-    };
+    let text = std::fs::read_to_string(tree::root().join("docs/CONFIGURATION.md")).unwrap_or_default();
     assert_none(&constants().iter().filter_map(|constant| undocumented(constant, &text)).collect::<Vec<_>>());
 }
 
