@@ -290,3 +290,20 @@ async fn a24_a_unix_socket_has_the_same_guards_and_knows_its_peer() {
     assert_eq!(of_kind(&site, "intent")[0]["provenance"], json!(["email"]));
     check_audit(&site);
 }
+
+#[tokio::test]
+async fn f35_a_client_that_hangs_up_is_noticed_while_nothing_flows() {
+    let site = Site::with_oracle("");
+    let gateway = site.start();
+    let body = smuggled("left").replace("tools__read", "tools__hang");
+    let head = with(&gateway, "Mcp-Name", "tools__hang");
+    let request = format!("POST /mcp HTTP/1.1\r\n{head}Content-Length: {}\r\n\r\n{body}", body.len());
+    let mut stream = TcpStream::connect(authority(&gateway)).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    site.wait_for_ledger(|entry| entry["id"] == "left").await;
+    drop(stream);
+    site.wait_for_ledger(|entry| entry["cancelled"] == true).await;
+    assert!(gateway.stop().success());
+    assert_eq!(of_kind(&site, "outcome")[0]["reason"], "cancelled");
+    check_audit(&site);
+}
