@@ -50,11 +50,16 @@ address = "{addr}"
 [upstreams.mail]
 command = [{program}, "demo-upstream", "mail"]
 returns = "email"                # mail is written by whoever sends it
+tools = [                        # except what the server itself says when it has done something
+  {{ tool = "send", returns = "trusted" }},
+  {{ tool = "reply", returns = "trusted" }},
+  {{ tool = "delete", returns = "trusted" }},
+]
 
 [upstreams.calendar]
 command = [{program}, "demo-upstream", "calendar"]
 returns = "email"                # invitations are written by whoever sends them
-tools = [{{ tool = "create_event", stores = "subject" }}]   # what it writes is listed again later
+tools = [{{ tool = "create_event", returns = "trusted", stores = "subject" }}]   # what it writes is listed later
 
 [upstreams.browser]
 # A process of the demo. Later: sluicegate demo-upstream browser --http ADDRESS
@@ -85,11 +90,9 @@ allow = ["mail.*", "calendar.*", "browser.*"]
 
     fn key(key: &Key<'_>) -> String {
         let Key { source, hash } = key;
-        // A person in front of their own client starts afresh with each session; a trigger's runs do not.
-        let run = if *source == "chat" { "run = \"session\"\n" } else { "" };
         format!(
             "[auth.keys.{source}]\nhash = \"{hash}\"\nvouches = {{ source = \"{source}\", subject = \"user:sam\", \
-             roles = [\"assistant\"] }}\n{run}\n"
+             roles = [\"assistant\"] }}\n\n"
         )
     }
 }
