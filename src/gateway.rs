@@ -148,8 +148,8 @@ impl Gateway {
         match placed {
             Ok((revision, session)) => Ok(Exchange { caller, request, revision, session }),
             Err(reason) => {
-                let mut facts = caller.facts();
-                facts.method = request.method.code();
+                let named = handshake::requested_version(&caller, &request);
+                let facts = CallFacts { method: request.method.code(), named, ..caller.facts() };
                 Err(Refusal::error(facts, reason, Some(request.id)))
             }
         }

@@ -13,7 +13,9 @@ use super::Gateway;
 use super::exchange::{self, Caller, Exchange};
 use super::port::{ProtocolHeaders, Reply};
 use super::refusal::Refusal;
+use crate::model::facts::CLAIM_BYTES_MAX;
 use crate::model::reason::Reason;
+use crate::model::text::Bounded;
 use crate::wire::{Fault, Request, Revision, encode, headers};
 
 /// The revisions that are spoken downstream, newest first.
@@ -107,6 +109,16 @@ pub(super) fn check_version_header(headers: &ProtocolHeaders) -> Result<(), Reas
         }
         _ => Err(Reason::HeaderMismatch),
     }
+}
+
+/// The version that a request asks for: the body's claim, else the header's.
+pub(super) fn requested_version(caller: &Caller, request: &Request) -> Option<Bounded<CLAIM_BYTES_MAX>> {
+    let claimed = headers::claimed_revision(request.params.as_ref()).and_then(Result::ok);
+    let in_header = || {
+        let first = caller.headers.protocol_version.first()?;
+        Some(String::from_utf8_lossy(first).into_owned())
+    };
+    claimed.or_else(in_header).map(|version| Bounded::new(&version))
 }
 
 /// Whether a request without a body states 2026-07-28 or later in its header.

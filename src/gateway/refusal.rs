@@ -9,10 +9,11 @@ use crate::audit::{Event, Latency};
 use crate::gateway::Gateway;
 use crate::gateway::port::Reply;
 use crate::gateway::reply::{self, Output, Told};
-use crate::model::facts::CallFacts;
+use crate::model::facts::{CLAIM_BYTES_MAX, CallFacts};
 use crate::model::reason::Reason;
+use crate::model::text::Bounded;
 use crate::telemetry::CallTimes;
-use crate::wire::{Id, Revision, code, encode};
+use crate::wire::{Id, Revision, encode};
 
 /// What is not forwarded, why, and how its caller expects to be answered.
 #[derive(Debug)]
@@ -48,6 +49,7 @@ impl Gateway {
     pub(super) async fn refuse(&self, refusal: Refusal, arrived: Duration) -> Reply {
         let Refusal { facts, reason, form, revision } = refusal;
         let latency = self.latency_until_now(arrived);
+        let named = facts.named.clone();
         let verdict = facts.decision.as_ref().map(|decision| decision.verdict);
         self.metrics.call(verdict, reason, CallTimes { gateway: latency.total, upstream: None });
         let recorded = self.journal.record(Event::Denial { facts: Box::new(facts), reason, latency }).await;
@@ -67,14 +69,10 @@ impl Gateway {
             Form::Tool(id, output) => {
                 reply::tool_error(&id, &told, output, revision.unwrap_or(Revision::V2025_11_25))
             }
-            // The specification's words for a tool that does not exist, in every revision
-            // (server/tools, "Error Handling"). No data: it would tell hidden from nonexistent.
-            Form::Hidden(id, name) if seq.is_some() => {
-                encode::error(Some(&id), code::INVALID_PARAMS, &format!("Unknown tool: {name}"), None)
-            }
+            Form::Hidden(id, name) if seq.is_some() => reply::unknown_tool(&id, &name),
             Form::Hidden(id, _) => reply::error(Some(&id), reason.sentence(), &told),
             Form::Error(id) if reason == Reason::RevisionUnsupported => {
-                let data = supported_versions();
+                let data = versions(named.as_ref());
                 encode::error(
                     id.as_ref(),
                     reply::rpc_code(reason),
@@ -94,8 +92,10 @@ impl Gateway {
     }
 }
 
-/// `data` of an unsupported version (2026-07-28, basic/versioning): what is spoken here.
-fn supported_versions() -> Vec<u8> {
-    let supported: Vec<_> = super::handshake::REVISIONS.iter().map(|r| r.as_str()).collect();
-    serde_json::to_vec(&serde_json::json!({ "supported": supported })).unwrap_or_default()
+/// `data` of an unsupported version (2026-07-28, basic/versioning): what is spoken here, what was asked.
+fn versions(requested: Option<&Bounded<CLAIM_BYTES_MAX>>) -> Vec<u8> {
+    let supported: Vec<_> = super::handshake::REVISIONS.iter().map(|revision| revision.as_str()).collect();
+    let requested = requested.map(Bounded::as_str);
+    let data = serde_json::json!({ "supported": supported, "requested": requested });
+    serde_json::to_vec(&data).unwrap_or_default()
 }

@@ -24,7 +24,7 @@ use crate::model::text::Bounded;
 use crate::policy::Permit;
 use crate::run::Run;
 use crate::telemetry::CallTimes;
-use crate::upstream::{self, AnswerKind, Forwarded, Route};
+use crate::upstream::{self, AnswerKind, Failure, Forwarded, Route};
 use crate::wire::{Id, Method, Object, Revision, encode, result};
 
 /// Progress notifications of one call that may wait; further ones are dropped, the answer never is.
@@ -129,6 +129,11 @@ impl Gateway {
         let told = match (withheld, outcome) {
             (Some(reason), _) => Told::failed(reason, decision_id),
             (None, Ok(answer)) => return leg.last(leg.answer(&answer)),
+            // It vanished between the list and the call (CASES F43): as if it had never been there.
+            (None, Err(Failure::Vanished)) => {
+                let name = leg.facts.named.as_ref().map(Bounded::as_str).unwrap_or_default();
+                return leg.last(reply::unknown_tool(&leg.id, name));
+            }
             (None, Err(failure)) => Told::failed(failure.reason(), decision_id),
         };
         leg.last(reply::tool_error(&leg.id, &told, leg.output, leg.revision))

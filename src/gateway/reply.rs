@@ -7,7 +7,9 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde::Serialize;
 
+use crate::model::facts::CLAIM_BYTES_MAX;
 use crate::model::reason::{Reason, Retry};
+use crate::model::text::Bounded;
 use crate::wire::{Id, Revision, code, encode};
 
 /// Our code for what was refused and has no code of the specification. Own codes lie outside
@@ -73,6 +75,8 @@ pub fn status(reason: Reason, revision: Option<Revision>) -> StatusCode {
         | R::ResponseUnexpected
         | R::RevisionUnsupported
         | R::SessionMissing => StatusCode::BAD_REQUEST,
+        // 2026-07-28, basic, "Request Metadata": a request whose `_meta` lacks what is required.
+        R::ParamsInvalid if revision.is_none() => StatusCode::BAD_REQUEST,
         // 2026-07-28, basic/transports: an unimplemented method is a 404 with a JSON-RPC body.
         R::MethodUnknown | R::MethodUnsupported if is_modern => StatusCode::NOT_FOUND,
         R::MethodUnknown
@@ -213,6 +217,14 @@ pub(super) fn tool_error(id: &Id, told: &Told, output: Output, revision: Revisio
         meta: [(META_KEY, told)].into(),
     };
     encode::result(id, &serde_json::to_vec(&result).unwrap_or_default())
+}
+
+/// The specification's words for a tool that does not exist, in every revision (server/tools, "Error
+/// Handling"). No data: it would tell hidden from nonexistent. What is echoed is bounded.
+pub(super) fn unknown_tool(id: &Id, name: &str) -> Bytes {
+    let name = Bounded::<CLAIM_BYTES_MAX>::new(name);
+    let message = format!("Unknown tool: {}", name.as_str());
+    encode::error(Some(id), code::INVALID_PARAMS, &message, None)
 }
 
 /// Whether a tool declares what its structured output looks like.

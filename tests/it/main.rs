@@ -5,6 +5,7 @@
     reason = "nothing is exported from here; `pub` marks what a file offers to the others"
 )]
 
+mod bad_input;
 mod bridge;
 mod crash;
 mod demo;

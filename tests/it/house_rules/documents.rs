@@ -38,6 +38,24 @@ fn docs_configuration_md_names_every_default() {
     assert_none(&constants().iter().filter_map(|constant| undocumented(constant, &text)).collect::<Vec<_>>());
 }
 
+#[test]
+fn docs_architecture_md_names_a_test_that_exists_for_each_invariant() {
+    let text = std::fs::read_to_string(tree::root().join("docs/ARCHITECTURE.md")).unwrap();
+    let code: String = tree::files().into_iter().filter(File::is_rust).map(|file| file.text).collect();
+    for number in 1..=INVARIANTS {
+        let row = text.lines().find(|line| line.starts_with(&format!("| I{number} |")));
+        let row = row.unwrap_or_else(|| panic!("docs/ARCHITECTURE.md has no row for I{number}"));
+        let named: Vec<_> = row.split('`').skip(1).step_by(2).collect();
+        assert!(!named.is_empty(), "no test holds I{number}");
+        for test in named {
+            assert!(code.contains(&format!("fn {test}(")), "docs/ARCHITECTURE.md: there is no test `{test}`");
+        }
+    }
+}
+
+/// The invariants of the design.
+const INVARIANTS: u32 = 12;
+
 /// Compares a generated document with what stands in the repository.
 #[track_caller]
 fn assert_current(path: &str, text: &str) {
