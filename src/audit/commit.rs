@@ -4,6 +4,7 @@
 //! a list is *written* (it survives the death of the process); an intent, or an event that counts only
 //! once it is durable, is *synced* (it survives the loss of power).
 
+use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use super::queue::{Body, Entry, Reply};
 use super::writer::{Writer, add};
 use crate::model::facts::CallFacts;
 use crate::model::name::ToolId;
+use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
 
 /// Most bytes of unsynced lines; beyond them a group syncs though nobody waits for it.
@@ -133,14 +135,24 @@ impl Writer {
 
     fn encode_entry(&mut self, entry: &Entry) -> Seq {
         use super::line::Kind;
-        let (lines, stamp) = (&mut self.lines, &entry.stamp);
+        let (lines, live, stamp) = (&mut self.lines, &self.live, &entry.stamp);
         match &entry.body {
-            Body::Intent(facts, _) => lines.push(stamp, Kind::Intent, |object| encode::intent(object, facts)),
+            Body::Intent(facts, _) => {
+                let adds = live.owed(facts.run.as_ref(), &facts.provenance, &facts.adds);
+                lines.push(stamp, Kind::Intent, |object| encode::intent(object, facts, &adds))
+            }
             Body::Outcome { intent, facts, outcome, .. } => {
                 lines.push(stamp, Kind::Outcome, |object| encode::outcome(object, *intent, facts, outcome))
             }
             Body::Event { event, .. } => {
-                lines.push(stamp, encode::kind(event), |object| encode::event(object, event))
+                let adds = match &**event {
+                    Event::Denial { facts, .. } | Event::List { facts, .. } => {
+                        live.owed(facts.run.as_ref(), &facts.provenance, &facts.adds)
+                    }
+                    Event::Taint { adds, .. } => Cow::Borrowed(adds),
+                    _ => Cow::Owned(Provenance::default()),
+                };
+                lines.push(stamp, encode::kind(event), |object| encode::event(object, event, &adds))
             }
             Body::Close => lines.push(stamp, Kind::Stop, |_| ()),
         }
@@ -228,14 +240,17 @@ impl Writer {
 
     /// Refuses those whose records are written and may not be durable.
     fn refuse_unsynced(&mut self, waiting: Vec<(Seq, Entry)>) {
-        for (seq, Entry { body, reply, .. }) in waiting {
+        for (seq, entry) in waiting {
+            let counts = entry.counts_once();
+            let Entry { body, reply, .. } = entry;
             match body {
                 Body::Intent(facts, place) => {
                     let shared = Arc::clone(&self.shared);
                     drop(OpenIntent { shared, seq, facts, place: Some(place), phase: Phase::Refused });
                 }
-                Body::Event { .. } => self.unsynced.refused.push(seq),
-                Body::Outcome { .. } | Body::Close => {}
+                // What counts once it is written is not taken back; the rest never counted.
+                Body::Event { .. } if counts == Durability::Synced => self.unsynced.refused.push(seq),
+                Body::Event { .. } | Body::Outcome { .. } | Body::Close => {}
             }
             reply.refuse(Reason::JournalHalted);
         }
@@ -295,6 +310,8 @@ fn acknowledge_written(group: Vec<Entry>, seqs: Vec<Seq>) -> Vec<(Seq, Entry)> {
         if entry.must_be_durable() {
             waiting.push((seq, entry));
         } else {
+            // The place is free before anybody is told, so that whoever is told finds it free.
+            drop(entry.body);
             entry.reply.confirm(seq);
         }
     }
@@ -332,7 +349,7 @@ fn intended(facts: &CallFacts, tool: Option<Arc<str>>) -> Intended<'_> {
 fn change_of(event: &Event, at: jiff::Timestamp) -> Change<'_> {
     match event {
         Event::Denial { facts, .. } | Event::List { facts, .. } => match &facts.run {
-            Some(run) => Change::Used { run, adds: &facts.adds },
+            Some(run) => Change::Used { run, provenance: Some(&facts.provenance), adds: &facts.adds },
             None => Change::None,
         },
         Event::RunStart { run, principal, session, history } => Change::RunStarted(LiveRun {
@@ -346,7 +363,7 @@ fn change_of(event: &Event, at: jiff::Timestamp) -> Change<'_> {
             history: *history,
         }),
         Event::RunEnd { run, .. } => Change::RunEnded(run),
-        Event::Taint { run, adds, .. } => Change::Used { run, adds },
+        Event::Taint { run, adds, .. } => Change::Used { run, provenance: None, adds },
         Event::StoredCleared { upstream, subject, .. } => {
             Change::StoredCleared { upstream, subject: subject.as_ref() }
         }

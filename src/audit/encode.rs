@@ -70,9 +70,9 @@ impl Cuts {
     }
 }
 
-pub(super) fn intent(object: &mut Object<'_>, facts: &CallFacts) {
+pub(super) fn intent(object: &mut Object<'_>, facts: &CallFacts, adds: &Provenance) {
     let mut cuts = Cuts::default();
-    call(object, facts, &mut cuts);
+    call(object, facts, adds, &mut cuts);
     object.text("stores", stores(facts));
     cuts.write(object);
 }
@@ -127,16 +127,16 @@ pub(super) fn kind(event: &Event) -> Kind {
     }
 }
 
-pub(super) fn event(object: &mut Object<'_>, event: &Event) {
+pub(super) fn event(object: &mut Object<'_>, event: &Event, adds: &Provenance) {
     let mut cuts = Cuts::default();
     match event {
         Event::Denial { facts, reason, latency: spent } => {
-            call(object, facts, &mut cuts);
+            call(object, facts, adds, &mut cuts);
             object.text("reason", reason.code());
             latency(object, *spent);
         }
         Event::List { facts, shown, latency: spent } => {
-            call(object, facts, &mut cuts);
+            call(object, facts, adds, &mut cuts);
             object.number("shown", *shown);
             latency(object, *spent);
         }
@@ -160,7 +160,7 @@ pub(super) fn event(object: &mut Object<'_>, event: &Event) {
             object.text("why", why.as_str());
             actor(object, by.as_ref());
         }
-        Event::Taint { run, adds, cause } => {
+        Event::Taint { run, cause, .. } => {
             object.text("run", run.as_str());
             sources(object, "adds", adds);
             object.text("cause", cuts.text("cause", cause));
@@ -225,14 +225,14 @@ pub(super) fn session_digest(session: &str) -> String {
     Sha256::of(session.as_bytes()).to_string()
 }
 
-fn call(object: &mut Object<'_>, facts: &CallFacts, cuts: &mut Cuts) {
+fn call(object: &mut Object<'_>, facts: &CallFacts, adds: &Provenance, cuts: &mut Cuts) {
     if let Some(run) = &facts.run {
         object.text("run", run.as_str());
     }
     principal(object, &facts.principal, cuts);
     let provenance: Vec<_> = facts.provenance.iter().map(|source| source.as_str()).collect();
     cuts.names(object, "provenance", "provenance", provenance.iter().copied());
-    sources(object, "adds", &facts.adds);
+    sources(object, "adds", adds);
     object.text("method", facts.method);
     if let Some(of) = &facts.tool {
         tool(object, of);

@@ -4,6 +4,7 @@
 //! recovery folds the records that it reads. Both call [`Live::apply`], so that recovery is no second
 //! truth. Must never lose a source (invariant I4): runs grow, and a full table widens.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -96,9 +97,10 @@ pub(super) enum Change<'a> {
     Restore(&'a StatePart),
     RunStarted(LiveRun),
     RunEnded(&'a RunId),
-    /// A run was used, and `adds` joined it.
+    /// A run was used under `provenance`, and `adds` joined it.
     Used {
         run: &'a RunId,
+        provenance: Option<&'a Provenance>,
         adds: &'a Provenance,
     },
     Intended(Intended<'a>),
@@ -156,10 +158,11 @@ impl Live {
             Change::RunEnded(run) => {
                 self.runs.remove(run);
             }
-            Change::Used { run, adds } => {
+            Change::Used { run, provenance, adds } => {
                 if let Some(run) = self.runs.get_mut(run) {
                     run.used = run.used.max(at);
                     run.provenance.join(adds);
+                    provenance.map(|provenance| run.provenance.join(provenance));
                 }
             }
             Change::Intended(call) => self.intend(seq, at, call),
@@ -171,6 +174,25 @@ impl Live {
                 self.runs.values_mut().for_each(|run| run.history = RunHistory::Lost);
             }
         }
+    }
+
+    /// What the record of a call has to add to its run: what the call itself added, and what the run has
+    /// and the journal does not know. A source counts in memory from the critical section on even if its
+    /// record was refused (DESIGN §8), so the next record that is taken has to bring it.
+    pub(super) fn owed<'f>(
+        &self,
+        run: Option<&RunId>,
+        provenance: &Provenance,
+        adds: &'f Provenance,
+    ) -> Cow<'f, Provenance> {
+        let Some(run) = run.and_then(|run| self.runs.get(run)) else { return Cow::Borrowed(adds) };
+        let missing = provenance.missing_from(&run.provenance);
+        if missing.missing_from(adds).is_empty() {
+            return Cow::Borrowed(adds);
+        }
+        let mut owed = adds.clone();
+        owed.join(&missing);
+        Cow::Owned(owed)
     }
 
     fn intend(&mut self, seq: Seq, at: Timestamp, call: Intended<'_>) {
@@ -190,7 +212,7 @@ impl Live {
                 history: RunHistory::Lost,
             });
             run.used = run.used.max(at);
-            run.provenance.join(call.adds);
+            run.provenance.join(&written);
             // A record may cut its list of sources; the run has them all.
             written.join(&run.provenance);
         }

@@ -222,9 +222,14 @@ impl Record {
             Kind::State => Change::Restore(&members.state),
             Kind::RunStart => Change::RunStarted(self.run_started()?),
             Kind::RunEnd => Change::RunEnded(members.run.as_ref()?),
-            Kind::Taint => Change::Used { run: members.run.as_ref()?, adds: members.adds.as_ref()? },
+            Kind::Taint => {
+                Change::Used { run: members.run.as_ref()?, provenance: None, adds: members.adds.as_ref()? }
+            }
             Kind::Denial | Kind::List => match &members.run {
-                Some(run) => Change::Used { run, adds: members.adds.as_ref()? },
+                Some(run) => {
+                    let (provenance, adds) = (members.provenance.as_ref(), members.adds.as_ref()?);
+                    Change::Used { run, provenance, adds }
+                }
                 None => Change::None,
             },
             Kind::Intent => Change::Intended(self.intended()?),

@@ -4,10 +4,10 @@
 mod damage;
 mod faults;
 mod path;
-// mod property;
-// mod readers;
+mod property;
+mod readers;
 mod recovery;
-// mod schema;
+mod schema;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -213,10 +213,6 @@ async fn until_going(journal: &Journal) {
     let mut changes = journal.changes();
     drop(journal.reserve().await);
     changes.wait_for(|status| *status == Status::Going).await.unwrap();
-}
-
-async fn until_halted(journal: &Journal) {
-    journal.changes().wait_for(|status| *status != Status::Going).await.unwrap();
 }
 
 /// Waits for what has no event of its own.

@@ -178,11 +178,12 @@ impl Verifier {
             self.expected = Some(Expected { next: seq.next(), prev: None });
         }
         tick(limit, self.report.lines);
-        self.end_of_segment(part, successor, &group, limit)
+        self.end_of_segment(path, part, successor, &group, limit)
     }
 
     fn end_of_segment(
         &mut self,
+        path: &Path,
         part: &Part,
         successor: Option<&Part>,
         group: &Group,
@@ -209,7 +210,7 @@ impl Verifier {
             }
             Some(_) | None => {}
         }
-        if successor.is_none() && part.head.mode & 0o200 == 0 {
+        if successor.is_none() && part.head.mode & 0o200 == 0 && !has_later(path, part.segment.first) {
             self.find(Finding::SuccessorMissing { file: name.clone(), seq });
         }
         Ok(())
@@ -355,6 +356,12 @@ impl Verifier {
         }
         self.report
     }
+}
+
+/// Whether a segment was begun behind this one since the folder was listed.
+fn has_later(path: &Path, first: Seq) -> bool {
+    let files = path.parent().and_then(|dir| segments(dir).ok()).unwrap_or_default();
+    files.iter().any(|file| file.first > first)
 }
 
 /// Where the lines since the last commit stand.

@@ -1,1 +1,185 @@
-//! (Being written.)
+//! docs/audit.schema.json against every record that the code can write.
+
+use std::collections::BTreeSet;
+
+use rustix::io::Errno;
+
+use super::*;
+use crate::audit::disk::Op;
+
+fn validator() -> jsonschema::Validator {
+    let schema: serde_json::Value =
+        serde_json::from_str(include_str!("../../../docs/audit.schema.json")).unwrap();
+    jsonschema::validator_for(&schema).unwrap()
+}
+
+/// Kinds that the format names and that this version does not write.
+const RESERVED: [Kind; 6] =
+    [Kind::Suspended, Kind::Resumed, Kind::Plan, Kind::Grant, Kind::Approval, Kind::Checkpoint];
+
+fn full(run: &RunId) -> CallFacts {
+    let mut facts = facts(run);
+    facts.traceparent = Some(Bounded::new("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
+    facts.named = Some(Bounded::new(&"n\u{1b}".repeat(200)));
+    facts.adds = sources(["web"]);
+    facts.stores = Stores::Subject;
+    facts
+}
+
+fn bare(run: &RunId) -> CallFacts {
+    CallFacts {
+        run: None,
+        named: None,
+        tool: None,
+        definition: None,
+        arguments: None,
+        decision: None,
+        revision: None,
+        request_id: None,
+        client: None,
+        ..facts(run)
+    }
+}
+
+fn rules_of_all_dimensions() -> Decision {
+    let dimensions = [
+        Dimension::Role(RoleName::new("assistant").unwrap()),
+        Dimension::Agent(crate::model::name::AgentName::new("agent:x").unwrap()),
+        Dimension::Roles,
+        Dimension::Agents,
+        Dimension::Pin,
+    ];
+    let rule = |dimension| Rule { dimension, answer: Answer::Deny, permission: None, place: None };
+    Decision { rules: dimensions.map(rule).to_vec(), ..decision(Answer::Deny, Reason::RoleDenies) }
+}
+
+fn events() -> Vec<Event> {
+    let latency = Latency::default();
+    let by = Some(Actor { uid: 1000 });
+    let upstream = tool().upstream;
+    let session: Option<Arc<str>> = Some("session".into());
+    let decided = CallFacts { decision: Some(rules_of_all_dimensions()), ..facts(&run(1)) };
+    let start = |number, session, history| {
+        let principal = principal("user:1");
+        Event::RunStart { run: run(number), principal, session, history }
+    };
+    let mut events = vec![
+        start(1, None, RunHistory::Whole),
+        start(2, session, RunHistory::Lost),
+        denial(full(&run(1))),
+        denial(bare(&run(1))),
+        denial(decided),
+        Event::List { facts: Box::new(facts(&run(1))), shown: 3, latency },
+        Event::AuthenticationFailures {
+            listener: Claim::new("main"),
+            reason: Reason::CredentialUnknown,
+            count: 9,
+            since: jiff::Timestamp::UNIX_EPOCH,
+        },
+        Event::Taint { run: run(1), adds: sources(["cron"]), cause: Claim::new(&"c".repeat(500)) },
+        Event::StoredCleared {
+            upstream: upstream.clone(),
+            subject: Some(Subject::new("user:9").unwrap()),
+            by: Actor { uid: 0 },
+        },
+        Event::RunEnd { run: run(2), why: RunEnding::Person, by },
+    ];
+    for change in [PinChange::First, PinChange::Accepted, PinChange::Changed, PinChange::Restored] {
+        let (accepted, offered) = (Sha256::of(b"a"), Some(Sha256::of(b"b")));
+        events.push(Event::Pin { tool: tool(), change, accepted, offered, by });
+    }
+    for state in [
+        UpstreamState::Started,
+        UpstreamState::Exited,
+        UpstreamState::Failed,
+        UpstreamState::BreakerOpen,
+        UpstreamState::BreakerClosed,
+        UpstreamState::Quarantined,
+        UpstreamState::RequestRefused,
+        UpstreamState::NotificationsDropped,
+    ] {
+        let detail = Detail::new(&"d\u{2028}".repeat(500));
+        events.push(Event::Upstream { upstream: upstream.clone(), state, detail, count: 1 });
+    }
+    for result in [ReloadResult::InForce, ReloadResult::Refused] {
+        let (config, detail) = (Sha256::of(b"config"), Detail::new("widened mail.send"));
+        events.push(Event::Reload { config, epoch: PolicyEpoch(2), result, detail });
+    }
+    for why in [RunEnding::Idle, RunEnding::Max, RunEnding::SessionClosed, RunEnding::SessionLost] {
+        events.push(Event::RunEnd { run: run(9), why, by: None });
+    }
+    events
+}
+
+/// A journal in which every kind of record stands.
+async fn everything() -> Room {
+    let room = Room { segment_bytes: 4096, queue_max: 3, ..Room::new() };
+    let (journal, _) = room.open();
+    for event in events() {
+        journal.record(event).await.unwrap();
+    }
+    let ((), open) = intend(&journal, full(&run(1))).await.unwrap().begin();
+    let jsonrpc = Some(JsonRpc::Error(-32603));
+    open.conclude(OutcomeFacts { jsonrpc, is_error: None, ..answered() }).await.unwrap();
+    std::fs::remove_file(room.last()).unwrap();
+    assert!(intend(&journal, bare(&run(1))).await.is_err());
+    until_going(&journal).await;
+    room.disk.faults.plan(Op::Sync, 0, 1, Errno::IO);
+    assert!(start_run(&journal, &run(3)).await.is_err());
+    until_going(&journal).await;
+    let intent = intend(&journal, facts(&run(1))).await.unwrap();
+    let killed = room.killed();
+    edit(&killed.last(), |bytes| bytes.extend_from_slice(b"{\"v\":1"));
+    drop(intent);
+    let (journal, _) = killed.open();
+    let ((), open) = intend(&journal, bare(&run(1))).await.unwrap().begin();
+    // Begins a segment with an open call in its state.
+    for _ in 0..40 {
+        journal.record(denial(facts(&run(1)))).await.unwrap();
+    }
+    drop(open);
+    journal.close().await.unwrap();
+    let last = killed.last();
+    let damaged = killed.dir.join(directory::segment_name(Seq(5000))).with_extension("damaged");
+    std::fs::copy(&last, &damaged).unwrap();
+    killed.open().0.close().await.unwrap();
+    killed
+}
+
+#[tokio::test]
+async fn every_record_that_can_be_written_is_as_the_schema_says() {
+    let room = everything().await;
+    let validator = validator();
+    let mut seen = BTreeSet::new();
+    for line in room.lines() {
+        let errors: Vec<_> = validator.iter_errors(&line).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{line:#}\n{errors:#?}");
+        seen.extend(Kind::parse(line["kind"].as_str().unwrap()));
+    }
+    let missing: Vec<_> =
+        Kind::ALL.iter().filter(|kind| !seen.contains(kind) && !RESERVED.contains(kind)).collect();
+    assert!(missing.is_empty(), "no test writes {missing:?}");
+}
+
+#[tokio::test]
+async fn a74_the_schema_knows_every_member_and_refuses_others() {
+    let room = everything().await;
+    let validator = validator();
+    for kind in Kind::ALL.iter().filter(|kind| !RESERVED.contains(kind)) {
+        let mut line = room.of_kind(*kind).remove(0);
+        line["activity_id"] = 1.into();
+        assert!(!validator.is_valid(&line), "{kind:?} takes a member that nobody defined");
+    }
+}
+
+#[test]
+fn the_document_names_every_kind_and_every_limit() {
+    let text = include_str!("../../../docs/AUDIT.md");
+    for kind in Kind::ALL {
+        assert!(
+            text.contains(&format!("`{}`", kind.as_str())),
+            "docs/AUDIT.md does not name `{}`",
+            kind.as_str()
+        );
+    }
+}
