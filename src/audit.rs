@@ -203,14 +203,15 @@ impl Journal {
     /// Records an event. Returns once it is written, or durable where its kind counts only then.
     ///
     /// # Errors
-    /// As [`Journal::reserve`]. What is refused while the journal is halted is counted, and the count is
+    /// As [`Journal::reserve`]. Where the disk is only too slow, the record may stand later although this
+    /// was refused. What is refused while the journal is halted is counted, and the count is
     /// recorded when it goes again.
     pub async fn record(&self, event: Event) -> Result<Seq, Reason> {
         let permit = self.0.shared.permit().await?;
         let (sender, receiver) = oneshot::channel();
         let body = queue::Body::Event { event: Box::new(event), _permit: permit };
         self.0.shared.push(body, queue::Reply::Record(sender));
-        receiver.await.unwrap_or(Err(Reason::JournalHalted))
+        self.0.shared.answer(receiver).await
     }
 
     /// Whether calls can be recorded.

@@ -152,9 +152,7 @@ impl Live {
         match change {
             Change::None => {}
             Change::Restore(part) => self.restore(part),
-            Change::RunStarted(run) => {
-                self.runs.insert(run.run.clone(), run);
-            }
+            Change::RunStarted(run) => self.start_run(run),
             Change::RunEnded(run) => {
                 self.runs.remove(run);
             }
@@ -174,6 +172,23 @@ impl Live {
                 self.runs.values_mut().for_each(|run| run.history = RunHistory::Lost);
             }
         }
+    }
+
+    /// A caller has one run at a time, so a run of the same key that has not ended is one whose start was
+    /// recorded and refused to the gateway. It was never used; should it have been, nothing of it is lost.
+    fn start_run(&mut self, mut run: LiveRun) {
+        let stale = self.runs.values().find(|other| {
+            other.entry_point == run.entry_point
+                && other.subject == run.subject
+                && other.session == run.session
+        });
+        if let Some(stale) = stale.map(|stale| stale.run.clone()).and_then(|id| self.runs.remove(&id)) {
+            run.provenance.join(&stale.provenance);
+            if stale.history == RunHistory::Lost {
+                run.history = RunHistory::Lost;
+            }
+        }
+        self.runs.insert(run.run.clone(), run);
     }
 
     /// What the record of a call has to add to its run: what the call itself added, and what the run has

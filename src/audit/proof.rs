@@ -37,7 +37,7 @@ impl Slot {
         let (sender, receiver) = oneshot::channel();
         let Self { shared, place } = self;
         shared.push(Body::Intent(facts, place), Reply::Intent(sender));
-        Pending { proven, receiver }
+        Pending { proven, receiver, shared }
     }
 }
 
@@ -50,6 +50,7 @@ impl Slot {
 pub struct Pending<A> {
     proven: A,
     receiver: oneshot::Receiver<Result<OpenIntent, Reason>>,
+    shared: Arc<Shared>,
 }
 
 impl<A> Pending<A> {
@@ -59,11 +60,12 @@ impl<A> Pending<A> {
     /// What was proven, handed back, and why the journal did not take the intent. What the critical
     /// section added to the run stays added.
     pub async fn durable(self) -> Result<Intent<A>, (A, Reason)> {
-        let Self { proven, receiver } = self;
-        match receiver.await {
-            Ok(Ok(open)) => Ok(Intent { proven, open }),
-            Ok(Err(reason)) => Err((proven, reason)),
-            Err(_) => Err((proven, Reason::JournalHalted)),
+        let Self { proven, receiver, shared } = self;
+        match shared.answer(receiver).await {
+            Ok(open) => Ok(Intent { proven, open }),
+            // Where the disk was only too slow, the intent becomes durable later and is abandoned then: its
+            // outcome says that nothing was executed.
+            Err(reason) => Err((proven, reason)),
         }
     }
 }
@@ -130,16 +132,13 @@ impl OpenIntent {
     /// Records how the call ended, and returns once that is written: only then may an answer leave.
     ///
     /// # Errors
-    /// [`Reason::JournalHalted`] where the outcome could not be written within the wait for the journal.
-    /// The answer must then be withheld; the outcome is kept and written as soon as the journal goes again.
+    /// [`Reason::JournalHalted`] or [`Reason::JournalOverloaded`] where the outcome could not be written
+    /// within the wait for the journal. The answer must then be withheld; the outcome is kept and written as soon as the journal goes again.
     pub async fn conclude(mut self, outcome: OutcomeFacts) -> Result<Seq, Reason> {
         let (sender, receiver) = oneshot::channel();
         self.owe(outcome, Reply::Record(sender));
-        let wait = self.shared.queue_wait;
-        match tokio::time::timeout(wait, receiver).await {
-            Ok(Ok(written)) => written,
-            Ok(Err(_)) | Err(_) => Err(Reason::JournalHalted),
-        }
+        let shared = Arc::clone(&self.shared);
+        shared.answer(receiver).await
     }
 
     fn owe(&mut self, outcome: OutcomeFacts, reply: Reply) {

@@ -215,6 +215,19 @@ impl Shared {
         }
     }
 
+    /// What the writer answers, waited for no longer than for a place in the queue.
+    pub(super) async fn answer<T>(
+        &self,
+        receiver: oneshot::Receiver<Result<T, Reason>>,
+    ) -> Result<T, Reason> {
+        match tokio::time::timeout(self.queue_wait, receiver).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(Reason::JournalHalted),
+            Err(_) if matches!(*self.status.borrow(), Status::Halted(_)) => Err(Reason::JournalHalted),
+            Err(_) => Err(Reason::JournalOverloaded),
+        }
+    }
+
     pub(super) fn push(&self, body: Body, reply: Reply) {
         let mut queue = self.lock();
         if queue.end == End::Ended {

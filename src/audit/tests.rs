@@ -192,8 +192,9 @@ fn denial(facts: CallFacts) -> Event {
 
 async fn start_run(journal: &Journal, id: &RunId) -> Result<Seq, Reason> {
     let principal = principal("user:1");
-    let event = Event::RunStart { run: id.clone(), principal, session: None, history: RunHistory::Whole };
-    journal.record(event).await
+    // Each run of these tests is a session of its own.
+    let session = Some(id.as_str().into());
+    journal.record(Event::RunStart { run: id.clone(), principal, session, history: RunHistory::Whole }).await
 }
 
 /// A durable intent that nothing was sent on yet.

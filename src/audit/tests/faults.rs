@@ -229,3 +229,48 @@ async fn a_start_on_a_full_or_readonly_disk_says_what_is_missing_and_leaves_noth
         room.verified();
     }
 }
+
+/// A file system of its own, small enough to fill.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    /// Only root can mount; elsewhere the planned faults above have to do.
+    fn mount() -> Option<Self> {
+        let home = tempfile::tempdir().unwrap();
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=1m,mode=0700", "none"]).arg(home.path());
+        mount.output().is_ok_and(|done| done.status.success()).then(|| Self(home))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+#[tokio::test]
+async fn f56_a_real_disk_that_is_full_halts_and_goes_again_when_something_is_deleted() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let room = Room { segment_bytes: 32 * 1024, queue_max: 4, ..Room::new() };
+    let settings = Settings { dir: disk.0.path().join("state").join("journal"), ..room.settings() };
+    let (journal, _) = Journal::open(settings.clone(), Clock::system()).unwrap();
+    start_run(&journal, &run(1)).await.unwrap();
+    let ballast = disk.0.path().join("ballast");
+    let mut file = std::fs::File::create(&ballast).unwrap();
+    while std::io::Write::write_all(&mut file, &[0; 4096]).is_ok() {}
+    let ((), open) = intend(&journal, facts(&run(1))).await.unwrap().begin();
+    while journal.status() == Status::Going {
+        _ = call(&journal, facts(&run(1))).await;
+    }
+    assert_eq!(why(&journal).cause, HaltCause::Space);
+    // The call in flight finds its space on a disk that has none.
+    open.conclude(answered()).await.unwrap();
+    std::fs::remove_file(&ballast).unwrap();
+    until_going(&journal).await;
+    call(&journal, facts(&run(1))).await.unwrap();
+    journal.close().await.unwrap();
+    let report = verify(&settings.dir, &mut |_| ()).unwrap();
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
+    assert_eq!(report.intents, report.outcomes);
+}

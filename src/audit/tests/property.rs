@@ -279,7 +279,11 @@ async fn holds(steps: Vec<Step>, crash: Crash) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    // `PROPTEST_CASES=10000` plays as many as one has patience for.
+    #![proptest_config(match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => ProptestConfig::default(),
+        None => ProptestConfig::with_cases(16),
+    })]
 
     #[test]
     fn i6_whatever_happens_what_was_acknowledged_is_there(steps in steps(), crash in crash()) {

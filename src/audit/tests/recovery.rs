@@ -36,6 +36,31 @@ async fn i4_provenance_and_stores_survive_a_kill() {
 }
 
 #[tokio::test]
+async fn i4_a_caller_has_one_run_and_a_start_that_was_refused_launders_nothing() {
+    let room = Room::new();
+    let (journal, _) = room.open();
+    for number in 1..=2 {
+        let (run, principal) = (run(number), principal("user:1"));
+        journal
+            .record(Event::RunStart {
+                run: run.clone(),
+                principal,
+                session: None,
+                history: RunHistory::Whole,
+            })
+            .await
+            .unwrap();
+        if number == 1 {
+            let taint = Event::Taint { run, adds: sources(["web"]), cause: Claim::new("label") };
+            journal.record(taint).await.unwrap();
+        }
+    }
+    let live = room.killed().open().1.live;
+    assert_eq!(live.runs.len(), 1);
+    assert_eq!(live.runs[&run(2)].provenance, sources(["chat", "web"]));
+}
+
+#[tokio::test]
 async fn a_person_clears_what_is_stored() {
     let room = Room::new();
     let (journal, _) = room.open();
