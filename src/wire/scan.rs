@@ -10,9 +10,9 @@ use std::ops::Range;
 use super::fault::Fault;
 use super::text;
 
-/// Levels of nesting where the configuration is silent.
+/// Levels of nesting of a message from downstream. Deeper than any tool takes its arguments.
 pub const DEPTH_MAX: usize = 64;
-/// Keys and elements in one message where the configuration is silent.
+/// Keys and elements in one message from downstream, together.
 pub const MEMBERS_MAX: usize = 100_000;
 
 /// What a document may cost (I11). Its size is bounded by whoever read it.
