@@ -63,7 +63,7 @@ pub(super) async fn run(command: Demo) -> anyhow::Result<ExitCode> {
 
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let running = serve::start(&config).await?;
-    introduce(&place, addr, &keys)?;
+    introduce(&place, &running, &keys)?;
     tokio::select! {
         seen = live::follow(&running.journal_dir) => seen?,
         _ = interrupt.recv() => (),
@@ -75,18 +75,19 @@ pub(super) async fn run(command: Demo) -> anyhow::Result<ExitCode> {
 
 fn introduce(
     place: &Place,
-    addr: SocketAddr,
+    running: &serve::Running,
     keys: &[(&str, &str, identity::MintedKey)],
 ) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "The gateway listens on http://{addr}/mcp, before a mailbox, a calendar and a browser.")?;
+    let url = running.listening.first().map_or("", |(_, url)| url);
+    writeln!(out, "The gateway listens on {url}, before a mailbox, a calendar and a browser.")?;
     writeln!(out, "Its configuration and journal are in {place}.\n")?;
     writeln!(out, "A key says what started the agent that holds it, and the agent cannot change that:\n")?;
     for (source, meaning, key) in keys {
         writeln!(out, "  {source:6} {}  {meaning}", key.reveal())?;
     }
     let pastes: Vec<_> = keys.iter().map(|(source, _, key)| Paste { source, key: key.reveal() }).collect();
-    writeln!(out, "\n{}", snippets(addr, &pastes))?;
+    writeln!(out, "\n{}", snippets(url, &pastes))?;
     writeln!(
         out,
         "# To see what it is for: list the tools with the chat key and with the email key. Then, with the"

@@ -62,7 +62,7 @@ pub(super) struct Running {
     /// The folder of its journal.
     pub(super) journal_dir: PathBuf,
     /// Name and place of every listener.
-    listening: Vec<(String, String)>,
+    pub(super) listening: Vec<(String, String)>,
     gateway: Arc<Gateway>,
     tasks: Tasks,
     downstream: Downstream,

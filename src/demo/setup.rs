@@ -106,10 +106,9 @@ pub struct Paste<'a> {
     pub key: &'a str,
 }
 
-/// What to paste into clients of the gateway at `addr`.
+/// What to paste into clients of the gateway at `url`.
 #[must_use]
-pub fn snippets(addr: SocketAddr, keys: &[Paste<'_>]) -> String {
-    let url = format!("http://{addr}/mcp");
+pub fn snippets(url: &str, keys: &[Paste<'_>]) -> String {
     let claude: String = keys.iter().map(|Paste { source, key }| {
         format!("claude mcp add --transport http demo-{source} {url} --header \"Authorization: Bearer {key}\"\n")
     }).collect();

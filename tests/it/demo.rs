@@ -1,14 +1,15 @@
-//! The demo's tool servers as their clients see them: processes of the real binary, spoken to by rmcp.
+//! `sluicegate demo` and its tool servers as their clients see them: the real binary, spoken to by rmcp.
 
 use std::process::Stdio;
 use std::time::Duration;
 
 use rmcp::model::{CallToolRequestParams, CallToolResult};
 use rmcp::service::RunningService;
+use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use rmcp::transport::{StreamableHttpClientTransport, TokioChildProcess};
 use rmcp::{RoleClient, ServiceExt};
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdout, Command};
 
 /// A hung server fails the test rather than the run.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -101,4 +102,55 @@ async fn a_demo_server_refuses_an_address_that_others_can_reach() {
     assert!(!output.status.success());
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("listens on loopback only"), "{said}");
+}
+
+/// The lines of a demo until one holds `part`; that one.
+async fn line_with(lines: &mut tokio::io::Lines<BufReader<ChildStdout>>, part: &str) -> String {
+    let found = async {
+        loop {
+            let line = lines.next_line().await.unwrap().unwrap_or_else(|| panic!("no line with `{part}`"));
+            if line.contains(part) {
+                return line;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("no line with `{part}` yet"))
+}
+
+fn word(line: &str, start: &str) -> String {
+    let mut words = line.split([' ', ',']);
+    words.find(|word| word.starts_with(start)).unwrap_or_else(|| panic!("no `{start}` in: {line}")).to_owned()
+}
+
+#[tokio::test]
+async fn the_demo_shows_that_a_page_narrows_a_chat_and_leaves_nothing_behind() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sluicegate"));
+    command.args(["demo", "--address", "127.0.0.1:0"]).env("TMPDIR", temporary.path());
+    let mut demo = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
+    let url = word(&line_with(&mut lines, "listens on").await, "http://");
+    let key = word(&line_with(&mut lines, "  chat ").await, "sg_");
+
+    let config = StreamableHttpClientTransportConfig::with_uri(url).auth_header(key);
+    let client = ().serve(StreamableHttpClientTransport::from_config(config)).await.unwrap();
+    assert_eq!(client.list_all_tools().await.unwrap().len(), 9);
+    let mail = || serde_json::json!({"to": "dana@acme.example", "subject": "Hello", "body": "Hello"});
+    assert_eq!(call(&client, "mail__send", mail()).await.is_error, Some(false));
+    let page = serde_json::json!({"url": "https://pasta.example/"});
+    assert_eq!(call(&client, "browser__fetch", page).await.is_error, Some(false));
+    assert_eq!(call(&client, "mail__send", mail()).await.is_error, Some(true));
+    client.cancel().await.unwrap();
+
+    line_with(&mut lines, "mail.send  forwarded").await;
+    line_with(&mut lines, "browser.fetch  forwarded").await;
+    let refused = line_with(&mut lines, "mail.send  refused").await;
+    assert!(refused.contains("chat+email+web") && refused.contains("source web"), "{refused}");
+
+    let pid = rustix::process::Pid::from_raw(demo.id().unwrap().try_into().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let status = tokio::time::timeout(PATIENCE, demo.wait()).await.unwrap().unwrap();
+    assert!(status.success(), "{status}");
+    let left: Vec<_> = std::fs::read_dir(temporary.path()).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
 }

@@ -99,7 +99,7 @@ const TABLE: &[Room] = &[
     room("main", &["cli"]),
 ];
 
-/// Crates that may not leave these rooms. `*` at the end stands for what follows.
+/// Crates and parts of std that may not leave these rooms.
 const CRATES: &[(&str, &[&str])] = &[
     // rmcp re-parses, drops unknown fields and rounds large integers: never on the forwarding path.
     ("rmcp", &["demo"]),
