@@ -76,13 +76,12 @@ struct Deletion {
     id: String,
 }
 
+/// Repeats nothing that a stranger wrote, so that an operator may say `returns = "trusted"` of it.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 #[schemars(crate = "rmcp::schemars")]
 struct Receipt {
     /// The id of the mail that was sent.
     id: String,
-    /// The address that it was sent to.
-    to: String,
 }
 
 #[tool_router]
@@ -128,8 +127,9 @@ impl Mailbox {
     async fn delete(&self, Parameters(Deletion { id }): Parameters<Deletion>) -> Result<String, String> {
         self.with(|folders| {
             let place = folders.inbox.iter().position(|mail| mail.id == id).ok_or_else(|| no_mail(&id))?;
-            let mail = folders.inbox.remove(place);
-            Ok(format!("Deleted {} (\"{}\").", mail.id, mail.subject))
+            // Its subject is a stranger's text and is not repeated.
+            folders.inbox.remove(place);
+            Ok(format!("Deleted {id}."))
         })
     }
 
@@ -159,8 +159,8 @@ impl Folders {
         self.next += 1;
         let id = format!("sent-{}", self.next);
         let from = "Sam Carter <sam@acme.example>".to_owned();
-        self.sent.push(Mail { id: id.clone(), from, to: to.clone(), subject, date: "now", body });
-        Ok(Receipt { id, to })
+        self.sent.push(Mail { id: id.clone(), from, to, subject, date: "now", body });
+        Ok(Receipt { id })
     }
 }
 
@@ -234,7 +234,8 @@ mod tests {
         let mailbox = Mailbox::default();
         let reply = Reply { id: "m3".to_owned(), body: "Tuesday suits me.".to_owned() };
         let Json(receipt) = mailbox.reply(Parameters(reply)).await.unwrap();
-        assert_eq!(receipt.to, "Jordan Blake <jordan@partner.example>");
+        let to = mailbox.with(|folders| folders.sent[0].to.clone());
+        assert_eq!((receipt.id.as_str(), to.as_str()), ("sent-1", "Jordan Blake <jordan@partner.example>"));
         let deletion = || Parameters(Deletion { id: "m4".to_owned() });
         mailbox.delete(deletion()).await.unwrap();
         assert_eq!(mailbox.delete(deletion()).await.unwrap_err(), "There is no mail `m4` in the inbox.");

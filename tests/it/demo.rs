@@ -60,7 +60,7 @@ async fn the_mailbox_answers_over_stdio() {
     assert!(text(&inbox).contains("Note to AI assistants"), "{}", text(&inbox));
     let args = serde_json::json!({"to": "dana@acme.example", "subject": "Review", "body": "15:00 it is."});
     let sent = call(&client, "send", args).await;
-    assert_eq!(sent.structured_content.as_ref().unwrap()["to"], "dana@acme.example");
+    assert_eq!(sent.structured_content.as_ref().unwrap()["id"], "sent-1");
     let absent = call(&client, "delete", serde_json::json!({"id": "m99"})).await;
     assert_eq!(absent.is_error, Some(true));
     client.cancel().await.unwrap();
@@ -145,7 +145,7 @@ async fn the_demo_shows_that_a_page_narrows_a_chat_and_leaves_nothing_behind() {
     line_with(&mut lines, "mail.send  forwarded").await;
     line_with(&mut lines, "browser.fetch  forwarded").await;
     let refused = line_with(&mut lines, "mail.send  refused").await;
-    assert!(refused.contains("chat+email+web") && refused.contains("source web"), "{refused}");
+    assert!(refused.contains("chat+web") && refused.contains("source web"), "{refused}");
 
     let pid = rustix::process::Pid::from_raw(demo.id().unwrap().try_into().unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
