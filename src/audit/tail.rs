@@ -107,7 +107,7 @@ impl Follower {
             // predecessor will ever hold.
             let successor = sound(&self.dir)?.into_iter().find(|first| Some(*first) > self.first);
             if let Some(first) = self.first {
-                self.read(first, &mut items, successor.is_some())?;
+                self.read(first, successor, &mut items)?;
             }
             if items.len() >= POLL_RECORDS_MAX {
                 return Ok(items);
@@ -118,7 +118,7 @@ impl Follower {
         }
     }
 
-    fn read(&mut self, first: Seq, items: &mut Vec<Item>, is_closed: bool) -> Result<(), TailError> {
+    fn read(&mut self, first: Seq, successor: Option<Seq>, items: &mut Vec<Item>) -> Result<(), TailError> {
         let path = self.dir.join(segment_name(first));
         let io = |source| TailError::Io { path: path.clone(), source };
         let mut file = match File::open(&path) {
@@ -140,7 +140,7 @@ impl Follower {
             let record = match Record::read(line) {
                 Ok(record) => record,
                 // A tail that does not count ends what is shown of a closed segment.
-                Err(_) if is_closed => break,
+                Err(_) if successor.is_some() => break,
                 Err(flaw) => return Err(TailError::Damaged { path, offset, flaw }),
             };
             match record.kind {

@@ -44,18 +44,20 @@ enum AuditCommand {
         seq: u64,
     },
     /// Verifies digests, chain, sequence and commits of the whole journal; exit code 1 on findings
-    Verify {
-        /// One JSON object a line instead of text
-        #[arg(long)]
-        json: bool,
-    },
+    Verify(StyleArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct StyleArgs {
+    /// One JSON object a line instead of text; of `tail`, the records as they stand in the journal
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, clap::Args)]
 struct TailArgs {
-    /// The records themselves, as they stand in the journal
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    style: StyleArgs,
     /// How many lines of the past to show first
     #[arg(short = 'n', long, value_name = "N", default_value_t = 10, conflicts_with = "since_start")]
     lines: usize,
@@ -78,7 +80,7 @@ pub(super) fn run(args: &Audit) -> anyhow::Result<ExitCode> {
     let ran = match &args.command {
         AuditCommand::Tail(args) => tail(&dir, args, out),
         AuditCommand::Show { seq } => show(&dir, Seq(*seq), out),
-        AuditCommand::Verify { json } => verify(&dir, Style::of(*json), out),
+        AuditCommand::Verify(args) => verify(&dir, args.style(), out),
     };
     match ran {
         // Whoever read us has seen enough, as `head` does.
@@ -93,9 +95,9 @@ enum Style {
     Json,
 }
 
-impl Style {
-    fn of(json: bool) -> Self {
-        if json { Self::Json } else { Self::Text }
+impl StyleArgs {
+    fn style(&self) -> Style {
+        if self.json { Style::Json } else { Style::Text }
     }
 }
 
@@ -105,7 +107,7 @@ fn tail(dir: &Path, args: &TailArgs, out: &mut impl Write) -> anyhow::Result<u8>
         (false, 0) => From::Now,
         (false, _) => From::Recent,
     };
-    let mut view = View { style: Style::of(args.json), summary: Summary::default() };
+    let mut view = View { style: args.style.style(), summary: Summary::default() };
     let mut follower = Follower::open(dir, from)?;
     let mut past = VecDeque::new();
     loop {
