@@ -10,6 +10,7 @@ mod bridge;
 mod crash;
 mod demo;
 mod fuzz_corpus;
+mod growth;
 mod halted;
 mod house_rules;
 mod http_guards;

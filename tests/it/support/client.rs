@@ -62,6 +62,14 @@ impl Client {
 
     /// Sends these bytes; `None` where the connection did not survive.
     pub async fn try_send(&self, method: Method, body: impl Into<Bytes>) -> Option<Exchange> {
+        let response = self.http.request(self.build(method, body.into())).await.ok()?;
+        let (parts, body) = response.into_parts();
+        #[expect(clippy::disallowed_methods, reason = "limited by ANSWER_BYTES_MAX")]
+        let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.ok()?.to_bytes();
+        Some(Exchange { status: parts.status, headers: parts.headers, body })
+    }
+
+    fn build(&self, method: Method, body: Bytes) -> http::Request<Full<Bytes>> {
         let mut request = http::Request::builder().method(method).uri(&self.url);
         for (name, value) in &self.headers {
             request = request.header(name, value);
@@ -69,11 +77,16 @@ impl Client {
         if let Some(session) = &self.session {
             request = request.header("mcp-session-id", session);
         }
-        let response = self.http.request(request.body(Full::new(body.into())).unwrap()).await.ok()?;
-        let (parts, body) = response.into_parts();
-        #[expect(clippy::disallowed_methods, reason = "limited by ANSWER_BYTES_MAX")]
-        let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.ok()?.to_bytes();
-        Some(Exchange { status: parts.status, headers: parts.headers, body })
+        request.body(Full::new(body)).unwrap()
+    }
+
+    /// Opens a stream of events.
+    pub async fn open(&self, method: Method, body: impl Into<Bytes>) -> Events {
+        let request = self.build(method, body.into());
+        let response = self.http.request(request).await.unwrap();
+        assert_eq!(response.headers()["content-type"], "text/event-stream", "{response:?}");
+        let decoder = sluicegate::wire::sse::Decoder::new(ANSWER_BYTES_MAX);
+        Events { body: response.into_body(), decoder, waiting: Vec::new() }
     }
 
     /// Sends this as a POST.
@@ -110,7 +123,19 @@ impl Client {
     }
 
     /// One request of 2026-07-28, with its headers and `_meta`.
-    pub async fn modern(&self, id: u64, method: &str, mut params: Value) -> Exchange {
+    pub async fn modern(&self, id: u64, method: &str, params: Value) -> Exchange {
+        let (client, body) = self.as_modern(id, method, params);
+        client.post(body).await
+    }
+
+    /// Opens the stream of `subscriptions/listen`.
+    pub async fn listen(&self, id: u64) -> Events {
+        let params = json!({ "notifications": { "toolsListChanged": true } });
+        let (client, body) = self.as_modern(id, "subscriptions/listen", params);
+        client.open(Method::POST, body).await
+    }
+
+    fn as_modern(&self, id: u64, method: &str, mut params: Value) -> (Self, String) {
         params["_meta"]["io.modelcontextprotocol/protocolVersion"] = json!("2026-07-28");
         params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({});
         let mut client = self.clone().with("mcp-protocol-version", "2026-07-28").with("mcp-method", method);
@@ -118,7 +143,7 @@ impl Client {
             client = client.with("mcp-name", name);
         }
         client.session = None;
-        client.post(message(id, method, &params)).await
+        (client, message(id, method, &params))
     }
 
     /// The names that `tools/list` shows in this session.
@@ -135,6 +160,31 @@ impl Client {
     /// One `tools/call` in this session, with `id` as its argument for the oracle's ledger.
     pub async fn call(&self, name: &str, id: &str) -> Exchange {
         self.request(2, "tools/call", &json!({ "name": name, "arguments": { "id": id } })).await
+    }
+}
+
+/// A stream of events that is still open.
+pub struct Events {
+    body: hyper::body::Incoming,
+    decoder: sluicegate::wire::sse::Decoder,
+    waiting: Vec<Value>,
+}
+
+impl Events {
+    /// The next message; waits for it.
+    pub async fn next(&mut self) -> Value {
+        while self.waiting.is_empty() {
+            let frame = self.body.frame().await.expect("the stream goes on").unwrap();
+            let Ok(data) = frame.into_data() else { continue };
+            let waiting = &mut self.waiting;
+            let decoded = self.decoder.push(&data, |event| {
+                if !event.data.is_empty() {
+                    waiting.push(serde_json::from_slice(&event.data).unwrap());
+                }
+            });
+            decoded.unwrap();
+        }
+        self.waiting.remove(0)
     }
 }
 
