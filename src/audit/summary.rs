@@ -154,7 +154,9 @@ fn other(kind: Kind, record: &Value) -> String {
             Value::String(text) => line.push_str(&format!("  {key}={text}")),
             Value::Number(number) => line.push_str(&format!("  {key}={number}")),
             Value::Array(_) if key == "provenance" => line.push_str(&format!("  {}", sources(record))),
-            Value::Array(_) if key == "adds" => line.push_str(&format!("  +{}", names(value))),
+            Value::Array(adds) if key == "adds" && !adds.is_empty() => {
+                line.push_str(&format!("  +{}", names(value)))
+            }
             Value::Object(_) if key == "principal" => {
                 line.push_str(&format!("  {}", text(record, "/principal/subject").unwrap_or("-")));
             }
