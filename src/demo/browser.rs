@@ -14,13 +14,13 @@ pub(super) struct Browser;
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[schemars(crate = "rmcp::schemars")]
 struct Address {
-    /// The address of the page, for instance https://news.example/.
+    /// The address of the page, for instance `https://news.example/`.
     url: String,
 }
 
 #[tool_router]
 impl Browser {
-    /// Fetches a web page and returns its title and text. https://news.example/ links to the others.
+    /// Fetches a web page and returns its title and text. `https://news.example/` links to the others.
     #[tool(annotations(title = "Fetch page", read_only_hint = true, open_world_hint = true))]
     async fn fetch(&self, Parameters(Address { url }): Parameters<Address>) -> Result<String, String> {
         page(&url).map(|(_, title, text)| format!("# {title}\n\n{text}"))
