@@ -5,6 +5,7 @@
 mod admin;
 mod audit;
 mod check;
+mod completions;
 mod connect;
 mod demo;
 mod demo_upstream;
@@ -35,6 +36,8 @@ enum Command {
     Audit(audit::Audit),
     /// Check a configuration: every problem at once, with its place and what to do
     Check(check::Check),
+    /// Write what a shell needs to complete this command line
+    Completions(completions::Completions),
     /// Let a client that can only start processes talk to a gateway: stdio in, Streamable HTTP out
     Connect(connect::Connect),
     /// Try the gateway on demo tool servers, with a key for each source, and watch each call being decided
@@ -63,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Demo(command) => demo::run(command),
         Command::DemoUpstream(command) => demo_upstream::run(command),
         Command::Key(command) => key::run(command),
+        Command::Completions(command) => completions::run(&command),
         Command::Connect(command) => connect::run(command),
         Command::Pins(command) => pins::run(command),
         Command::Runs(command) => runs::run(command),

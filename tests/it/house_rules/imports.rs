@@ -108,7 +108,6 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap_complete", &["cli"]),
     ("prometheus_client", &["telemetry", "gateway"]),
     ("hyper_rustls", &["upstream"]),
-    ("tower", &["downstream"]),
     ("strsim", &["config"]),
     // What is decided on is handed in; nothing here may ask the world.
     ("tokio", &NOT_PURE),
