@@ -35,7 +35,7 @@ async fn i6_no_kill_leaves_an_execution_without_intent_or_an_answer_without_outc
         let unknown_after = of_kind_or_none(&site, "unknown");
         assert!(unknown_after - unknown_before <= CLIENTS, "more unknown calls than were in flight");
         let (seen, mut seeing) = watch::channel(0_u64);
-        let mut clients = load(&gateway.url, kill, seen);
+        let mut clients = load(&gateway.url, kill, seen).await;
         let random = u64::from(u16::from_le_bytes(sluicegate::chance::bytes().unwrap()));
         let until = 1 + random % 150;
         seeing.wait_for(|answers| *answers >= until).await.unwrap();
@@ -59,14 +59,17 @@ fn of_kind_or_none(site: &Site, kind: &str) -> usize {
     if site.path("state/journal").exists() { of_kind(site, kind).len() } else { 0 }
 }
 
-/// Clients that call until the gateway is gone.
-fn load(url: &str, kill: u32, seen: watch::Sender<u64>) -> JoinSet<Answers> {
+/// Clients that call until the gateway is gone. All have their session before the first of them calls.
+async fn load(url: &str, kill: u32, seen: watch::Sender<u64>) -> JoinSet<Answers> {
     let (seen, numbers) = (Arc::new(seen), Arc::new(AtomicU64::new(0)));
+    let mut callers = Vec::new();
+    for _ in 0..CLIENTS {
+        callers.push(Client::new(url, CHAT_KEY).initialize("2025-11-25").await);
+    }
     let mut clients = JoinSet::new();
-    for client in 0..CLIENTS {
-        let (url, seen, numbers) = (url.to_owned(), Arc::clone(&seen), Arc::clone(&numbers));
+    for (client, caller) in callers.into_iter().enumerate() {
+        let (seen, numbers) = (Arc::clone(&seen), Arc::clone(&numbers));
         clients.spawn(async move {
-            let caller = Client::new(&url, CHAT_KEY).initialize("2025-11-25").await;
             let mut answers = Answers::new();
             loop {
                 let id = format!("{kill}-{client}-{}", numbers.fetch_add(1, Ordering::Relaxed));

@@ -79,7 +79,7 @@ async fn a85_whatever_is_dropped_leaves_a_record() {
 #[tokio::test]
 async fn i11_a_full_queue_refuses_and_evicts_nothing() {
     let room = Room { queue_max: 1, ..Room::new() };
-    let settings = Settings { queue_wait: Duration::from_millis(10), ..room.settings() };
+    let settings = Settings { queue_wait: Duration::from_secs(1), ..room.settings() };
     let (journal, _) = Journal::open(settings, Clock::system()).unwrap();
     let ((), open) = intend(&journal, facts(&run(1))).await.unwrap().begin();
     assert_eq!(journal.reserve().await.map(drop), Err(Reason::JournalOverloaded));
