@@ -84,7 +84,7 @@ pub enum LockError {
         /// Which tool.
         tool: ToolName,
     },
-    /// The file is, or would become, larger than [`LOCK_BYTES_MAX`].
+    /// The file is, or would become, larger than `LOCK_BYTES_MAX`.
     #[error("`{}` would be larger than {LOCK_BYTES_MAX} bytes", path.display())]
     TooLarge {
         /// Which file.
