@@ -6,11 +6,13 @@ mod rooms;
 mod sockets;
 
 use std::io::Write as _;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit;
@@ -79,6 +81,7 @@ pub(super) async fn start(path: &Path) -> anyhow::Result<Running> {
 /// First everything that can be refused by the system: sockets, journal, tool servers. Peers that connect
 /// meanwhile wait; nothing is answered until all of it is there.
 async fn serve(mut config: Config) -> anyhow::Result<Running> {
+    make_state_dir(&config.state_dir)?;
     let sockets = Sockets::bind(&mut config).await?;
     let journal_dir = config.audit.dir.clone();
     let limits = config.limits.clone();
@@ -91,6 +94,13 @@ async fn serve(mut config: Config) -> anyhow::Result<Running> {
     let desk = AdminSocket::serve(desk, Arc::clone(&gateway));
     gateway.meet_upstreams().await;
     Ok(Running { journal_dir, listening, gateway, tasks, downstream, desk, probes })
+}
+
+/// Makes the state directory, for its owner alone, where there is none: sockets and journal stand in it.
+/// One that is there already was checked with the configuration.
+fn make_state_dir(dir: &Path) -> anyhow::Result<()> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.with_context(|| format!("cannot make the state directory `{}` (gateway.state_dir)", dir.display()))
 }
 
 impl Running {

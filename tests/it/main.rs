@@ -16,4 +16,5 @@ mod house_rules;
 mod http_guards;
 mod interop;
 mod path;
+mod shipped;
 mod support;
