@@ -228,21 +228,34 @@ impl Writer {
             let (file, first) = (segment.name.clone(), segment.first);
             preamble.push(Preamble::Gap { file, first, last: Some(self.lines.chain.last()), cause });
         }
+        let refused = self.shared.counters.refused_while_halted.swap(0, Ordering::Relaxed);
         preamble.push(Preamble::Halted {
             cause: trouble.cause,
             detail: Detail::new(&trouble.detail),
             since: trouble.since.wall,
-            refused: self.shared.counters.refused_while_halted.swap(0, Ordering::Relaxed),
+            refused,
         });
         if let Err(error) = self.reopen_directory().and_then(|()| self.begin(Why::Mended, preamble)) {
             tracing::warn!(%error, "the audit journal cannot go on yet");
+            // The record that would have said how many is not written: the next one says it.
+            add(&self.shared.counters.refused_while_halted, refused);
             self.failed = Some(self.shared.clock.monotonic());
             return;
         }
         self.failed = None;
-        self.trouble = None;
+        let ended = self.trouble.take();
         tracing::info!("the audit journal goes on");
         self.publish();
+        // Who was refused while the new segment was begun is counted by the next group.
+        let late = self.shared.counters.refused_while_halted.swap(0, Ordering::Relaxed);
+        if let Some(trouble) = ended.filter(|_| late > 0) {
+            self.preamble.push(Preamble::Halted {
+                cause: trouble.cause,
+                detail: Detail::new(&trouble.detail),
+                since: trouble.since.wall,
+                refused: late,
+            });
+        }
         let mut owed: Vec<_> = self.held.drain(..).collect();
         if !owed.is_empty() {
             self.commit(&mut owed);

@@ -71,8 +71,10 @@ async fn f57_a_disk_that_keeps_failing_halts_and_goes_again_when_it_is_mended() 
     until_going(&journal).await;
     concluded.await.unwrap().unwrap();
     call(&journal, facts(&run(1))).await.unwrap();
+    // Whether the mending met the first try or a later one, every refusal is counted.
     let halted = room.of_kind(Kind::Halted);
-    assert!(halted[0]["refused"].as_u64().unwrap() >= 2, "{halted:?}");
+    let refused: u64 = halted.iter().map(|record| record["refused"].as_u64().unwrap()).sum();
+    assert!(refused >= 2, "{halted:?}");
     journal.close().await.unwrap();
     room.verified();
 }
