@@ -52,7 +52,7 @@ pub use event::{
 };
 pub use figures::{Figures, Halt, HaltCause, Status};
 pub use line::{FORMAT_VERSION, Kind, LINE_BYTES_MAX, RECORD_BYTES_MAX};
-pub use live::{Live, LiveRun, LiveStored, OpenCall, STORED_SUBJECTS_MAX};
+pub use live::{Live, LiveRun, OpenCall};
 pub use proof::{Intent, OpenIntent, Pending, Slot};
 pub use queue::{CALL_BYTES, OUTCOME_BYTES_MAX};
 pub use read::Flaw;

@@ -14,4 +14,5 @@ pub mod principal;
 pub mod provenance;
 pub mod reason;
 pub mod run;
+pub mod stored;
 pub mod text;

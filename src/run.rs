@@ -25,7 +25,7 @@ use crate::model::reason::Reason;
 use crate::model::run::{Actor, RunEnding, RunHistory};
 
 pub use section::{Run, Section};
-pub use stored::{STORED_SUBJECTS_MAX, Stored, StoredSources};
+pub use stored::StoredSources;
 pub use table::{RunFigures, RunReport, Runs};
 
 /// `limits.runs_max` where the configuration is silent.

@@ -17,9 +17,7 @@ use crate::model::facts::RunId;
 use crate::model::name::{EntryPointName, Subject, UpstreamName};
 use crate::model::provenance::Provenance;
 use crate::model::run::RunHistory;
-
-/// Most subjects that one upstream's store is told apart for. A further one is counted for all.
-pub const STORED_SUBJECTS_MAX: usize = 100_000;
+use crate::model::stored::Stored;
 
 /// What the journal knows of the present.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,7 +25,7 @@ pub struct Live {
     /// The runs that have not ended, by id.
     pub runs: HashMap<RunId, LiveRun>,
     /// What is stored at upstreams.
-    pub stored: BTreeMap<UpstreamName, LiveStored>,
+    pub stored: BTreeMap<UpstreamName, Stored>,
     /// The calls whose outcome is not recorded.
     pub open: BTreeMap<Seq, OpenCall>,
 }
@@ -54,18 +52,6 @@ pub struct LiveRun {
     pub used: Timestamp,
     /// Whether all of its history is there.
     pub history: RunHistory,
-}
-
-/// The sources that influenced what is stored at one upstream.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LiveStored {
-    /// What every subject may read back.
-    #[serde(default)]
-    pub all: Provenance,
-    /// What only the subject that wrote it reads back.
-    #[serde(default)]
-    pub subjects: BTreeMap<Subject, Provenance>,
 }
 
 /// A call whose outcome is not recorded.
@@ -268,27 +254,6 @@ impl Live {
                 self.stored.remove(upstream);
             }
             (_, None) => {}
-        }
-    }
-}
-
-impl LiveStored {
-    fn write(&mut self, subject: &Subject, stores: Stores, provenance: &Provenance) {
-        match stores {
-            Stores::Nothing => {}
-            Stores::All => {
-                self.all.join(provenance);
-            }
-            Stores::Subject => {
-                let is_full = self.subjects.len() >= STORED_SUBJECTS_MAX;
-                let own = match self.subjects.get_mut(subject) {
-                    Some(own) => own,
-                    // A store that knows too many subjects widens: the source is not forgotten.
-                    None if is_full => &mut self.all,
-                    None => self.subjects.entry(subject.clone()).or_default(),
-                };
-                own.join(provenance);
-            }
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::model::name::EntryPointName;
 use crate::model::principal::RunRule;
 use crate::model::reason::Reason;
 use crate::policy::Rules;
-use crate::run::{RecoveredRun, RunKey, Runs, Stored, StoredSources};
+use crate::run::{RecoveredRun, RunKey, Runs, StoredSources};
 use crate::telemetry::{Finding, Metrics};
 use crate::upstream::{Notice, Upstreams};
 
@@ -148,9 +148,5 @@ fn recover(live: Live) -> (Vec<RecoveredRun>, StoredSources) {
         used: run.used,
         history: run.history,
     });
-    let stored = live
-        .stored
-        .into_iter()
-        .map(|(upstream, stored)| (upstream, Stored { all: stored.all, subjects: stored.subjects }));
-    (runs.collect(), StoredSources::recover(stored.collect()))
+    (runs.collect(), StoredSources::recover(live.stored))
 }

@@ -5,50 +5,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use serde::{Deserialize, Serialize};
-
 use crate::model::call::Stores;
 use crate::model::name::{Subject, UpstreamName};
 use crate::model::provenance::Provenance;
-
-/// Most subjects that one upstream's store is told apart for. A further one is counted for all.
-pub const STORED_SUBJECTS_MAX: usize = 100_000;
+use crate::model::stored::Stored;
 
 /// The sources that influenced what is stored at each upstream.
 #[derive(Debug, Default)]
 pub struct StoredSources(Mutex<BTreeMap<UpstreamName, Stored>>);
-
-/// The sources that influenced what is stored at one upstream.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stored {
-    /// What every subject may read back.
-    #[serde(default, skip_serializing_if = "Provenance::is_empty")]
-    pub all: Provenance,
-    /// What only the subject that wrote it reads back.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub subjects: BTreeMap<Subject, Provenance>,
-}
-
-impl Stored {
-    /// Notes a write by `subject` under `provenance`.
-    pub fn write(&mut self, subject: &Subject, stores: Stores, provenance: &Provenance) {
-        match stores {
-            Stores::Nothing => {}
-            Stores::All => {
-                self.all.join(provenance);
-            }
-            Stores::Subject => {
-                let is_full = self.subjects.len() >= STORED_SUBJECTS_MAX;
-                let own = match self.subjects.get_mut(subject) {
-                    Some(own) => own,
-                    None if is_full => &mut self.all,
-                    None => self.subjects.entry(subject.clone()).or_default(),
-                };
-                own.join(provenance);
-            }
-        }
-    }
-}
 
 impl StoredSources {
     /// The table as the journal knows it.
