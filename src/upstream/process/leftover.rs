@@ -10,7 +10,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rustix::process::{Pid, Signal, getsid, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 
 use crate::upstream::notice::{Notice, Notices};
@@ -63,8 +63,9 @@ impl Leftovers {
     /// record cannot be written: the child then has only the end of its stdin to go by.
     pub(super) fn remember(&self, leader: Pid) -> Option<Remembered> {
         let pid = leader.as_raw_nonzero().get();
-        let session = getsid(None).ok()?.as_raw_nonzero().get();
-        let started_ticks = Stat::of(pid)?.started_ticks;
+        // The child stays in the session that it was started in. That is 0 where the session's leader is
+        // outside this PID namespace (a container that was entered, a sandbox): no pid, so not a `Pid`.
+        let Stat { session, started_ticks, .. } = Stat::of(pid)?;
         let record = Record { boot: self.boot.clone(), leader: pid, session, started_ticks };
         let path = self.directory.join(pid.to_string());
         let written = serde_json::to_vec(&record).map_err(Into::into).and_then(|text| fs::write(&path, text));
@@ -147,5 +148,11 @@ mod tests {
     fn a_command_name_cannot_shift_the_fields() {
         let text = "42 (a) b ( 7) S 1 41 40 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 0 0";
         assert_eq!(Stat::parse(text), Some(Stat { group: 41, session: 40, started_ticks: 987_654 }));
+    }
+
+    #[test]
+    fn a_session_whose_leader_is_in_another_pid_namespace_is_zero() {
+        let text = "42 (a) S 1 41 0 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 0 0";
+        assert_eq!(Stat::parse(text).map(|stat| stat.session), Some(0));
     }
 }
