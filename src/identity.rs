@@ -7,6 +7,7 @@
 //! Each authenticator is a file of its own with three outcomes: not mine, a principal, or a refusal. A
 //! refusal is final: a wrong credential is never passed over for what the listener vouches for.
 
+mod assert;
 mod bearer;
 mod key;
 mod listener;
@@ -24,6 +25,7 @@ use crate::model::reason::Reason;
 use bearer::Bearer;
 use key::Keys;
 
+pub use assert::{Asserted, Forbidden, MayAssert};
 pub use key::{HASH_PREFIX, KEY_PREFIX, MintedKey, hash_text, mint, parse_hash};
 pub use settings::*;
 

@@ -16,3 +16,4 @@ pub mod reason;
 pub mod run;
 pub mod stored;
 pub mod text;
+pub mod trigger;

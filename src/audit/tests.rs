@@ -21,7 +21,7 @@ use crate::model::digest::Sha256;
 use crate::model::facts::{CallFacts, RunId};
 use crate::model::name::{EntryPointName, RoleName, SourceName, Subject, ToolId, ToolName, UpstreamName};
 use crate::model::place::Place;
-use crate::model::principal::{Principal, RunRule, RunScope};
+use crate::model::principal::{Label, Principal, RunRule, RunScope};
 use crate::model::provenance::Provenance;
 use crate::model::run::{Actor, RunEnding, RunHistory};
 use crate::model::text::Bounded;
@@ -132,14 +132,16 @@ fn run(number: u8) -> RunId {
 }
 
 fn principal(subject: &str) -> Arc<Principal> {
-    Arc::new(Principal {
-        entry_point: EntryPointName::new("keys.test").unwrap(),
-        subject: Subject::new(subject).unwrap(),
-        roles: [RoleName::new("assistant").unwrap()].into(),
-        agents: vec![],
-        sources: sources(["chat"]),
-        runs: RunRule { scope: RunScope::Subject, idle: Duration::MAX, max: Duration::MAX },
-    })
+    Arc::new(Principal::configured(
+        Label {
+            entry_point: EntryPointName::new("keys.test").unwrap(),
+            subject: Subject::new(subject).unwrap(),
+            roles: [RoleName::new("assistant").unwrap()].into(),
+            agents: vec![],
+            sources: sources(["chat"]),
+        },
+        RunRule { scope: RunScope::Subject, idle: Duration::MAX, max: Duration::MAX },
+    ))
 }
 
 fn tool() -> ToolId {

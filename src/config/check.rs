@@ -3,6 +3,7 @@
 //! Must never stop at the first problem. What stands in for a broken value is never used, because one
 //! error refuses the whole configuration.
 
+mod assert;
 mod entry_point;
 mod launch;
 mod listen;

@@ -2,6 +2,7 @@
 //!
 //! Must never refer from one table to another: that is for `check`.
 
+mod assert;
 mod entry_point;
 mod lists;
 mod secret;
@@ -11,6 +12,7 @@ use super::file::Loaded;
 use super::node::{Entry, Fields, Later, Located, Node};
 use super::problem::Sink;
 
+pub(super) use assert::MayAssert;
 pub(super) use entry_point::{EntryPoint, Key, Listen, Vouches};
 pub(super) use lists::{Entry as ListEntry, Row};
 pub(super) use secret::{Secret, Secrets};

@@ -1,14 +1,14 @@
 //! From a reason to what the caller reads: HTTP status, JSON-RPC code, one sentence, machine-readable facts.
 //!
-//! Must never carry internals outside. One exhaustive match per question and no wildcard arm: a new
-//! reason does not compile until it has an answer here.
+//! Must never carry internals outside. One match per question, and no arm for a group that is not named: a
+//! new reason does not compile until the catalogue says which group it belongs to.
 
 use bytes::Bytes;
 use http::StatusCode;
 use serde::Serialize;
 
 use crate::model::facts::CLAIM_BYTES_MAX;
-use crate::model::reason::{Reason, Retry};
+use crate::model::reason::{Group, Reason, Retry};
 use crate::model::text::Bounded;
 use crate::wire::{Id, Revision, code, encode};
 
@@ -41,141 +41,69 @@ impl Told {
     }
 }
 
-/// The HTTP status of a refusal, where the reply is one body.
+/// The HTTP status of a refusal, where the reply is one body. A reason that is not named has that of its group.
 #[must_use]
 pub fn status(reason: Reason, revision: Option<Revision>) -> StatusCode {
     use Reason as R;
     let is_modern = revision.is_some_and(Revision::is_modern);
-    match reason {
-        R::CredentialMissing | R::CredentialUnknown | R::CredentialAmbiguous | R::PeerUnmapped => {
-            StatusCode::UNAUTHORIZED
-        }
-        R::HostForbidden | R::OriginForbidden => StatusCode::FORBIDDEN,
-        R::PathUnknown | R::SessionUnknown => StatusCode::NOT_FOUND,
-        R::HttpMethodForbidden => StatusCode::METHOD_NOT_ALLOWED,
-        R::ContentTypeForbidden => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        R::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
-        R::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        R::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-        R::BodyTimeout | R::HeadTimeout => StatusCode::REQUEST_TIMEOUT,
-        R::ConnectionsFull | R::SessionsFull | R::StreamsFull | R::Draining => {
+    match (reason.group(), reason) {
+        (_, R::HostForbidden | R::OriginForbidden) => StatusCode::FORBIDDEN,
+        (_, R::PathUnknown | R::SessionUnknown) => StatusCode::NOT_FOUND,
+        (_, R::HttpMethodForbidden) => StatusCode::METHOD_NOT_ALLOWED,
+        (_, R::ContentTypeForbidden) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        (_, R::NotAcceptable) => StatusCode::NOT_ACCEPTABLE,
+        (_, R::BodyTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+        (_, R::HeadTooLarge) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        (_, R::BodyTimeout | R::HeadTimeout) => StatusCode::REQUEST_TIMEOUT,
+        (_, R::ConnectionsFull | R::SessionsFull | R::StreamsFull | R::Draining | R::KeysUnavailable) => {
             StatusCode::SERVICE_UNAVAILABLE
         }
-        R::BodyIncomplete
-        | R::HttpInvalid
-        | R::JsonInvalid
-        | R::JsonDuplicateKey
-        | R::JsonTooDeep
-        | R::JsonTooManyKeys
-        | R::EnvelopeInvalid
-        | R::KeyConfusable
-        | R::BatchForbidden
-        | R::IdInvalid
-        | R::HeaderMismatch
-        | R::ResponseUnexpected
-        | R::RevisionUnsupported
-        | R::SessionMissing => StatusCode::BAD_REQUEST,
+        (_, R::RevisionUnsupported | R::SessionMissing) => StatusCode::BAD_REQUEST,
         // 2026-07-28, basic, "Request Metadata": a request whose `_meta` lacks what is required.
-        R::ParamsInvalid if revision.is_none() => StatusCode::BAD_REQUEST,
+        (_, R::ParamsInvalid) if revision.is_none() => StatusCode::BAD_REQUEST,
+        (_, R::ParamsInvalid | R::IdInUse) => StatusCode::OK,
         // 2026-07-28, basic/transports: an unimplemented method is a 404 with a JSON-RPC body.
-        R::MethodUnknown | R::MethodUnsupported if is_modern => StatusCode::NOT_FOUND,
-        R::MethodUnknown
-        | R::MethodUnsupported
-        | R::ParamsInvalid
-        | R::IdInUse
-        | R::CursorUnknown
-        | R::Allowed
-        | R::NotVisible
-        | R::SourceDenies
-        | R::RoleDenies
-        | R::AgentDenies
-        | R::PlanRequired
-        | R::ApprovalRequired
-        | R::PinChanged
-        | R::RunClosed
-        | R::RunsFull
-        | R::GatewayBusy
-        | R::PrincipalBusy
-        | R::UpstreamBusy
-        | R::InstancesFull
-        | R::JournalHalted
-        | R::JournalOverloaded
-        | R::UpstreamUnavailable
-        | R::UpstreamBroken
-        | R::UpstreamTimeout
-        | R::UpstreamClosed
-        | R::UpstreamInvalid
-        | R::ResultTooLarge
-        | R::UpstreamRequestRefused
-        | R::Answered
-        | R::Cancelled
-        | R::Abandoned
-        | R::Fault => StatusCode::OK,
+        (_, R::MethodUnknown | R::MethodUnsupported) if is_modern => StatusCode::NOT_FOUND,
+        (Group::Identity, _) => StatusCode::UNAUTHORIZED,
+        (Group::Guard | Group::Parse, _) => StatusCode::BAD_REQUEST,
+        (
+            Group::Policy
+            | Group::Protocol
+            | Group::Run
+            | Group::Limit
+            | Group::Journal
+            | Group::Upstream
+            | Group::Ending,
+            _,
+        ) => StatusCode::OK,
     }
 }
 
-/// The JSON-RPC code of a refusal.
+/// The JSON-RPC code of a refusal. A reason that is not named has that of its group.
 #[must_use]
 pub fn rpc_code(reason: Reason) -> i64 {
     use Reason as R;
-    match reason {
-        R::JsonInvalid | R::JsonDuplicateKey | R::JsonTooDeep | R::JsonTooManyKeys => code::PARSE_ERROR,
-        R::EnvelopeInvalid
-        | R::KeyConfusable
-        | R::BatchForbidden
-        | R::IdInvalid
-        | R::IdInUse
-        | R::ResponseUnexpected
-        | R::SessionMissing => code::INVALID_REQUEST,
-        R::MethodUnknown | R::MethodUnsupported | R::UpstreamRequestRefused => code::METHOD_NOT_FOUND,
-        R::ParamsInvalid | R::CursorUnknown | R::NotVisible => code::INVALID_PARAMS,
-        R::HeaderMismatch => code::HEADER_MISMATCH,
-        R::RevisionUnsupported => code::UNSUPPORTED_PROTOCOL_VERSION,
-        R::Fault | R::Abandoned => code::INTERNAL_ERROR,
-        R::Allowed
-        | R::SourceDenies
-        | R::RoleDenies
-        | R::AgentDenies
-        | R::PlanRequired
-        | R::ApprovalRequired
-        | R::PinChanged
-        | R::CredentialMissing
-        | R::CredentialUnknown
-        | R::CredentialAmbiguous
-        | R::PeerUnmapped
-        | R::HostForbidden
-        | R::OriginForbidden
-        | R::PathUnknown
-        | R::HttpMethodForbidden
-        | R::ContentTypeForbidden
-        | R::NotAcceptable
-        | R::BodyTooLarge
-        | R::BodyTimeout
-        | R::BodyIncomplete
-        | R::SessionUnknown
-        | R::HttpInvalid
-        | R::HeadTooLarge
-        | R::HeadTimeout
-        | R::ConnectionsFull
-        | R::SessionsFull
-        | R::StreamsFull
-        | R::RunClosed
-        | R::RunsFull
-        | R::GatewayBusy
-        | R::PrincipalBusy
-        | R::UpstreamBusy
-        | R::InstancesFull
-        | R::Draining
-        | R::JournalHalted
-        | R::JournalOverloaded
-        | R::UpstreamUnavailable
-        | R::UpstreamBroken
-        | R::UpstreamTimeout
-        | R::UpstreamClosed
-        | R::UpstreamInvalid
-        | R::ResultTooLarge
-        | R::Answered
-        | R::Cancelled => REFUSED,
+    match (reason.group(), reason) {
+        (_, R::JsonInvalid | R::JsonDuplicateKey | R::JsonTooDeep | R::JsonTooManyKeys) => code::PARSE_ERROR,
+        (_, R::MethodUnknown | R::MethodUnsupported | R::UpstreamRequestRefused) => code::METHOD_NOT_FOUND,
+        (_, R::ParamsInvalid | R::CursorUnknown | R::NotVisible) => code::INVALID_PARAMS,
+        (_, R::HeaderMismatch) => code::HEADER_MISMATCH,
+        (_, R::RevisionUnsupported) => code::UNSUPPORTED_PROTOCOL_VERSION,
+        (_, R::SessionMissing) => code::INVALID_REQUEST,
+        (_, R::Fault | R::Abandoned) => code::INTERNAL_ERROR,
+        (Group::Parse, _) => code::INVALID_REQUEST,
+        (
+            Group::Policy
+            | Group::Identity
+            | Group::Guard
+            | Group::Protocol
+            | Group::Run
+            | Group::Limit
+            | Group::Journal
+            | Group::Upstream
+            | Group::Ending,
+            _,
+        ) => REFUSED,
     }
 }
 

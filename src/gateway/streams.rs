@@ -98,6 +98,18 @@ impl Streams {
         }
     }
 
+    /// Ends the streams of every caller that `is_gone` accepts.
+    fn hang_up(&self, is_gone: &impl Fn(&Principal) -> bool) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|subscription| {
+            let keep = !is_gone(&subscription.principal);
+            if let (false, Target::Session(session)) = (keep, &subscription.to) {
+                session.end_stream();
+            }
+            keep
+        });
+    }
+
     pub(super) fn close(&self) {
         let open = std::mem::take(&mut *self.open.lock().unwrap_or_else(PoisonError::into_inner));
         for subscription in open {
@@ -178,6 +190,17 @@ impl Gateway {
     fn subscribe(&self, to: Target, principal: &Arc<Principal>) -> Result<(), Reason> {
         let seen = self.worlds.now().fingerprint(principal, None);
         self.streams.add(Subscription { to, principal: Arc::clone(principal), seen })
+    }
+
+    /// Ends the sessions and streams of every caller that `is_gone` accepts: those whose credential no
+    /// longer counts.
+    pub(super) fn hang_up(&self, is_gone: impl Fn(&Principal) -> bool) {
+        self.streams.hang_up(&is_gone);
+        for session in self.sessions.all() {
+            if is_gone(&session.principal) {
+                self.sessions.close(&session);
+            }
+        }
     }
 
     /// The run has read something new: its list under the 2025 revisions may be shorter now. Told to

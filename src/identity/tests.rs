@@ -4,18 +4,20 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::model::name::{EntryPointName, SourceName, Subject};
-use crate::model::principal::{RUN_IDLE_DEFAULT, RUN_MAX_DEFAULT, RunRule, RunScope};
+use crate::model::principal::{Label, RUN_IDLE_DEFAULT, RUN_MAX_DEFAULT, RunRule, RunScope};
 use crate::model::provenance::Provenance;
 
 fn principal(entry_point: &str) -> Arc<Principal> {
-    Arc::new(Principal {
-        entry_point: EntryPointName::new(entry_point).unwrap(),
-        subject: Subject::new("user:1").unwrap(),
-        roles: BTreeSet::new(),
-        agents: Vec::new(),
-        sources: Provenance::of([SourceName::new("chat").unwrap()]),
-        runs: RunRule { scope: RunScope::Subject, idle: RUN_IDLE_DEFAULT, max: RUN_MAX_DEFAULT },
-    })
+    Arc::new(Principal::configured(
+        Label {
+            entry_point: EntryPointName::new(entry_point).unwrap(),
+            subject: Subject::new("user:1").unwrap(),
+            roles: BTreeSet::new(),
+            agents: Vec::new(),
+            sources: Provenance::of([SourceName::new("chat").unwrap()]),
+        },
+        RunRule { scope: RunScope::Subject, idle: RUN_IDLE_DEFAULT, max: RUN_MAX_DEFAULT },
+    ))
 }
 
 fn with_key() -> (Authenticator, MintedKey) {

@@ -3,18 +3,20 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::model::principal::{RUN_IDLE_DEFAULT, RUN_MAX_DEFAULT, RunRule, RunScope};
+use crate::model::principal::{Label, RUN_IDLE_DEFAULT, RUN_MAX_DEFAULT, RunRule, RunScope};
 use crate::model::provenance::Provenance;
 
 fn principal(entry_point: &str, subject: &str) -> Principal {
-    Principal {
-        entry_point: EntryPointName::new(entry_point).unwrap(),
-        subject: Subject::new(subject).unwrap(),
-        roles: BTreeSet::new(),
-        agents: Vec::new(),
-        sources: Provenance::default(),
-        runs: RunRule { scope: RunScope::Subject, idle: RUN_IDLE_DEFAULT, max: RUN_MAX_DEFAULT },
-    }
+    Principal::configured(
+        Label {
+            entry_point: EntryPointName::new(entry_point).unwrap(),
+            subject: Subject::new(subject).unwrap(),
+            roles: BTreeSet::new(),
+            agents: Vec::new(),
+            sources: Provenance::default(),
+        },
+        RunRule { scope: RunScope::Subject, idle: RUN_IDLE_DEFAULT, max: RUN_MAX_DEFAULT },
+    )
 }
 
 fn gate(in_flight_max: usize, per_principal: usize, per_upstream: usize) -> Gate {

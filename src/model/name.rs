@@ -119,6 +119,22 @@ name!(
     wide
 );
 
+name!(
+    /// A kind of request that an entry point vouches for (`tctx.goal`).
+    Goal,
+    plain
+);
+name!(
+    /// An attribute of a trigger: `sender`, `auth`.
+    AttributeName,
+    plain
+);
+name!(
+    /// The id of a run as whoever dispatches its trigger names it (`txn`).
+    Txn,
+    wide
+);
+
 /// A tool of an upstream: what a permission speaks of. Written `upstream.tool`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ToolId {

@@ -3,12 +3,15 @@
 //! Must never be filled from a body, `_meta` or client info (invariant I3): only `identity` makes one.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
-use super::name::{AgentName, EntryPointName, RoleName, Subject};
+use super::name::{AgentName, EntryPointName, RoleName, Subject, Txn};
 use super::provenance::Provenance;
+use super::trigger::Trigger;
 
 /// The authenticated caller: subject, roles, agent, sources, and the entry point that vouches for them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -23,17 +26,82 @@ pub struct Principal {
     pub agents: Vec<AgentName>,
     /// The sources of the trigger. Never empty: a credential without a source is refused.
     pub sources: Provenance,
+    /// The event that started the run, where the credential describes it.
+    pub trigger: Trigger,
+    /// The run that the credential names (`txn`), where the entry point says `run = "claim"`.
+    pub txn: Option<Txn>,
+    /// Who may use the credential.
+    #[serde(skip)]
+    pub holder: Holder,
+    /// When the credential ends; absent where it does not end by itself.
+    #[serde(skip)]
+    pub until: Option<Timestamp>,
     /// What a run is at this entry point.
     #[serde(skip)]
     pub runs: RunRule,
 }
 
 impl Principal {
-    /// Whether `other` is the same caller at the same entry point: what a session is bound to (I9).
+    /// A principal whose label is configured: without a trigger, a claimed run or an end.
+    #[must_use]
+    pub fn configured(label: Label, runs: RunRule) -> Self {
+        let Label { entry_point, subject, roles, agents, sources } = label;
+        Self {
+            entry_point,
+            subject,
+            roles,
+            agents,
+            sources,
+            trigger: Trigger::default(),
+            txn: None,
+            holder: Holder::Bearer,
+            until: None,
+            runs,
+        }
+    }
+
+    /// Whether `other` is the same caller at the same entry point, in the same run where the credential
+    /// names one: what a session is bound to (I9).
     #[must_use]
     pub fn is_same_caller(&self, other: &Self) -> bool {
-        self.entry_point == other.entry_point && self.subject == other.subject
+        (&self.entry_point, &self.subject, &self.txn) == (&other.entry_point, &other.subject, &other.txn)
     }
+}
+
+/// What an entry point vouches for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    /// What vouches.
+    pub entry_point: EntryPointName,
+    /// On whose behalf.
+    pub subject: Subject,
+    /// With which roles.
+    pub roles: BTreeSet<RoleName>,
+    /// Through which agents, the one that calls first.
+    pub agents: Vec<AgentName>,
+    /// Because of what.
+    pub sources: Provenance,
+}
+
+/// Who may use a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Holder {
+    /// Whoever has it: a run that it claims is pinned to where it was first used.
+    #[default]
+    Bearer,
+    /// Whoever proved to hold the key that it names (`cnf`: RFC 7800, RFC 8705, RFC 9449).
+    Proved,
+}
+
+/// Where a request came in: what a run of a bearer is pinned to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    /// The listener, as the configuration names it.
+    pub listener: Arc<str>,
+    /// The uid of the peer, as the kernel reports it; absent on TCP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
 }
 
 /// What a run is at an entry point, and how long one lasts.
@@ -53,6 +121,8 @@ pub struct RunRule {
 pub enum RunScope {
     /// One run per entry point and subject.
     Subject,
+    /// One run per `txn` of an entry point, as its tokens claim it.
+    Claim,
     /// One run per session of a 2025 revision, or per `connect` process. The client can start a new
     /// one, so this is right only for a person in front of their own client.
     Session,

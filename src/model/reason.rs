@@ -6,36 +6,69 @@
 use serde::{Deserialize, Serialize};
 
 macro_rules! reasons {
-    ($($(#[doc = $doc:literal])+ $variant:ident = $code:literal, $retry:ident, $sentence:literal;)+) => {
+    ($($group:ident {
+        $($(#[doc = $doc:literal])+ $variant:ident = $code:literal, $retry:ident, $sentence:literal;)+
+    })+) => {
         /// Why a call was allowed, refused or failed.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum Reason {
-            $($(#[doc = $doc])+ #[serde(rename = $code)] $variant,)+
+            $($($(#[doc = $doc])+ #[serde(rename = $code)] $variant,)+)+
         }
 
         impl Reason {
             /// Every reason, in the order of this catalogue.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+            pub const ALL: &'static [Self] = &[$($(Self::$variant),+),+];
 
             /// The stable word.
             #[must_use]
             pub const fn code(self) -> &'static str {
-                match self { $(Self::$variant => $code),+ }
+                match self { $($(Self::$variant => $code,)+)+ }
             }
 
             /// One sentence that the caller may read. Never holds internals.
             #[must_use]
             pub const fn sentence(self) -> &'static str {
-                match self { $(Self::$variant => $sentence),+ }
+                match self { $($(Self::$variant => $sentence,)+)+ }
+            }
+
+            /// Where on the path it belongs.
+            #[must_use]
+            pub const fn group(self) -> Group {
+                match self { $($(Self::$variant => Group::$group,)+)+ }
             }
 
             /// Whether the same call may succeed later without anyone changing anything.
             #[must_use]
             pub const fn retry(self) -> Retry {
-                match self { $(Self::$variant => Retry::$retry),+ }
+                match self { $($(Self::$variant => Retry::$retry,)+)+ }
             }
         }
     };
+}
+
+/// Where on the path a reason belongs: who refuses, or what went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// What the policy answers.
+    Policy,
+    /// Nobody can be told to call: before there is a principal.
+    Identity,
+    /// The guards at the socket.
+    Guard,
+    /// The strict parse.
+    Parse,
+    /// The protocol and its sessions.
+    Protocol,
+    /// The run table.
+    Run,
+    /// Limits of calls in flight.
+    Limit,
+    /// The journal.
+    Journal,
+    /// The tool servers.
+    Upstream,
+    /// How a call ended that was forwarded.
+    Ending,
 }
 
 /// Whether trying the same call again can help.
@@ -55,155 +88,219 @@ impl std::fmt::Display for Reason {
 
 reasons! {
     // What the policy answers.
-    /// Every source, the roles and the agent allow the call.
-    Allowed = "allowed", Never, "The call is allowed.";
-    /// The tool does not exist, or is outside the ceiling of the credential: told apart nowhere but in the audit.
-    NotVisible = "not_visible", Never, "There is no such tool.";
-    /// A source in the provenance denies the call.
-    SourceDenies = "source_denies", Never, "Content from one of this run's sources does not allow this tool. Do not retry; go on without it.";
-    /// The roles of the subject deny the call.
-    RoleDenies = "role_denies", Never, "The user's roles do not allow this tool. Do not retry; go on without it.";
-    /// The agent is not allowed the call.
-    AgentDenies = "agent_denies", Never, "This agent is not allowed this tool. Do not retry; go on without it.";
-    /// The call needs a reviewed plan.
-    PlanRequired = "plan_required", Never, "This tool may be used here only under a reviewed plan, and this gateway reviews none yet. Do not retry.";
-    /// The call needs a person's approval.
-    ApprovalRequired = "approval_required", Never, "This tool needs a person's approval here, and this gateway can ask nobody yet. Do not retry.";
-    /// The definition of the tool changed since it was accepted.
-    PinChanged = "pin_changed", Never, "The definition of this tool changed since it was accepted. An operator has to accept it again.";
+    Policy {
+        /// Every source, the roles and the agent allow the call.
+        Allowed = "allowed", Never, "The call is allowed.";
+        /// The tool does not exist, or is outside the ceiling of the credential: told apart nowhere but in the audit.
+        NotVisible = "not_visible", Never, "There is no such tool.";
+        /// A source in the provenance denies the call.
+        SourceDenies = "source_denies", Never, "Content from one of this run's sources does not allow this tool. Do not retry; go on without it.";
+        /// The roles of the subject deny the call.
+        RoleDenies = "role_denies", Never, "The user's roles do not allow this tool. Do not retry; go on without it.";
+        /// The agent is not allowed the call.
+        AgentDenies = "agent_denies", Never, "This agent is not allowed this tool. Do not retry; go on without it.";
+        /// The call needs a reviewed plan.
+        PlanRequired = "plan_required", Never, "This tool may be used here only under a reviewed plan, and this gateway reviews none yet. Do not retry.";
+        /// The call needs a person's approval.
+        ApprovalRequired = "approval_required", Never, "This tool needs a person's approval here, and this gateway can ask nobody yet. Do not retry.";
+        /// The definition of the tool changed since it was accepted.
+        PinChanged = "pin_changed", Never, "The definition of this tool changed since it was accepted. An operator has to accept it again.";
+    }
 
     // Identity.
-    /// No credential was presented.
-    CredentialMissing = "credential_missing", Never, "A credential is required.";
-    /// The credential is not known here, or is malformed.
-    CredentialUnknown = "credential_unknown", Never, "The credential was not accepted.";
-    /// More than one credential of the same kind was presented.
-    CredentialAmbiguous = "credential_ambiguous", Never, "Exactly one credential may be presented.";
-    /// The peer's uid is not in the table of the socket.
-    PeerUnmapped = "peer_unmapped", Never, "The credential was not accepted.";
+    Identity {
+        /// No credential was presented.
+        CredentialMissing = "credential_missing", Never, "A credential is required.";
+        /// The credential is not known here, or is malformed.
+        CredentialUnknown = "credential_unknown", Never, "The credential was not accepted.";
+        /// More than one credential of the same kind was presented.
+        CredentialAmbiguous = "credential_ambiguous", Never, "Exactly one credential may be presented.";
+        /// The peer's uid is not in the table of the socket.
+        PeerUnmapped = "peer_unmapped", Never, "The credential was not accepted.";
+        /// The token is not a JWS in compact form, or its parts are not what they have to be.
+        TokenMalformed = "token_malformed", Never, "The token is malformed.";
+        /// `typ` is not that of the header the token came in, or `crit` names what is not understood.
+        TokenTypeForbidden = "token_type_forbidden", Never, "This type of token is not accepted here.";
+        /// The algorithm is not one of the issuer's, or not the key's.
+        TokenAlgorithmForbidden = "token_algorithm_forbidden", Never, "The algorithm of the token is not accepted.";
+        /// `iss` is not an issuer of the configuration.
+        TokenIssuerUnknown = "token_issuer_unknown", Never, "The issuer of the token is not known here.";
+        /// `kid` is not among the issuer's keys.
+        TokenKeyUnknown = "token_key_unknown", Never, "The key of the token is not among its issuer's keys.";
+        /// The issuer's keys cannot be had.
+        KeysUnavailable = "keys_unavailable", Later, "The keys of the token's issuer cannot be had now.";
+        /// The signature is not that of the key.
+        TokenSignatureInvalid = "token_signature_invalid", Never, "The signature of the token is not valid.";
+        /// `exp` has passed.
+        TokenExpired = "token_expired", Never, "The token has expired.";
+        /// `nbf` or `iat` has not come yet.
+        TokenNotYetValid = "token_not_yet_valid", Later, "The token is not valid yet.";
+        /// `aud` is not this gateway.
+        TokenAudienceWrong = "token_audience_wrong", Never, "The token is not for this gateway.";
+        /// A claim is missing or is not what it has to be.
+        TokenClaimsInvalid = "token_claims_invalid", Never, "The claims of the token are not what they have to be.";
+        /// The token is valid for longer than its issuer may make one.
+        TokenLifetimeTooLong = "token_lifetime_too_long", Never, "The token is valid for longer than its issuer may make one.";
+        /// The entry point may not vouch for this label.
+        LabelForbidden = "label_forbidden", Never, "The issuer may not vouch for what the token says.";
+        /// The two tokens of a request do not name the same subject.
+        TokensDisagree = "tokens_disagree", Never, "The tokens of the request do not belong together.";
+        /// The token is bound to a key and the request does not prove that its sender holds it.
+        ProofMissing = "proof_missing", Never, "The token is bound to a key, and the request does not prove to hold it.";
+        /// The proof is malformed, stale, was used before, or is for another request or key.
+        ProofInvalid = "proof_invalid", Never, "The proof of possession is not valid for this request.";
+        /// The client certificate is not one of the configuration.
+        CertificateUnknown = "certificate_unknown", Never, "The client certificate is not known here.";
+        /// A person revoked the run, the subject or the entry point.
+        CredentialRevoked = "credential_revoked", Never, "The credential was revoked.";
+    }
 
     // Guards at the socket.
-    /// The `Host` header does not name this listener.
-    HostForbidden = "host_forbidden", Never, "The Host header does not name this gateway.";
-    /// The `Origin` header is not one that may use this listener.
-    OriginForbidden = "origin_forbidden", Never, "This Origin may not use the gateway.";
-    /// There is nothing at this path.
-    PathUnknown = "path_unknown", Never, "There is nothing at this path.";
-    /// The HTTP method is not served at this path.
-    HttpMethodForbidden = "http_method_forbidden", Never, "This HTTP method is not served here.";
-    /// The body is not declared as JSON.
-    ContentTypeForbidden = "content_type_forbidden", Never, "The Content-Type has to be application/json.";
-    /// The client does not accept what the gateway can answer with.
-    NotAcceptable = "not_acceptable", Never, "The Accept header has to list application/json and text/event-stream.";
-    /// The body is larger than `limits.body_max`.
-    BodyTooLarge = "body_too_large", Never, "The body is larger than this gateway accepts.";
-    /// The body did not arrive in `limits.body_timeout`.
-    BodyTimeout = "body_timeout", Later, "The body did not arrive in time.";
-    /// The body ended early or broke its framing.
-    BodyIncomplete = "body_incomplete", Later, "The body did not arrive whole.";
-    /// Too many connections are open on this listener.
-    ConnectionsFull = "connections_full", Later, "Too many connections are open.";
+    Guard {
+        /// The `Host` header does not name this listener.
+        HostForbidden = "host_forbidden", Never, "The Host header does not name this gateway.";
+        /// The `Origin` header is not one that may use this listener.
+        OriginForbidden = "origin_forbidden", Never, "This Origin may not use the gateway.";
+        /// There is nothing at this path.
+        PathUnknown = "path_unknown", Never, "There is nothing at this path.";
+        /// The HTTP method is not served at this path.
+        HttpMethodForbidden = "http_method_forbidden", Never, "This HTTP method is not served here.";
+        /// The body is not declared as JSON.
+        ContentTypeForbidden = "content_type_forbidden", Never, "The Content-Type has to be application/json.";
+        /// The client does not accept what the gateway can answer with.
+        NotAcceptable = "not_acceptable", Never, "The Accept header has to list application/json and text/event-stream.";
+        /// The body is larger than `limits.body_max`.
+        BodyTooLarge = "body_too_large", Never, "The body is larger than this gateway accepts.";
+        /// The body did not arrive in `limits.body_timeout`.
+        BodyTimeout = "body_timeout", Later, "The body did not arrive in time.";
+        /// The body ended early or broke its framing.
+        BodyIncomplete = "body_incomplete", Later, "The body did not arrive whole.";
+        /// Too many connections are open on this listener.
+        ConnectionsFull = "connections_full", Later, "Too many connections are open.";
 
-    /// The bytes are not a well-formed HTTP/1.1 request, or frame its body in two ways.
-    HttpInvalid = "http_invalid", Never, "The request is not well-formed HTTP/1.1.";
-    /// The head of the request is larger than the limit.
-    HeadTooLarge = "head_too_large", Never, "The head of the request is larger than this gateway accepts.";
-    /// The head of the request did not arrive in `limits.head_timeout`.
-    HeadTimeout = "head_timeout", Later, "The head of the request did not arrive in time.";
+        /// The bytes are not a well-formed HTTP/1.1 request, or frame its body in two ways.
+        HttpInvalid = "http_invalid", Never, "The request is not well-formed HTTP/1.1.";
+        /// The head of the request is larger than the limit.
+        HeadTooLarge = "head_too_large", Never, "The head of the request is larger than this gateway accepts.";
+        /// The head of the request did not arrive in `limits.head_timeout`.
+        HeadTimeout = "head_timeout", Later, "The head of the request did not arrive in time.";
+    }
 
     // Parsing.
-    /// The bytes are not one JSON document in valid UTF-8.
-    JsonInvalid = "json_invalid", Never, "The message is not one valid JSON document.";
-    /// An object holds the same key twice.
-    JsonDuplicateKey = "json_duplicate_key", Never, "An object in the message holds the same key twice.";
-    /// The document is nested deeper than the limit.
-    JsonTooDeep = "json_too_deep", Never, "The message is nested too deeply.";
-    /// The document holds more keys or elements than the limit.
-    JsonTooManyKeys = "json_too_many_keys", Never, "The message holds too many keys or elements.";
-    /// The document is not a JSON-RPC 2.0 message, or has members that none has.
-    EnvelopeInvalid = "envelope_invalid", Never, "The message is not a JSON-RPC 2.0 request, notification or response.";
-    /// A key differs from one that the protocol defines only in case, or holds a control character.
-    KeyConfusable = "key_confusable", Never, "A key of the message can be mistaken for one that the protocol defines.";
-    /// A batch, where the negotiated revision has none.
-    BatchForbidden = "batch_forbidden", Never, "Batches are not part of this protocol revision.";
-    /// The id is null, fractional, or longer than the limit.
-    IdInvalid = "id_invalid", Never, "The request id has to be a short string or an integer.";
-    /// A request with this id is already in flight in this session.
-    IdInUse = "id_in_use", Never, "A request with this id is already in flight.";
-    /// The parameters are not what the method takes.
-    ParamsInvalid = "params_invalid", Never, "The parameters are not what this method takes.";
-    /// A header is missing, duplicated, or differs from the body (SEP-2243).
-    HeaderMismatch = "header_mismatch", Never, "A protocol header is missing or differs from the body.";
-    /// A response that answers nothing the gateway asked.
-    ResponseUnexpected = "response_unexpected", Never, "The gateway asked nothing that this response answers.";
+    Parse {
+        /// The bytes are not one JSON document in valid UTF-8.
+        JsonInvalid = "json_invalid", Never, "The message is not one valid JSON document.";
+        /// An object holds the same key twice.
+        JsonDuplicateKey = "json_duplicate_key", Never, "An object in the message holds the same key twice.";
+        /// The document is nested deeper than the limit.
+        JsonTooDeep = "json_too_deep", Never, "The message is nested too deeply.";
+        /// The document holds more keys or elements than the limit.
+        JsonTooManyKeys = "json_too_many_keys", Never, "The message holds too many keys or elements.";
+        /// The document is not a JSON-RPC 2.0 message, or has members that none has.
+        EnvelopeInvalid = "envelope_invalid", Never, "The message is not a JSON-RPC 2.0 request, notification or response.";
+        /// A key differs from one that the protocol defines only in case, or holds a control character.
+        KeyConfusable = "key_confusable", Never, "A key of the message can be mistaken for one that the protocol defines.";
+        /// A batch, where the negotiated revision has none.
+        BatchForbidden = "batch_forbidden", Never, "Batches are not part of this protocol revision.";
+        /// The id is null, fractional, or longer than the limit.
+        IdInvalid = "id_invalid", Never, "The request id has to be a short string or an integer.";
+        /// A request with this id is already in flight in this session.
+        IdInUse = "id_in_use", Never, "A request with this id is already in flight.";
+        /// The parameters are not what the method takes.
+        ParamsInvalid = "params_invalid", Never, "The parameters are not what this method takes.";
+        /// A header is missing, duplicated, or differs from the body (SEP-2243).
+        HeaderMismatch = "header_mismatch", Never, "A protocol header is missing or differs from the body.";
+        /// A response that answers nothing the gateway asked.
+        ResponseUnexpected = "response_unexpected", Never, "The gateway asked nothing that this response answers.";
+    }
 
     // Protocol.
-    /// The method is not one that MCP defines.
-    MethodUnknown = "method_unknown", Never, "There is no such method.";
-    /// The method is classified and not served.
-    MethodUnsupported = "method_unsupported", Never, "This gateway does not serve this method.";
-    /// The protocol revision is not spoken here.
-    RevisionUnsupported = "revision_unsupported", Never, "This protocol revision is not spoken here.";
-    /// The request needs a session and names none.
-    SessionMissing = "session_missing", Never, "The request needs a session. Initialize first.";
-    /// The session does not exist, has ended, or is another's.
-    SessionUnknown = "session_unknown", Never, "There is no such session. Initialize again.";
-    /// The table of sessions is full.
-    SessionsFull = "sessions_full", Later, "Too many sessions are open.";
-    /// The table of open streams is full.
-    StreamsFull = "streams_full", Later, "Too many streams are open.";
-    /// The cursor was not issued for this list.
-    CursorUnknown = "cursor_unknown", Never, "The cursor was not issued for this list.";
+    Protocol {
+        /// The method is not one that MCP defines.
+        MethodUnknown = "method_unknown", Never, "There is no such method.";
+        /// The method is classified and not served.
+        MethodUnsupported = "method_unsupported", Never, "This gateway does not serve this method.";
+        /// The protocol revision is not spoken here.
+        RevisionUnsupported = "revision_unsupported", Never, "This protocol revision is not spoken here.";
+        /// The request needs a session and names none.
+        SessionMissing = "session_missing", Never, "The request needs a session. Initialize first.";
+        /// The session does not exist, has ended, or is another's.
+        SessionUnknown = "session_unknown", Never, "There is no such session. Initialize again.";
+        /// The table of sessions is full.
+        SessionsFull = "sessions_full", Later, "Too many sessions are open.";
+        /// The table of open streams is full.
+        StreamsFull = "streams_full", Later, "Too many streams are open.";
+        /// The cursor was not issued for this list.
+        CursorUnknown = "cursor_unknown", Never, "The cursor was not issued for this list.";
+    }
 
     // Runs.
-    /// The run has ended, or its history is lost, and only a person may end it.
-    RunClosed = "run_closed", Never, "This run is closed. A person has to end it before another can start.";
-    /// The table of runs is full.
-    RunsFull = "runs_full", Later, "Too many runs are open.";
+    Run {
+        /// The run has ended, or its history is lost, and only a person may end it.
+        RunClosed = "run_closed", Never, "This run is closed. A person has to end it before another can start.";
+        /// The run that the token claims has ended.
+        RunEnded = "run_ended", Never, "The run of this token has ended. Its trigger has to start another.";
+        /// The run that the token claims is used from elsewhere.
+        RunPinned = "run_pinned", Never, "The run of this token is used from another place.";
+        /// The token changes what a later token of its run may not change.
+        RunChanged = "run_changed", Never, "The token changes what was settled when its run started.";
+        /// A person closed a source that has influenced the run, or that the call would add.
+        SourceClosed = "source_closed", Later, "One of this run's sources is closed. Do not retry; an operator has to open it.";
+        /// The table of runs is full.
+        RunsFull = "runs_full", Later, "Too many runs are open.";
+    }
 
     // Limits.
-    /// The gateway has as many calls in flight as it may.
-    GatewayBusy = "gateway_busy", Later, "The gateway is busy.";
-    /// The caller has as many calls in flight as it may.
-    PrincipalBusy = "principal_busy", Later, "Too many of your calls are in flight.";
-    /// The upstream has as many calls in flight as it may.
-    UpstreamBusy = "upstream_busy", Later, "The tool server is busy.";
-    /// The upstream has as many instances as it may.
-    InstancesFull = "instances_full", Later, "The tool server has no free instance.";
-    /// The gateway is shutting down.
-    Draining = "draining", Later, "The gateway is shutting down.";
+    Limit {
+        /// The gateway has as many calls in flight as it may.
+        GatewayBusy = "gateway_busy", Later, "The gateway is busy.";
+        /// The caller has as many calls in flight as it may.
+        PrincipalBusy = "principal_busy", Later, "Too many of your calls are in flight.";
+        /// The upstream has as many calls in flight as it may.
+        UpstreamBusy = "upstream_busy", Later, "The tool server is busy.";
+        /// The upstream has as many instances as it may.
+        InstancesFull = "instances_full", Later, "The tool server has no free instance.";
+        /// The gateway is shutting down.
+        Draining = "draining", Later, "The gateway is shutting down.";
+    }
 
     // The journal.
-    /// The journal cannot be written: nothing is forwarded.
-    JournalHalted = "journal_halted", Later, "The audit journal cannot be written, so no call is forwarded.";
-    /// The journal did not take the record in time.
-    JournalOverloaded = "journal_overloaded", Later, "The audit journal is overloaded, so the call was not forwarded.";
+    Journal {
+        /// The journal cannot be written: nothing is forwarded.
+        JournalHalted = "journal_halted", Later, "The audit journal cannot be written, so no call is forwarded.";
+        /// The journal did not take the record in time.
+        JournalOverloaded = "journal_overloaded", Later, "The audit journal is overloaded, so the call was not forwarded.";
+    }
 
     // Upstreams.
-    /// The upstream could not be started or reached; it got nothing of the call.
-    UpstreamUnavailable = "upstream_unavailable", Later, "The tool server cannot be reached.";
-    /// The upstream failed so often that it is left alone for a while.
-    UpstreamBroken = "upstream_broken", Later, "The tool server failed repeatedly and is left alone for a while.";
-    /// The upstream did not answer within the deadline of the call. It may have executed it.
-    UpstreamTimeout = "upstream_timeout", Never, "The tool server did not answer in time. It may have executed the call.";
-    /// The upstream went away after it got the call. It may have executed it.
-    UpstreamClosed = "upstream_closed", Never, "The tool server went away during the call. It may have executed it.";
-    /// The upstream's answer is not valid.
-    UpstreamInvalid = "upstream_invalid", Never, "The tool server's answer is not valid and was withheld. It may have executed the call.";
-    /// The upstream's answer is larger than `result_max`.
-    ResultTooLarge = "result_too_large", Never, "The tool server's answer is too large and was withheld. It executed the call.";
-    /// The upstream asked something that is not allowed or not supported.
-    UpstreamRequestRefused = "upstream_request_refused", Never, "The tool server may not ask this.";
+    Upstream {
+        /// The upstream could not be started or reached; it got nothing of the call.
+        UpstreamUnavailable = "upstream_unavailable", Later, "The tool server cannot be reached.";
+        /// The upstream failed so often that it is left alone for a while.
+        UpstreamBroken = "upstream_broken", Later, "The tool server failed repeatedly and is left alone for a while.";
+        /// The upstream did not answer within the deadline of the call. It may have executed it.
+        UpstreamTimeout = "upstream_timeout", Never, "The tool server did not answer in time. It may have executed the call.";
+        /// The upstream went away after it got the call. It may have executed it.
+        UpstreamClosed = "upstream_closed", Never, "The tool server went away during the call. It may have executed it.";
+        /// The upstream's answer is not valid.
+        UpstreamInvalid = "upstream_invalid", Never, "The tool server's answer is not valid and was withheld. It may have executed the call.";
+        /// The upstream's answer is larger than `result_max`.
+        ResultTooLarge = "result_too_large", Never, "The tool server's answer is too large and was withheld. It executed the call.";
+        /// The upstream asked something that is not allowed or not supported.
+        UpstreamRequestRefused = "upstream_request_refused", Never, "The tool server may not ask this.";
+    }
 
     // Endings.
-    /// The upstream answered.
-    Answered = "answered", Never, "The tool server answered.";
-    /// The client cancelled the call, or hung up.
-    Cancelled = "cancelled", Never, "The call was cancelled. The tool server may have executed it.";
-    /// The gateway lost track of the call through a fault of its own.
-    Abandoned = "abandoned", Never, "The gateway lost track of the call. The tool server may have executed it.";
-    /// The gateway has a fault.
-    Fault = "fault", Never, "The gateway has a fault. Please report it.";
+    Ending {
+        /// The upstream answered.
+        Answered = "answered", Never, "The tool server answered.";
+        /// The client cancelled the call, or hung up.
+        Cancelled = "cancelled", Never, "The call was cancelled. The tool server may have executed it.";
+        /// The gateway lost track of the call through a fault of its own.
+        Abandoned = "abandoned", Never, "The gateway lost track of the call. The tool server may have executed it.";
+        /// The gateway has a fault.
+        Fault = "fault", Never, "The gateway has a fault. Please report it.";
+    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ pub enum RunEnding {
     Max,
     /// A person ended it.
     Person,
+    /// A person revoked it, its subject or its entry point.
+    Revoked,
     /// Its session was closed.
     SessionClosed,
     /// Its session did not survive a restart of the gateway.
@@ -28,6 +30,7 @@ impl RunEnding {
             Self::Idle => "idle",
             Self::Max => "max",
             Self::Person => "person",
+            Self::Revoked => "revoked",
             Self::SessionClosed => "session_closed",
             Self::SessionLost => "session_lost",
         }

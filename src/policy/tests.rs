@@ -13,7 +13,7 @@ use crate::model::digest::Sha256;
 use crate::model::glob::Glob;
 use crate::model::name::{EntryPointName, Subject, ToolName, UpstreamName};
 use crate::model::place::Place;
-use crate::model::principal::{RUN_IDLE_DEFAULT, RUN_MAX_DEFAULT, RunRule, RunScope};
+use crate::model::principal::{Label, RUN_IDLE_DEFAULT, RUN_MAX_DEFAULT, RunRule, RunScope};
 
 fn tool(text: &str) -> ToolId {
     let (upstream, tool) = text.split_once('.').unwrap();
@@ -44,14 +44,16 @@ fn provenance<'a>(sources: impl IntoIterator<Item = &'a str>) -> Provenance {
 }
 
 fn principal(sources: &[&str], roles: &[&str], agents: &[&str]) -> Principal {
-    Principal {
-        entry_point: EntryPointName::new("keys.test").unwrap(),
-        subject: Subject::new("user:1").unwrap(),
-        roles: roles.iter().map(|role| RoleName::new(role).unwrap()).collect::<BTreeSet<_>>(),
-        agents: agents.iter().map(|agent| AgentName::new(agent).unwrap()).collect(),
-        sources: provenance(sources.iter().copied()),
-        runs: RunRule { scope: RunScope::Subject, idle: RUN_IDLE_DEFAULT, max: RUN_MAX_DEFAULT },
-    }
+    Principal::configured(
+        Label {
+            entry_point: EntryPointName::new("keys.test").unwrap(),
+            subject: Subject::new("user:1").unwrap(),
+            roles: roles.iter().map(|role| RoleName::new(role).unwrap()).collect::<BTreeSet<_>>(),
+            agents: agents.iter().map(|agent| AgentName::new(agent).unwrap()).collect(),
+            sources: provenance(sources.iter().copied()),
+        },
+        RunRule { scope: RunScope::Subject, idle: RUN_IDLE_DEFAULT, max: RUN_MAX_DEFAULT },
+    )
 }
 
 /// Permissions on the lines from `line` on.

@@ -104,7 +104,7 @@ impl Runs {
         let rule = principal.runs;
         let session = match rule.scope {
             RunScope::Session => session.cloned(),
-            RunScope::Subject => None,
+            RunScope::Subject | RunScope::Claim => None,
         };
         let entry_point = principal.entry_point.clone();
         let key = RunKey { entry_point, subject: principal.subject.clone(), session };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::clock::Clock;
 use crate::model::name::SourceName;
-use crate::model::principal::{RunRule, RunScope};
+use crate::model::principal::{Label, RunRule, RunScope};
 
 #[derive(Default)]
 struct Book {
@@ -29,14 +29,16 @@ impl Chronicle for Book {
 }
 
 fn principal(scope: RunScope) -> Arc<Principal> {
-    Arc::new(Principal {
-        entry_point: EntryPointName::new("keys.test").unwrap(),
-        subject: Subject::new("user:1").unwrap(),
-        roles: [].into(),
-        agents: vec![],
-        sources: sources(["chat"]),
-        runs: RunRule { scope, idle: Duration::from_secs(60), max: Duration::from_secs(600) },
-    })
+    Arc::new(Principal::configured(
+        Label {
+            entry_point: EntryPointName::new("keys.test").unwrap(),
+            subject: Subject::new("user:1").unwrap(),
+            roles: [].into(),
+            agents: vec![],
+            sources: sources(["chat"]),
+        },
+        RunRule { scope, idle: Duration::from_secs(60), max: Duration::from_secs(600) },
+    ))
 }
 
 fn sources<const N: usize>(names: [&str; N]) -> Provenance {

@@ -12,7 +12,7 @@ use crate::identity::{KEY_PREFIX, KeySettings, parse_hash};
 use crate::model::digest::Sha256;
 use crate::model::name::{AgentName, EntryPointName, NameError, SourceName, Subject};
 use crate::model::place::Place;
-use crate::model::principal::{Principal, RUN_IDLE_DEFAULT, RUN_MAX_DEFAULT, RunRule, RunScope};
+use crate::model::principal::{Label, Principal, RUN_IDLE_DEFAULT, RUN_MAX_DEFAULT, RunRule, RunScope};
 use crate::model::provenance::Provenance;
 
 use super::names::with_article;
@@ -110,14 +110,16 @@ impl<'a> Labels<'a> {
             found.warn(Code::NoRole, &vouches.place, message, "add `roles = [\"…\"]`");
         }
         let agents = self.agents(name, vouches);
-        let principal = Arc::new(Principal {
-            entry_point: EntryPointName::new(name).ok()?,
-            subject: subject?,
-            sources: sources?,
-            roles,
-            agents,
+        let principal = Arc::new(Principal::configured(
+            Label {
+                entry_point: EntryPointName::new(name).ok()?,
+                subject: subject?,
+                sources: sources?,
+                roles,
+                agents,
+            },
             runs,
-        });
+        ));
         self.made.push((Arc::clone(&principal), vouches.place.clone()));
         Some(principal)
     }

@@ -80,13 +80,13 @@ fn reasons(catalogue: &str) -> String {
     let mut waiting = String::new();
     let body = catalogue.split_once("\nreasons! {").map_or("", |(_, body)| body);
     let mut reasons = Reason::ALL.iter();
-    for line in body.lines().map(str::trim).take_while(|line| *line != "}") {
+    for line in body.lines().take_while(|line| *line != "}").map(str::trim) {
         if let Some(doc) = line.strip_prefix("/// ") {
             let _ = write!(waiting, "{}{doc}", if waiting.is_empty() { "" } else { " " });
         } else if let Some(heading) = line.strip_prefix("// ") {
             let _ = write!(out, "\n## {}\n\n", heading.trim_end_matches('.'));
             out.push_str("| code | meaning | same call again | what the caller reads |\n|---|---|---|---|\n");
-        } else if !line.is_empty() {
+        } else if !line.is_empty() && !line.ends_with('{') && line != "}" {
             let reason = reasons.next().expect("a line of the catalogue for each reason");
             assert!(line.contains(&format!("\"{}\"", reason.code())), "`{line}` is not {reason}");
             let retry = match reason.retry() {
