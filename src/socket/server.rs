@@ -9,9 +9,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::bind::Accepted;
 use super::connection::{self, Respond, refusal_body};
 use super::stream::Stream;
-use super::{ConnectionLimits, LINGER_TIMEOUT, Listener, Place, REFUSALS_MAX};
+use super::{ConnectionLimits, LINGER_TIMEOUT, Listener, Place, REFUSALS_MAX, tls};
 use crate::model::reason::Reason;
 
 /// How long accepting pauses after the system refused, for instance because no descriptor is free.
@@ -111,13 +112,17 @@ async fn accept<R: Respond>(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) if connections.len() < limits.connections_max => {
-                let drain = connection_drain.clone();
-                connections.spawn(connection::serve(stream, peer, Arc::clone(&responder), limits, drain));
+            Ok(Accepted::Undeclared) => responder.refused(Reason::ProxyUndeclared),
+            Ok(accepted) if connections.len() < limits.connections_max => {
+                let (responder, drain) = (Arc::clone(&responder), connection_drain.clone());
+                connections.spawn(welcome(accepted, responder, limits, drain));
             }
-            Ok((stream, _)) => {
+            Ok(accepted) => {
                 responder.refused(Reason::ConnectionsFull);
-                if refusals.len() < REFUSALS_MAX {
+                // To say it inside TLS would cost the handshake that there is no room for.
+                if let Accepted::Open(stream, _) = accepted
+                    && refusals.len() < REFUSALS_MAX
+                {
                     refusals.spawn(turn_away(stream));
                 }
             }
@@ -128,6 +133,21 @@ async fn accept<R: Respond>(
         }
     }
     connections
+}
+
+async fn welcome<R: Respond>(
+    accepted: Accepted,
+    responder: Arc<R>,
+    limits: ConnectionLimits,
+    drain: watch::Receiver<bool>,
+) {
+    match accepted {
+        Accepted::Open(stream, peer) => {
+            connection::serve(stream, peer, responder, limits, drain, std::future::pending()).await;
+        }
+        Accepted::Tls(stream, tls) => tls::serve(stream, tls, responder, limits, drain).await,
+        Accepted::Undeclared => {}
+    }
 }
 
 /// A panic ends one connection and is a fault of ours; the gateway goes on.

@@ -1,5 +1,7 @@
 //! Raw bytes in, raw bytes out, over real sockets.
 
+mod tls;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Mutex;
@@ -41,7 +43,9 @@ impl Respond for Echo {
             return refusal(StatusCode::PAYLOAD_TOO_LARGE, Reason::BodyTooLarge);
         };
         let uid = peer.uid.map_or(String::new(), |uid| format!(" uid={uid}"));
-        let text = format!("{} {} {}{uid}", head.method, head.uri, body.to_bytes().len());
+        let names = peer.certificate.iter().flat_map(|certificate| &certificate.names);
+        let certified: String = names.map(|name| format!(" by={name}")).collect();
+        let text = format!("{} {} {}{uid}{certified}", head.method, head.uri, body.to_bytes().len());
         Response::new(Full::new(text.into()))
     }
 

@@ -29,7 +29,8 @@ const TABLE: &[Room] = &[
     room("chance", &[]),
     room("wire", &["model"]),
     // Listening and HTTP/1.1, for every room that listens; knows no meaning of a request.
-    room("socket", &["model", "chance"]),
+    // By the clock it says whether a certificate is valid: rustls would read the machine's.
+    room("socket", &["model", "chance", "clock"]),
     // The decision is pure: no clock, no chance, no other room.
     room("policy", &["model"]),
     room("limit", &["model", "clock"]),
@@ -108,6 +109,12 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap_complete", &["cli"]),
     ("prometheus_client", &["telemetry", "gateway"]),
     ("hyper_rustls", &["upstream"]),
+    // TLS is made where connections are: toward agents in `socket`, toward a gateway in `connect`.
+    ("rustls", &["socket", "cli"]),
+    ("tokio_rustls", &["socket", "cli"]),
+    ("rustls_native_certs", &["cli"]),
+    ("webpki", &["socket"]),
+    ("clap_mangen", &["cli"]),
     ("strsim", &["config"]),
     // What is decided on is handed in; nothing here may ask the world.
     ("tokio", &NOT_PURE),
