@@ -15,6 +15,7 @@ mod machine;
 mod node;
 mod problem;
 mod raw;
+mod system;
 mod units;
 
 #[cfg(test)]
@@ -29,6 +30,7 @@ use crate::{audit, downstream, identity, limit, policy, upstream};
 pub use code::Code;
 pub use machine::Machine;
 pub use problem::{Problem, Problems, Severity};
+pub use system::{Switching, System};
 
 /// A checked configuration: the settings of every room.
 #[derive(Debug)]

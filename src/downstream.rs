@@ -1,10 +1,11 @@
-//! Sockets toward agents: Streamable HTTP on loopback and unix sockets, up to the face of the gateway.
+//! Sockets toward agents: Streamable HTTP over TCP and unix sockets, up to the face of the gateway.
 //!
 //! Guards what can be judged by a request's head alone, authenticates before it reads a body, and hands
 //! on a principal, the protocol's own headers and one bounded body. Must never decide about a call, never
 //! parse JSON, and never hand on a header that claims a label (invariant I3, CASES A26 to A28). Trusts
 //! nothing that a request says.
 
+mod certificates;
 mod entrance;
 mod events;
 mod guards;
@@ -13,6 +14,7 @@ mod reply;
 mod settings;
 mod to_end;
 
+pub use certificates::{CERTIFICATE_POLL_INTERVAL, Certificates};
 pub use events::KEEP_ALIVE_INTERVAL;
 pub use reply::FIRST_EVENT_WAIT;
 pub use settings::*;
@@ -22,8 +24,10 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use crate::clock::Clock;
 use crate::gateway::Gateway;
-use crate::socket::{self, BindError, ConnectionLimits, Drained, Listener, Place, Server};
+use crate::socket::{self, BindError, ConnectionLimits, Cover, Drained, Listener, Place, Server, Tls};
+use crate::telemetry::Metrics;
 
 use entrance::Entrance;
 
@@ -35,6 +39,7 @@ pub const MCP_PATH: &str = "/mcp";
 pub struct Bound {
     settings: ListenSettings,
     listener: Listener,
+    tls: Option<Tls>,
 }
 
 impl Bound {
@@ -42,12 +47,18 @@ impl Bound {
     ///
     /// # Errors
     /// [`BindError`] says why it cannot, and what to do.
-    pub async fn bind(settings: ListenSettings) -> Result<Self, BindError> {
+    pub async fn bind(settings: ListenSettings, clock: &Clock) -> Result<Self, BindError> {
+        let uid = rustix::process::geteuid().as_raw();
+        let files = settings.reach.tls.clone();
+        let tls = files.map(|files| Tls::load(files, uid, clock.clone())).transpose()?;
         let listener = match &settings.bind {
-            Bind::Tcp(address) => socket::bind_tcp(*address).await?,
+            Bind::Tcp(address) => {
+                let cover = Cover { tls: tls.clone(), proxies: settings.reach.proxies.clone() };
+                socket::bind_covered(*address, cover).await?
+            }
             Bind::Unix { path, mode } => socket::bind_unix(path, *mode)?,
         };
-        Ok(Self { settings, listener })
+        Ok(Self { settings, listener, tls })
     }
 
     /// Its settings.
@@ -67,22 +78,42 @@ impl Bound {
 #[derive(Debug)]
 pub struct Downstream {
     servers: Vec<Server>,
+    certificates: Certificates,
+    /// Ends with this value.
+    _watch: JoinSet<()>,
 }
 
 impl Downstream {
     /// Serves `bound` until drained. Has to be called within a tokio runtime.
     #[must_use]
-    pub fn serve(bound: Vec<Bound>, limits: &Limits, gateway: &Arc<Gateway>) -> Self {
+    pub fn serve(
+        bound: Vec<Bound>,
+        limits: &Limits,
+        gateway: &Arc<Gateway>,
+        metrics: &Arc<Metrics>,
+        clock: Clock,
+    ) -> Self {
         let connection_limits =
             ConnectionLimits { connections_max: limits.connections_max, head_timeout: limits.head_timeout };
+        let with_tls =
+            bound.iter().filter_map(|bound| Some((bound.settings.name.clone(), bound.tls.clone()?)));
+        let certificates = Certificates::new(with_tls.collect(), clock, Arc::clone(metrics));
+        let mut watch = JoinSet::new();
+        watch.spawn(certificates.clone().watch());
         let servers = bound
             .into_iter()
-            .map(|Bound { settings, listener }| {
+            .map(|Bound { settings, listener, .. }| {
                 let entrance = Entrance::new(settings, listener.place(), limits, Arc::clone(gateway));
                 Server::start(listener, connection_limits, Arc::new(entrance))
             })
             .collect();
-        Self { servers }
+        Self { servers, certificates, _watch: watch }
+    }
+
+    /// The certificates of the listeners, to take them up anew when somebody asks.
+    #[must_use]
+    pub fn certificates(&self) -> &Certificates {
+        &self.certificates
     }
 
     /// Closes the listeners and what idles. The gateway ends its streams; then [`Self::drain`].

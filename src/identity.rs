@@ -9,6 +9,7 @@
 
 mod assert;
 mod bearer;
+mod client;
 mod key;
 mod listener;
 mod peer;
@@ -19,10 +20,12 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::model::certificate::ClientCertificate;
 use crate::model::principal::Principal;
 use crate::model::reason::Reason;
 
 use bearer::Bearer;
+use client::Clients;
 use key::Keys;
 
 pub use assert::{Asserted, Forbidden, MayAssert};
@@ -33,6 +36,7 @@ pub use settings::*;
 #[derive(Debug)]
 pub struct Authenticator {
     keys: Keys,
+    clients: Clients,
 }
 
 /// What a request presents. Holds credentials, so it prints none of it.
@@ -44,19 +48,21 @@ pub struct Presented<'a> {
     pub authorization: &'a [&'a [u8]],
     /// The uid of the peer, as the kernel reports it; absent on TCP.
     pub peer_uid: Option<u32>,
+    /// The certificate of the connection, which the socket verified.
+    pub certificate: Option<&'a ClientCertificate>,
 }
 
 impl Authenticator {
     /// An authenticator of the entry points in `settings`.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { keys: Keys::new(settings.keys) }
+        Self { keys: Keys::new(settings.keys), clients: Clients::new(settings.clients) }
     }
 
     /// Who presents this.
     ///
-    /// A credential in a header counts before what the listener vouches for; a peer that its socket does
-    /// not know is refused whatever it presents.
+    /// A credential in a header counts before the certificate of the connection, and that before what the
+    /// listener vouches for; a peer that its socket does not know is refused whatever it presents.
     ///
     /// # Errors
     /// The reason why nobody can be told: all of them are a 401.
@@ -72,6 +78,11 @@ impl Authenticator {
                 Outcome::Refused(reason) => Err(reason),
                 Outcome::NotMine => Err(Reason::CredentialUnknown),
             };
+        }
+        match self.clients.authenticate(presented) {
+            Outcome::Known(principal) => return Ok(principal),
+            Outcome::Refused(reason) => return Err(reason),
+            Outcome::NotMine => {}
         }
         if let Some(principal) = peer {
             return Ok(principal);
@@ -89,6 +100,7 @@ impl fmt::Debug for Presented<'_> {
         out.debug_struct("Presented")
             .field("authorization", &format_args!("{} header(s)", self.authorization.len()))
             .field("peer_uid", &self.peer_uid)
+            .field("certificate", &self.certificate.map(|certificate| certificate.sha256))
             .finish_non_exhaustive()
     }
 }

@@ -56,6 +56,8 @@ pub const HEADERS_MAX: usize = 100;
 pub const BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// Longest time for a TLS handshake, from accept to its end.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long before its end a certificate is said to end soon, in hours.
+pub const EXPIRES_SOON_HOURS: i64 = 14 * 24;
 /// A kept-alive connection that sends no further request for this long is closed.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 /// A peer that reads nothing of what waits for it for this long loses the connection.

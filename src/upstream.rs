@@ -5,6 +5,7 @@
 //! another (I12); never list a definition that was not accepted (DESIGN §4.6). It trusts its settings,
 //! which come from the configuration file alone (CASES A51), and nothing that an upstream says.
 
+mod account;
 mod breaker;
 mod cancel;
 mod catalogue;
@@ -47,6 +48,7 @@ use notice::Notices;
 use pool::{Attempts, Pool};
 use process::Leftovers;
 
+pub use account::Account;
 pub use breaker::{BACKOFF_FIRST, BACKOFF_MAX, BREAKER_FAILURES_MAX, BREAKER_OPEN};
 pub use cancel::{CancelSignal, Canceller, cancel};
 pub use catalogue::{Catalogue, Tool};

@@ -4,6 +4,7 @@
 //! error refuses the whole configuration.
 
 mod assert;
+mod client;
 mod entry_point;
 mod launch;
 mod listen;
@@ -11,8 +12,10 @@ mod lists;
 mod names;
 mod notes;
 mod quantity;
+mod reach;
 mod secret;
 mod upstream;
+mod user;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -64,6 +67,7 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
     let rules = lists::check(document, scope);
     let mut labels = entry_point::Labels::new(scope);
     let keys = entry_point::keys(&document.keys, &mut labels);
+    let clients = client::check(&document.clients, &document.listen, &mut labels);
     let admin = document.admin.address.as_ref().and_then(|address| listen::tcp_address(address, found));
     let taken = listen::Taken::by_admin(&document.admin, admin, &admin_socket, loaded);
     let listeners = listen::check(&document.listen, taken, &document.keys, &mut labels, loaded);
@@ -96,7 +100,7 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
         },
         audit: audit_settings(&document.audit, &state_dir, found),
         state_dir,
-        identity: identity::Settings { keys },
+        identity: identity::Settings { keys, clients },
         runs_max: limits.count(&document.limits.runs_max, "runs_max", run::RUNS_MAX_DEFAULT),
         upstreams,
         rules,

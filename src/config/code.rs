@@ -72,8 +72,10 @@ codes! {
     // Entry points and listeners.
     /// No listener at all.
     NoListener = "no_listener";
-    /// A listener beyond loopback.
+    /// A listener beyond loopback that nothing protects.
     NotLoopback = "not_loopback";
+    /// A listener beyond loopback that does not say by which names it is called.
+    HostsMissing = "hosts_missing";
     /// Two listeners at one place.
     ListenerCollision = "listener_collision";
     /// A listener that no credential could pass.
@@ -82,12 +84,22 @@ codes! {
     BadHash = "bad_hash";
     /// Two keys with one digest.
     DuplicateHash = "duplicate_hash";
+    /// Two clients with one certificate.
+    DuplicateClient = "duplicate_client";
+    /// A certificate, its key or its authorities cannot be used.
+    BadCertificate = "bad_certificate";
+    /// A private key that others may use.
+    KeyFileOpen = "key_file_open";
 
     // Upstreams and the machine.
     /// An upstream that does not say what it returns.
     ReturnsMissing = "returns_missing";
     /// A secret that is not there.
     SecretMissing = "secret_missing";
+    /// A user that this machine does not know.
+    UnknownUser = "unknown_user";
+    /// The gateway may not start a process under another user.
+    UserForbidden = "user_forbidden";
     /// The state directory is not one, or others may read it.
     BadStateDir = "bad_state_dir";
 
@@ -118,6 +130,8 @@ codes! {
     SecretInFile = "secret_in_file";
     /// A secret that would travel unencrypted.
     PlainHttp = "plain_http";
+    /// A certificate that ends soon.
+    CertificateExpires = "certificate_expires";
     /// A program that cannot be found now.
     CommandNotFound = "command_not_found";
 

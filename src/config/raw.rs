@@ -6,6 +6,7 @@ mod assert;
 mod entry_point;
 mod lists;
 mod secret;
+mod tls;
 mod upstream;
 
 use super::file::Loaded;
@@ -16,6 +17,7 @@ pub(super) use assert::MayAssert;
 pub(super) use entry_point::{EntryPoint, Key, Listen, Vouches};
 pub(super) use lists::{Entry as ListEntry, Row};
 pub(super) use secret::{Secret, Secrets};
+pub(super) use tls::{Client, Reach, Tls};
 pub(super) use upstream::{ToolRule, Upstream};
 
 /// Everything that was written.
@@ -25,6 +27,7 @@ pub(super) struct Document {
     pub(super) admin: Admin,
     pub(super) listen: Vec<Listen>,
     pub(super) keys: Vec<Key>,
+    pub(super) clients: Vec<Client>,
     pub(super) upstreams: Vec<Upstream>,
     pub(super) sources: Vec<Row>,
     pub(super) roles: Vec<Row>,
@@ -81,13 +84,15 @@ impl Document {
         let (gateway, admin) = (Gateway::read(&root), Admin::read(&root));
         let auth = section(&root, "auth");
         let keys = auth.as_ref().map(|auth| each(auth, "keys", "[auth.keys.", Key::read)).unwrap_or_default();
+        let clients = auth.as_ref().map(|auth| each(auth, "clients", "[auth.clients.", Client::read));
         if let Some(auth) = auth {
-            auth.finish(&[("issuers", "signed run tokens"), ("clients", "client certificates")]);
+            auth.finish(&[("issuers", "signed run tokens")]);
         }
         let document = Self {
             gateway,
             admin,
             keys,
+            clients: clients.unwrap_or_default(),
             listen: each(&root, "listen", "[listen.", Listen::read),
             upstreams: each(&root, "upstreams", "[upstreams.", Upstream::read),
             sources: each(&root, "sources", "[sources.", Row::read_source),
@@ -114,7 +119,6 @@ const LATER: &[Later] = &[
     ("sinks", "audit sinks"),
     ("telemetry", "traces"),
     ("console", "the console"),
-    ("tls", "TLS"),
     ("reload", "reload"),
 ];
 

@@ -37,19 +37,21 @@ impl Entrance {
         limits: &Limits,
         gateway: Arc<Gateway>,
     ) -> Self {
-        let hosts = HostRule::new(place, &settings.origins);
+        let reach = &settings.reach;
+        let hosts = HostRule::named(place, reach.scheme(), &reach.hosts, &settings.origins);
         let limits = BodyLimits { bytes_max: limits.body_max, timeout: limits.body_timeout };
         Self { settings, hosts, limits, gateway }
     }
 
     /// Who asks for what, by the head alone.
-    fn admit(&self, head: &Parts, peer: Peer) -> Result<(Verb, Arc<Principal>), Refused> {
+    fn admit(&self, head: &Parts, peer: &Peer) -> Result<(Verb, Arc<Principal>), Refused> {
         self.hosts.check(head).map_err(Refused::Uncounted)?;
         let verb = guards::verb(head).map_err(Refused::Uncounted)?;
         let presented = Presented {
             listener: &self.settings.vouches,
             authorization: &headers::credentials(&head.headers),
             peer_uid: peer.uid,
+            certificate: peer.certificate.as_deref(),
         };
         let principal =
             self.gateway.authenticate(&presented, &self.settings.name).map_err(Refused::Counted)?;
@@ -85,7 +87,7 @@ impl Respond for Entrance {
 
     async fn respond(&self, request: Request<Incoming>, peer: Peer) -> Response<ReplyBody> {
         let (head, incoming) = request.into_parts();
-        let (verb, principal) = match self.admit(&head, peer) {
+        let (verb, principal) = match self.admit(&head, &peer) {
             Ok(admitted) => admitted,
             Err(refused) if incoming.is_end_stream() => return self.refuse(refused),
             // The body stays unread, so nothing behind it can be found.

@@ -41,7 +41,8 @@ impl Observed for Gateway {
             let code = Reason::Draining.code().to_owned();
             unready.push(Finding { code, message: Reason::Draining.sentence().to_owned() });
         }
-        Readiness { unready, halted, findings: self.findings.clone() }
+        let findings = self.findings.iter().cloned().chain(self.metrics.certificate_findings()).collect();
+        Readiness { unready, halted, findings }
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::model::certificate::AltName;
 use crate::model::digest::Sha256;
 use crate::model::principal::Principal;
 
@@ -12,6 +13,26 @@ use crate::model::principal::Principal;
 pub struct Settings {
     /// `[auth.keys.*]`.
     pub keys: Vec<KeySettings>,
+    /// `[auth.clients.*]`.
+    pub clients: Vec<ClientSettings>,
+}
+
+/// One client certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientSettings {
+    /// By what it is known.
+    pub shows: Shows,
+    /// What a request over a connection with it is.
+    pub principal: Arc<Principal>,
+}
+
+/// By what a client certificate is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shows {
+    /// One of its subject alternative names, exactly.
+    Name(AltName),
+    /// SHA-256 over its DER form.
+    Digest(Sha256),
 }
 
 /// One API key.

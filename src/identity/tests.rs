@@ -7,7 +7,7 @@ use crate::model::name::{EntryPointName, SourceName, Subject};
 use crate::model::principal::{Label, RUN_IDLE_DEFAULT, RUN_MAX_DEFAULT, RunRule, RunScope};
 use crate::model::provenance::Provenance;
 
-fn principal(entry_point: &str) -> Arc<Principal> {
+pub(super) fn principal(entry_point: &str) -> Arc<Principal> {
     Arc::new(Principal::configured(
         Label {
             entry_point: EntryPointName::new(entry_point).unwrap(),
@@ -23,7 +23,7 @@ fn principal(entry_point: &str) -> Arc<Principal> {
 fn with_key() -> (Authenticator, MintedKey) {
     let key = mint().unwrap();
     let keys = vec![KeySettings { hash: key.hash, principal: principal("keys.laptop") }];
-    (Authenticator::new(Settings { keys }), key)
+    (Authenticator::new(Settings { keys, ..Settings::default() }), key)
 }
 
 fn ask(
@@ -33,7 +33,7 @@ fn ask(
     peer_uid: Option<u32>,
 ) -> Result<String, Reason> {
     let raw: Vec<&[u8]> = headers.iter().map(|header| header.as_bytes()).collect();
-    let presented = Presented { listener, authorization: &raw, peer_uid };
+    let presented = Presented { listener, authorization: &raw, peer_uid, certificate: None };
     room.authenticate(&presented).map(|principal| principal.entry_point.to_string())
 }
 
@@ -129,7 +129,8 @@ fn i10_nothing_that_holds_a_key_prints_it() {
     let (room, key) = with_key();
     let header = format!("Bearer {}", key.reveal());
     let raw = [header.as_bytes()];
-    let presented = Presented { listener: &ListenerVouches::Nothing, authorization: &raw, peer_uid: None };
+    let listener = &ListenerVouches::Nothing;
+    let presented = Presented { listener, authorization: &raw, peer_uid: None, certificate: None };
     let printed = format!("{key:?} {presented:?} {room:?} {:?}", Bearer::of(&raw));
     assert!(!printed.contains(key.reveal().trim_start_matches(KEY_PREFIX)), "{printed}");
     assert!(!printed.contains(format!("{:?}", header.as_bytes()).trim_matches(['[', ']'])), "{printed}");

@@ -13,7 +13,7 @@ use data_encoding::HEXLOWER;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixSocket};
 
 use super::stream::Stream;
-use super::{Network, Peer, Tls};
+use super::{Network, Peer, Tls, TlsError};
 use crate::chance;
 
 /// Connections that the kernel holds before they are accepted.
@@ -78,6 +78,9 @@ pub enum BindError {
     /// The address is not loopback, and nothing covers it.
     #[error("`{0}` is not a loopback address; use 127.0.0.1 or [::1], TLS, or a declared proxy")]
     NotLoopback(SocketAddr),
+    /// Its certificate cannot serve.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// Something else listens there.
     #[error("`{0}` is in use; stop what listens there or choose another port")]
     AddressInUse(SocketAddr),

@@ -14,6 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use super::certificates::Certificates;
 use super::figures::{Breaker, Figures};
 use super::health::Readiness;
 use crate::model::decision::Answer;
@@ -29,6 +30,7 @@ pub struct Metrics {
     upstream_time: Family<UpstreamLabels, Histogram>,
     journal_sync_time: Histogram,
     gauges: Gauges,
+    pub(super) certificates: Certificates,
 }
 
 /// How long the parts of one call took.
@@ -59,7 +61,17 @@ impl Metrics {
         let help = "What one sync of the journal took";
         registry.register_with_unit("journal_sync", help, Unit::Seconds, journal_sync_time.clone());
         let gauges = Gauges::register(&mut registry);
-        Self { registry, calls, refusals, gateway_time, upstream_time, journal_sync_time, gauges }
+        let certificates = Certificates::register(&mut registry);
+        Self {
+            registry,
+            calls,
+            refusals,
+            gateway_time,
+            upstream_time,
+            journal_sync_time,
+            gauges,
+            certificates,
+        }
     }
 
     /// A call ended: with what verdict, for what reason, and how long it took.
@@ -242,7 +254,10 @@ impl EncodeLabelSet for UpstreamLabels {
     }
 }
 
-fn encode_labels(encoder: &mut LabelSetEncoder<'_>, labels: &[(&str, &str)]) -> Result<(), std::fmt::Error> {
+pub(super) fn encode_labels(
+    encoder: &mut LabelSetEncoder<'_>,
+    labels: &[(&str, &str)],
+) -> Result<(), std::fmt::Error> {
     use prometheus_client::encoding::EncodeLabel;
     labels.iter().try_for_each(|label| label.encode(encoder.encode_label()))
 }

@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::account::Account;
 use crate::model::call::Stores;
 use crate::model::glob::Glob;
 use crate::model::name::UpstreamName;
@@ -60,6 +61,8 @@ pub enum Launch {
         env: BTreeMap<String, Secret>,
         /// Its working directory.
         cwd: Option<PathBuf>,
+        /// The user under whom it runs; the gateway's own where there is none.
+        user: Option<Account>,
     },
     /// A Streamable HTTP endpoint.
     Http {

@@ -71,7 +71,11 @@ fn rules_of_runs<'a>(
         ListenerVouches::Everyone(principal) => vec![principal],
         ListenerVouches::Peers(peers) => peers.iter().map(|(_, principal)| principal).collect(),
     });
-    keys.chain(vouched).map(|principal| (principal.entry_point.clone(), principal.runs)).collect()
+    let clients = identity.clients.iter().map(|client| &client.principal);
+    keys.chain(clients)
+        .chain(vouched)
+        .map(|principal| (principal.entry_point.clone(), principal.runs))
+        .collect()
 }
 
 /// A warning of the configuration, as probes show it.

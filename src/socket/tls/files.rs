@@ -99,6 +99,23 @@ pub enum TlsError {
     },
 }
 
+impl TlsError {
+    /// The file that it is about.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::KeyOpen(path)
+            | Self::Unreadable { path, .. }
+            | Self::Empty { path, .. }
+            | Self::KeyOwner { path, .. }
+            | Self::Unusable { path, .. }
+            | Self::Authorities { path, .. }
+            | Self::Expired { path, .. }
+            | Self::NotYet { path, .. } => path,
+        }
+    }
+}
+
 /// What the files hold.
 pub(super) struct Material {
     pub(super) chain: Vec<CertificateDer<'static>>,

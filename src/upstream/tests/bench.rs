@@ -169,7 +169,7 @@ fn script() -> String {
 pub(super) fn child(name: &str, behaviours: &[&str]) -> Settings {
     let mut command = vec!["python3".to_owned(), "-B".to_owned(), script(), "stdio".to_owned()];
     command.extend(behaviours.iter().map(|word| (*word).to_owned()));
-    with(name, Launch::Process { command, env: BTreeMap::new(), cwd: None })
+    with(name, Launch::Process { command, env: BTreeMap::new(), cwd: None, user: None })
 }
 
 fn with(name: &str, launch: Launch) -> Settings {

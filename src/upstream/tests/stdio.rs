@@ -251,7 +251,7 @@ async fn i10_a_child_gets_five_variables_and_what_is_configured() {
     let (notices, _) = tokio::sync::mpsc::channel(NOTICES_MAX);
     let leftovers = Leftovers::reap(bench.directory.path(), &Notices::new(notices)).unwrap();
     let env = BTreeMap::from([("MAIL_TOKEN".to_owned(), Secret::new("s3cret".to_owned()))]);
-    let plan = Plan { command: &["env".to_owned(), "-0".to_owned()], env: &env, cwd: None };
+    let plan = Plan { command: &["env".to_owned(), "-0".to_owned()], env: &env, cwd: None, user: None };
     let (process, mut pipes) = Process::spawn(plan, &leftovers).unwrap();
     let mut text = String::new();
     pipes.stdout.read_to_string(&mut text).await.unwrap();
