@@ -12,6 +12,7 @@ mod demo_upstream;
 mod exit;
 mod key;
 mod log;
+mod man;
 mod pins;
 mod runs;
 mod serve;
@@ -46,6 +47,8 @@ enum Command {
     DemoUpstream(demo_upstream::DemoUpstream),
     /// Make API keys
     Key(key::Key),
+    /// Write the manual pages of this command line
+    Man(man::Man),
     /// Show and accept tool definitions that changed
     Pins(pins::Pins),
     /// Show and end the runs of a running gateway
@@ -68,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Key(command) => key::run(command),
         Command::Completions(command) => completions::run(&command),
         Command::Connect(command) => connect::run(command),
+        Command::Man(command) => man::run(&command),
         Command::Pins(command) => pins::run(command),
         Command::Runs(command) => runs::run(command),
     };

@@ -12,6 +12,7 @@ mod headers;
 mod key;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod trouble;
 
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ use crate::telemetry::LogFormat;
 use bridge::Bridge;
 use endpoint::{Endpoint, Place};
 use key::KeySource;
+use tls::Tls;
 
 /// What the client's log shall hold of us: only what went wrong.
 const LOG_FILTER: &str = "warn";
@@ -33,7 +35,7 @@ const LOG_FILTER: &str = "warn";
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("place").required(true))]
 pub(super) struct Connect {
-    /// The gateway's endpoint on this machine, for instance http://127.0.0.1:7400/mcp
+    /// The gateway's endpoint: http://127.0.0.1:7400/mcp on this machine, https://… anywhere
     #[arg(long, value_name = "URL", group = "place", value_parser = Place::of_url)]
     url: Option<Place>,
     /// The gateway's unix socket
@@ -45,6 +47,8 @@ pub(super) struct Connect {
     /// The environment variable that holds the key
     #[arg(long, value_name = "NAME", group = "key")]
     key_env: Option<String>,
+    #[command(flatten)]
+    tls: Tls,
 }
 
 pub(super) fn run(command: Connect) -> anyhow::Result<ExitCode> {
@@ -71,7 +75,13 @@ async fn bridge(command: Connect) -> anyhow::Result<ExitCode> {
         (None, Some(path)) => Place::Unix(path),
         (None, None) => anyhow::bail!("either --url or --socket says where the gateway is"),
     };
-    let endpoint = Endpoint::new(place, key);
+    let mut endpoint = Endpoint::new(place, key);
+    if endpoint.needs_tls() {
+        endpoint = endpoint.with_tls(command.tls.connector().map_err(|error| exit::misconfigured(&error))?);
+    } else if command.tls.is_used() {
+        let error = anyhow::anyhow!("--ca-file, --client-cert and --client-key are for an https:// URL");
+        return Err(exit::misconfigured(&error));
+    }
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
     let stop = async {

@@ -108,8 +108,7 @@ fn every_code_is_seen_in_a_case_and_documented() {
         }
     }
     // These need a file or a folder that no repository can hold; tests of their own see them.
-    let elsewhere =
-        [Code::FileTooLarge, Code::BadStateDir, Code::KeyFileOpen, Code::CertificateExpires];
+    let elsewhere = [Code::FileTooLarge, Code::BadStateDir, Code::KeyFileOpen, Code::CertificateExpires];
     for code in Code::ALL {
         let word = code.word();
         assert!(document.contains(&format!("| `{word}` |")), "docs/CONFIGURATION.md has no row for `{word}`");

@@ -374,12 +374,18 @@ async fn at_the_end_what_is_in_flight_is_waited_for_but_not_for_ever() {
 }
 
 #[test]
-fn a_key_never_travels_off_this_machine() {
+fn a_key_never_travels_off_this_machine_without_tls() {
     for good in ["http://127.0.0.1:7400/mcp", "http://localhost/mcp", "http://[::1]:7400/mcp"] {
-        assert!(Place::of_url(good).is_ok(), "{good}");
+        assert!(matches!(Place::of_url(good), Ok(Place::Tcp { .. })), "{good}");
+    }
+    for good in ["https://mcp.acme.example/mcp", "https://10.0.0.1:7443/mcp", "https://[2001:db8::1]/mcp"] {
+        assert!(matches!(Place::of_url(good), Ok(Place::Tls { .. })), "{good}");
     }
     let bad = [
-        "https://127.0.0.1:7400/mcp",
+        "https://sg_key@mcp.acme.example/mcp",
+        "https://mcp.acme.example/mcp?key=sg_key",
+        "https:///mcp",
+        "ftp://127.0.0.1/mcp",
         "http://10.0.0.1:7400/mcp",
         "http://gateway.example/mcp",
         "http://127.0.0.1.evil.example/mcp",

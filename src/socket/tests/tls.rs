@@ -327,7 +327,8 @@ async fn a_pair_that_cannot_serve_leaves_the_one_before_and_says_why() {
     let good = std::fs::read_to_string(place.path("key.pem")).unwrap();
     let ended = |params: &mut CertificateParams| params.not_after = rcgen::date_time_ymd(2020, 1, 1);
     let later = |params: &mut CertificateParams| params.not_before = rcgen::date_time_ymd(4000, 1, 1);
-    let cases: [(&str, Box<dyn Fn()>, &str); 8] = [
+    type Spoil<'a> = Box<dyn Fn() + 'a>;
+    let cases: [(&str, Spoil<'_>, &str); 8] = [
         (
             "key.pem",
             Box::new(|| place.write("key.pem", &KeyPair::generate().unwrap().serialize_pem())),
