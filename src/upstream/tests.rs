@@ -5,3 +5,4 @@ mod catalogue;
 mod http;
 mod life;
 mod stdio;
+mod user;

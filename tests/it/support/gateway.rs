@@ -33,9 +33,20 @@ impl Site {
     /// The site that most tests use: an oracle twice, once trusted and once as the web's, keys of a
     /// person (`chat`), of incoming mail (`email`) and of another person; `extra` is added at the end.
     pub fn with_oracle(extra: &str) -> Self {
+        Self::with_oracle_at("", extra)
+    }
+
+    /// The same site, with `listen` as further lines of its listener.
+    pub fn with_oracle_at(listen: &str, extra: &str) -> Self {
         let site = Self::new("");
-        site.configure(&oracle_config(&site, extra));
+        site.configure(&oracle_config(&site, listen, extra));
         site
+    }
+
+    /// Changes the configuration.
+    pub fn edit(&self, change: impl FnOnce(String) -> String) {
+        let config = std::fs::read_to_string(self.path("gateway.toml")).unwrap();
+        self.configure(&change(config));
     }
 
     /// Writes the configuration anew.
@@ -122,7 +133,7 @@ pub fn oracle() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/oracle_server.py")
 }
 
-fn oracle_config(site: &Site, extra: &str) -> String {
+fn oracle_config(site: &Site, listen: &str, extra: &str) -> String {
     let (oracle, ledger) = (oracle(), site.path("ledger"));
     let hash = |key: &str| sluicegate::model::digest::Sha256::of(key.as_bytes());
     format!(
@@ -132,6 +143,7 @@ state_dir = "./state"
 
 [listen.main]
 address = "127.0.0.1:0"
+{listen}
 
 [auth.keys.person]
 hash = "sha256:{chat}"
