@@ -40,7 +40,7 @@ enum Command {
     /// Write what a shell needs to complete this command line
     Completions(completions::Completions),
     /// Let a client that can only start processes talk to a gateway: stdio in, Streamable HTTP out
-    Connect(connect::Connect),
+    Connect(Box<connect::Connect>),
     /// Try the gateway on demo tool servers, with a key for each source, and watch each call being decided
     Demo(demo::Demo),
     #[command(hide = true)]
@@ -70,7 +70,7 @@ pub fn main() -> ExitCode {
         Command::DemoUpstream(command) => demo_upstream::run(command),
         Command::Key(command) => key::run(command),
         Command::Completions(command) => completions::run(&command),
-        Command::Connect(command) => connect::run(command),
+        Command::Connect(command) => connect::run(*command),
         Command::Man(command) => man::run(&command),
         Command::Pins(command) => pins::run(command),
         Command::Runs(command) => runs::run(command),

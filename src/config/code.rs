@@ -124,7 +124,7 @@ codes! {
     LongWireName = "long_wire_name";
     /// A declared source, role or agent that nothing uses.
     Unused = "unused";
-    /// A secret file that others may read.
+    /// A secret file that others may use: refused, or where only its group may, a warning.
     SecretFileOpen = "secret_file_open";
     /// A secret that stands in the configuration itself.
     SecretInFile = "secret_in_file";
@@ -132,6 +132,8 @@ codes! {
     PlainHttp = "plain_http";
     /// A certificate that ends soon.
     CertificateExpires = "certificate_expires";
+    /// A folder that the user of an upstream may not enter.
+    CwdShut = "cwd_shut";
     /// A program that cannot be found now.
     CommandNotFound = "command_not_found";
 

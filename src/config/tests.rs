@@ -46,11 +46,10 @@ fn system() -> System {
 fn check_cases(folder: &str, say: impl Fn(&Path) -> String) {
     let dir = root().join("tests/cases/config").join(folder);
     // Git keeps no modes but the executable one.
-    let open = std::fs::Permissions::from_mode(0o644);
-    for secret in ["parts/open.secret", "parts/empty.secret"] {
-        let path = dir.join(secret);
+    for (secret, mode) in [("open.secret", 0o644), ("group.secret", 0o640), ("empty.secret", 0o600)] {
+        let path = dir.join("parts").join(secret);
         if path.exists() {
-            std::fs::set_permissions(path, open.clone()).unwrap();
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
         }
     }
     let mut cases: Vec<PathBuf> =
@@ -108,7 +107,8 @@ fn every_code_is_seen_in_a_case_and_documented() {
         }
     }
     // These need a file or a folder that no repository can hold; tests of their own see them.
-    let elsewhere = [Code::FileTooLarge, Code::BadStateDir, Code::KeyFileOpen, Code::CertificateExpires];
+    let elsewhere =
+        [Code::FileTooLarge, Code::BadStateDir, Code::KeyFileOpen, Code::CertificateExpires, Code::CwdShut];
     for code in Code::ALL {
         let word = code.word();
         assert!(document.contains(&format!("| `{word}` |")), "docs/CONFIGURATION.md has no row for `{word}`");

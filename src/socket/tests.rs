@@ -256,6 +256,27 @@ async fn a_kept_connection_may_idle_longer_than_a_head_may_take_and_not_for_ever
     assert!(stage.refused.try_recv().is_err());
 }
 
+#[test]
+fn a_peer_that_reads_slowly_is_not_one_that_reads_nothing() {
+    use super::watched::{Phase, Watch};
+    use std::task::Poll;
+    let watch = Watch::new();
+    watch.begin();
+    let stalled = |watch: &Watch| {
+        watch.wrote(&Poll::Pending);
+        watch.phase()
+    };
+    let (first, second) = (stalled(&watch), stalled(&watch));
+    assert_eq!((first.0, first), (Phase::Stalled, second), "it took nothing: its time goes on");
+    watch.wrote(&Poll::Ready(Ok(1)));
+    assert_ne!(stalled(&watch), second, "it took a byte: its time begins anew");
+    watch.wrote(&Poll::Ready(Ok(1)));
+    watch.flushed(&Poll::Pending);
+    assert_eq!(watch.phase().0, Phase::Stalled, "what TLS has taken the peer has not");
+    watch.flushed(&Poll::Ready(Ok(())));
+    assert_eq!(watch.phase().0, Phase::Busy);
+}
+
 #[tokio::test]
 async fn draining_lets_answers_end_and_closes_what_idles() {
     let stage = Stage::start(8).await;

@@ -116,7 +116,7 @@ impl Watch {
         state.head.extend(fresh.iter().take(room));
     }
 
-    fn wrote(&self, progress: &Poll<io::Result<usize>>) {
+    pub(super) fn wrote(&self, progress: &Poll<io::Result<usize>>) {
         let mut state = self.state();
         state.stalled = progress.is_pending();
         if let Poll::Ready(Ok(1..)) = progress {
@@ -125,7 +125,7 @@ impl Watch {
     }
 
     /// TLS takes what is written into a buffer of its own, and waits for the peer only here.
-    fn flushed(&self, progress: &Poll<io::Result<()>>) {
+    pub(super) fn flushed(&self, progress: &Poll<io::Result<()>>) {
         self.state().stalled = progress.is_pending();
     }
 

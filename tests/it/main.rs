@@ -19,3 +19,4 @@ mod path;
 mod shipped;
 mod support;
 mod tls;
+mod users;

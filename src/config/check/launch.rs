@@ -75,6 +75,9 @@ fn process(written: &Upstream, command: &Located<Vec<Located<String>>>, scope: S
         found.error(Code::BadValue, place, message, help);
     }
     let user = user::check(written, scope);
+    if let Some((user, place)) = user.as_ref().zip(written.user.as_ref().map(|user| &user.place)) {
+        user::warn_shut(user, &cwd, place, scope);
+    }
     let words: Vec<String> = command.value.iter().map(|word| word.value.clone()).collect();
     if words.iter().any(|word| word.contains('\0')) {
         found.error(Code::BadValue, &command.place, "`command` holds a NUL character", "remove it");

@@ -3,10 +3,14 @@
 //! Must never let one run as somebody else than was written: a user that is not there, or that the
 //! gateway may not become, refuses the configuration.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
 use crate::config::code::Code;
 use crate::config::node::{Located, Node, suggestion};
 use crate::config::raw::Upstream;
 use crate::config::system::Switching;
+use crate::model::place::Place;
 use crate::upstream::Account;
 
 use super::Scope;
@@ -46,6 +50,27 @@ pub(super) fn check(written: &Upstream, scope: Scope<'_>) -> Option<Account> {
         found.error(Code::UserForbidden, place, message, help);
     }
     Some(user.clone())
+}
+
+/// Warns where `user` cannot enter `cwd`, as far as modes tell: the server would not start.
+pub(super) fn warn_shut(user: &Account, cwd: &Path, place: &Place, scope: Scope<'_>) {
+    let is_open = |folder: &&Path| {
+        let Ok(facts) = folder.metadata() else { return true };
+        let may = if facts.uid() == user.uid {
+            facts.mode() & 0o100
+        } else if facts.gid() == user.gid {
+            facts.mode() & 0o010
+        } else {
+            facts.mode() & 0o001
+        };
+        may != 0
+    };
+    if let Some(shut) = cwd.ancestors().find(|folder| !is_open(folder)) {
+        let message =
+            format!("the user `{}` may not enter `{}`, and would start there", user.name, shut.display());
+        let help = "name a `cwd` that this user can enter, or open the way to it";
+        scope.found.warn(Code::CwdShut, place, message, help);
+    }
 }
 
 /// Whether `written` runs under the gateway's own uid.

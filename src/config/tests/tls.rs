@@ -130,7 +130,13 @@ fn a_tool_server_may_run_as_another_user_only_where_the_gateway_may_become_that_
         let own = Machine::this().uid;
         load_on(&path, &Machine { uid: own, system: System { switching, ..system() }, ..machine() })
     };
+    let enterable =
+        |mode| std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+    enterable(0o700);
+    assert!(said(&load(Switching::Allowed).unwrap()).contains(&Code::CwdShut));
+    enterable(0o755);
     let config = load(Switching::Allowed).unwrap();
+    assert!(!said(&config).contains(&Code::CwdShut));
     let upstream::Launch::Process { user, .. } = &config.upstreams.first().unwrap().launch else {
         panic!("a process")
     };

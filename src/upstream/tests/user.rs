@@ -79,6 +79,32 @@ async fn a_tool_server_has_the_uid_and_the_group_of_its_user_and_nothing_of_ours
     );
 }
 
+/// Says that this process is the second one, which has groups.
+const IN_GROUPS: &str = "SLUICEGATE_TEST_IN_GROUPS";
+
+#[tokio::test]
+async fn the_groups_of_the_gateway_do_not_go_over_to_a_tool_server() {
+    if std::env::var_os(IN_GROUPS).is_none() {
+        // Once more, as a process that is in two groups.
+        let name = "upstream::tests::user::the_groups_of_the_gateway_do_not_go_over_to_a_tool_server";
+        let mut again = std::process::Command::new("setpriv");
+        if rustix::process::geteuid().is_root() {
+            again.args(["--groups", "20,27"]);
+        }
+        again.arg(std::env::current_exe().unwrap()).args(["--exact", name]).env(IN_GROUPS, "yes");
+        let output = again.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+        return;
+    }
+    let own = std::fs::read_to_string("/proc/self/status").unwrap();
+    let Some((process, mut pipes)) = Place::new().shell("grep Groups: /proc/self/status") else { return };
+    assert!(own.contains("Groups:\t20 27"), "{own}");
+    let groups = line(&mut pipes).await;
+    process.end().await;
+    assert_eq!(groups.split_whitespace().collect::<Vec<_>>(), ["Groups:"]);
+}
+
 #[tokio::test]
 async fn a_group_of_another_uid_that_does_not_want_to_go_is_ended() {
     let place = Place::new();
