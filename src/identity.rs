@@ -13,6 +13,7 @@ mod key;
 mod listener;
 mod peer;
 mod settings;
+mod standing;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,7 @@ use key::Keys;
 pub use assert::{Asserted, Forbidden, MayAssert};
 pub use key::{HASH_PREFIX, KEY_PREFIX, MintedKey, hash_text, mint, parse_hash};
 pub use settings::*;
+pub use standing::Standing;
 
 /// Everything that can vouch for a caller.
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 //! types exists only if its constructor accepted what it was made from.
 
 pub mod call;
+pub mod change;
 pub mod decision;
 pub mod digest;
 pub mod facts;

@@ -23,6 +23,7 @@
 //! determined by `web`; `browser.open` still passes.
 
 mod bits;
+mod changes;
 mod judge;
 mod row;
 mod rules;

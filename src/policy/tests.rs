@@ -1,6 +1,7 @@
 //! The decision against a slow and obvious second implementation, and the invariants it holds.
 
 mod cases;
+mod changes;
 mod oracle;
 mod properties;
 
