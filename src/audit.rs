@@ -48,7 +48,7 @@ use crate::model::reason::Reason;
 pub use directory::{DirectoryError, SegmentFile, SegmentState};
 pub use event::{
     Claim, DETAIL_BYTES_MAX, Detail, Event, Executed, JsonRpc, Latency, OutcomeFacts, PinChange,
-    ReloadResult, ResultFacts, Transport, UpstreamState,
+    ReloadResult, ResultFacts, Transport, UpstreamState, WIDENED_BYTES_MAX, WIDENED_MAX,
 };
 pub use figures::{Figures, Halt, HaltCause, Status};
 pub use line::{FORMAT_VERSION, Kind, LINE_BYTES_MAX, RECORD_BYTES_MAX};

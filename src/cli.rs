@@ -13,6 +13,7 @@ mod exit;
 mod key;
 mod log;
 mod pins;
+mod reload;
 mod runs;
 mod serve;
 
@@ -48,6 +49,8 @@ enum Command {
     Key(key::Key),
     /// Show and accept tool definitions that changed
     Pins(pins::Pins),
+    /// Read the configuration of a running gateway anew, and say what changed and what is wider
+    Reload(reload::Reload),
     /// Show and end the runs of a running gateway
     Runs(runs::Runs),
 }
@@ -69,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Completions(command) => completions::run(&command),
         Command::Connect(command) => connect::run(command),
         Command::Pins(command) => pins::run(command),
+        Command::Reload(command) => reload::run(command),
         Command::Runs(command) => runs::run(command),
     };
     done.unwrap_or_else(|error| exit::failed(&error))

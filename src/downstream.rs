@@ -5,6 +5,7 @@
 //! parse JSON, and never hand on a header that claims a label (invariant I3, CASES A26 to A28). Trusts
 //! nothing that a request says.
 
+mod change;
 mod entrance;
 mod events;
 mod guards;
@@ -13,17 +14,19 @@ mod reply;
 mod settings;
 mod to_end;
 
+pub use change::{LEAVE_MAX, Plan, Unready, Why};
 pub use events::KEEP_ALIVE_INTERVAL;
 pub use reply::FIRST_EVENT_WAIT;
 pub use settings::*;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 
 use crate::gateway::Gateway;
-use crate::socket::{self, BindError, ConnectionLimits, Drained, Listener, Place, Server};
+use crate::socket::{self, BindError, Drained, Listener, Place, Server};
 
 use entrance::Entrance;
 
@@ -50,10 +53,23 @@ impl Bound {
         Ok(Self { settings, listener })
     }
 
+    fn serve(self, limits: &Limits, gateway: &Arc<Gateway>) -> Served {
+        let Self { settings, listener } = self;
+        let entrance = Arc::new(Entrance::new(settings, listener.place(), limits, Arc::clone(gateway)));
+        let server = Server::start(listener, limits.of_connections(), Arc::clone(&entrance));
+        Served { server, entrance }
+    }
+
     /// Its settings.
     #[must_use]
     pub fn settings(&self) -> &ListenSettings {
         &self.settings
+    }
+
+    /// Where it is reached: a URL, or the path of a socket.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        change::endpoint(self.place())
     }
 
     /// Where it really listens: the port that the kernel chose where 0 was asked for.
@@ -66,37 +82,51 @@ impl Bound {
 /// Every listener being served. Dropping it cuts every connection.
 #[derive(Debug)]
 pub struct Downstream {
-    servers: Vec<Server>,
+    served: Vec<Served>,
+    /// Listeners that are no longer configured, until their last answer has left or [`LEAVE_MAX`].
+    leaving: JoinSet<Drained>,
+}
+
+/// One listener being served.
+struct Served {
+    server: Server,
+    entrance: Arc<Entrance>,
+}
+
+impl fmt::Debug for Served {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_tuple("Served").field(&self.server).finish()
+    }
 }
 
 impl Downstream {
     /// Serves `bound` until drained. Has to be called within a tokio runtime.
     #[must_use]
     pub fn serve(bound: Vec<Bound>, limits: &Limits, gateway: &Arc<Gateway>) -> Self {
-        let connection_limits =
-            ConnectionLimits { connections_max: limits.connections_max, head_timeout: limits.head_timeout };
-        let servers = bound
-            .into_iter()
-            .map(|Bound { settings, listener }| {
-                let entrance = Entrance::new(settings, listener.place(), limits, Arc::clone(gateway));
-                Server::start(listener, connection_limits, Arc::new(entrance))
-            })
-            .collect();
-        Self { servers }
+        let served = bound.into_iter().map(|bound| bound.serve(limits, gateway)).collect();
+        Self { served, leaving: JoinSet::new() }
     }
 
     /// Closes the listeners and what idles. The gateway ends its streams; then [`Self::drain`].
     pub fn stop_accepting(&self) {
-        for server in &self.servers {
-            server.stop_accepting();
+        for served in &self.served {
+            served.server.stop_accepting();
         }
     }
 
     /// Stops accepting, lets answers in flight end within `deadline` and cuts the others.
     pub async fn drain(self, deadline: Duration) -> Drained {
+        let Self { served, mut leaving } = self;
         let mut draining = JoinSet::new();
-        for server in self.servers {
-            draining.spawn(server.drain(deadline));
+        draining.spawn(async move {
+            let left = async { while leaving.join_next().await.is_some() {} };
+            match tokio::time::timeout(deadline, left).await {
+                Ok(()) => Drained::Whole,
+                Err(_) => Drained::Cut(leaving.len()),
+            }
+        });
+        for served in served {
+            draining.spawn(served.server.drain(deadline));
         }
         let cut: usize = draining.join_all().await.iter().map(|drained| drained.cut()).sum();
         if cut == 0 { Drained::Whole } else { Drained::Cut(cut) }

@@ -20,6 +20,7 @@ mod outcome;
 pub mod port;
 mod refusal;
 mod relay;
+mod reload;
 pub mod reply;
 mod session;
 mod streams;
@@ -32,26 +33,29 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::StatusCode;
 use jiff::Timestamp;
+use tokio::sync::mpsc;
 
 use crate::audit::Journal;
 use crate::clock::Clock;
-use crate::identity::{Authenticator, Presented};
+use crate::console::ReloadRequest;
+use crate::identity::{ListenerVouches, Presented};
 use crate::limit::Gate;
 use crate::model::facts::CallFacts;
-use crate::model::principal::Principal;
 use crate::model::reason::Reason;
 use crate::model::text::Bounded;
 use crate::run::{Run, Runs};
-use crate::telemetry::{Finding, Metrics};
+use crate::telemetry::Metrics;
 use crate::upstream::Upstreams;
 use crate::wire::{self, Id, Message, Method, Notification, Request, Revision, ScanLimits, headers};
 
-pub use life::{Rooms, TableLimits, Tasks};
+pub use life::{Configured, Rooms, TableLimits, Tasks};
+pub use reload::{Next, Reloaded};
 
 use chronicle::JournalOfRuns;
 use exchange::{Caller, Exchange};
-use port::{Arrival, ProtocolHeaders, Reply};
+use port::{Accepted, Arrival, ProtocolHeaders, Reply};
 use refusal::{Form, Refusal};
+use reload::Reloads;
 use session::Sessions;
 use streams::Streams;
 use tally::Tally;
@@ -61,7 +65,6 @@ use world::Worlds;
 /// The rooms of the path, and what the gateway itself keeps.
 #[derive(Debug)]
 pub struct Gateway {
-    authenticator: Authenticator,
     runs: Runs,
     sessions: Sessions,
     streams: Streams,
@@ -73,21 +76,27 @@ pub struct Gateway {
     tally: Tally,
     clock: Clock,
     started: Timestamp,
-    findings: Vec<Finding>,
-    listening: Vec<(String, String)>,
+    reloads: Reloads,
+    reloader: mpsc::Sender<ReloadRequest>,
 }
 
 impl Gateway {
-    /// Step two of the path: from what a request presents to who it is. Reads headers only.
+    /// Step two of the path: from what a request presents to who it is. Reads headers only. What the
+    /// listener vouches for is taken from the configuration that is in force, like everything else.
     ///
     /// # Errors
     /// The reason why nobody can be told; it is counted (I6).
-    pub fn authenticate(&self, presented: &Presented<'_>, listener: &str) -> Result<Arc<Principal>, Reason> {
-        let known = self.authenticator.authenticate(presented);
-        if let Err(reason) = known {
-            self.count_refusal(listener, reason);
+    pub fn authenticate(&self, presented: &Presented<'_>, listener: &str) -> Result<Accepted, Reason> {
+        let in_force = Arc::clone(&self.worlds.now().in_force);
+        let vouches = in_force.listeners.get(listener).unwrap_or(&ListenerVouches::Nothing);
+        let presented = Presented { listener: vouches, ..*presented };
+        match in_force.authenticator.authenticate(&presented) {
+            Ok(principal) => Ok(Accepted { principal, under: in_force.epoch }),
+            Err(reason) => {
+                self.count_refusal(listener, reason);
+                Err(reason)
+            }
         }
-        known
     }
 
     /// Counts what a listener refused before anybody was authenticated.
@@ -99,12 +108,12 @@ impl Gateway {
     /// Refuses a request whose body could not be used: too large, too slow, of the wrong type.
     pub async fn refuse_unread(
         &self,
-        principal: Arc<Principal>,
+        accepted: Accepted,
         headers: ProtocolHeaders,
         reason: Reason,
         bytes_read: u64,
     ) -> Reply {
-        let caller = self.caller(principal, headers);
+        let caller = self.caller(accepted, headers);
         let named = Some(Bounded::new(&format!("a body of which {bytes_read} bytes were read")));
         let facts = CallFacts { named, ..caller.facts() };
         self.refuse(*Refusal::error(facts, reason, None), caller.arrived).await
@@ -112,8 +121,8 @@ impl Gateway {
 
     /// One POST: from its bytes to its reply.
     pub async fn receive(self: &Arc<Self>, arrival: Arrival) -> Reply {
-        let Arrival { principal, headers, body } = arrival;
-        let caller = self.caller(principal, headers);
+        let Arrival { accepted, headers, body } = arrival;
+        let caller = self.caller(accepted, headers);
         let arrived = caller.arrived;
         match self.travel(caller, body).await {
             Ok(reply) => reply,
@@ -121,11 +130,14 @@ impl Gateway {
         }
     }
 
-    fn caller(&self, principal: Arc<Principal>, headers: ProtocolHeaders) -> Caller {
-        Caller { principal, headers, arrived: self.clock.monotonic() }
+    fn caller(&self, accepted: Accepted, headers: ProtocolHeaders) -> Caller {
+        let Accepted { principal, under } = accepted;
+        Caller { principal, under, headers, arrived: self.clock.monotonic() }
     }
 
     async fn travel(self: &Arc<Self>, caller: Caller, body: Bytes) -> Result<Reply, Box<Refusal>> {
+        // The body may have taken its time. What is decided later looks at this again.
+        self.stands(&caller).map_err(|reason| Refusal::error(caller.facts(), reason, None))?;
         let message = wire::parse(body, &ScanLimits::default())
             .map_err(|bad| Refusal::error(caller.facts(), bad.reason, bad.id))?;
         match message {

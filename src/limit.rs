@@ -66,8 +66,13 @@ impl Gate {
     /// A gate with room as `settings` say.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let table = Mutex::new(Table::default());
-        Self(Arc::new(Shared { settings, table, emptied: Notify::new() }))
+        let table = Mutex::new(Table { settings, ..Table::default() });
+        Self(Arc::new(Shared { table, emptied: Notify::new() }))
+    }
+
+    /// From now on there is room as `settings` say. What is in flight stays, also where it is more.
+    pub fn adjust(&self, settings: Settings) {
+        self.0.table().settings = settings;
     }
 
     /// Takes a place for `permit`, or hands it back with the reason why there is none.
@@ -76,7 +81,7 @@ impl Gate {
     /// `draining`, `gateway_busy`, `principal_busy` or `upstream_busy`, looked at in this order.
     pub fn admit<P>(&self, permit: P, keys: Keys<'_>) -> Result<Admission<P>, (P, Reason)> {
         let caller = (keys.principal.entry_point.clone(), keys.principal.subject.clone());
-        let taken = self.0.table().take(&self.0.settings, &caller, keys.upstream);
+        let taken = self.0.table().take(&caller, keys.upstream);
         match taken {
             Ok(()) => {
                 let upstream = keys.upstream.clone();
@@ -159,7 +164,6 @@ type Caller = (EntryPointName, Subject);
 
 #[derive(Debug)]
 struct Shared {
-    settings: Settings,
     table: Mutex<Table>,
     /// Told when the last call in flight of a draining gate has ended.
     emptied: Notify,
@@ -174,6 +178,7 @@ impl Shared {
 
 #[derive(Debug, Default)]
 struct Table {
+    settings: Settings,
     intake: Intake,
     in_flight: usize,
     callers: HashMap<Caller, usize>,
@@ -188,7 +193,8 @@ enum Intake {
 }
 
 impl Table {
-    fn take(&mut self, settings: &Settings, caller: &Caller, upstream: &UpstreamName) -> Result<(), Reason> {
+    fn take(&mut self, caller: &Caller, upstream: &UpstreamName) -> Result<(), Reason> {
+        let settings = &self.settings;
         if self.intake == Intake::Closed {
             return Err(Reason::Draining);
         }

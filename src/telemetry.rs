@@ -13,7 +13,7 @@ mod metrics;
 mod tests;
 
 pub use admin::AdminResponder;
-pub use figures::{Breaker, Figures, JournalFigures, Observed, UpstreamFigures};
+pub use figures::{Breaker, Figures, JournalFigures, Observed, ReloadFigures, UpstreamFigures};
 pub use health::{Finding, Halt, Readiness};
 pub use log::{Colour, LogError, LogFormat, start_log};
 pub use metrics::{CallTimes, Metrics};

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::Seq;
-use super::event::{Event, JsonRpc, Latency, OutcomeFacts};
+use super::event::{Event, JsonRpc, Latency, OutcomeFacts, ReloadResult, WIDENED_BYTES_MAX, WIDENED_MAX};
 use super::line::{Flag, Kind, Object, whole_list};
 use super::live::OpenCall;
 use crate::model::decision::{Answer, Decision, Dimension, Rule, Visibility};
@@ -56,6 +56,16 @@ impl Cuts {
             self.0.push(Cut { member, bytes, sha256 });
         }
         object.texts(key, names.take(NAMES_MAX));
+    }
+
+    fn sentences(&mut self, object: &mut Object<'_>, key: &'static str, all: &[String]) {
+        let kept: Vec<Bounded<WIDENED_BYTES_MAX>> =
+            all.iter().take(WIDENED_MAX).map(|sentence| Bounded::new(sentence)).collect();
+        if all.len() > WIDENED_MAX || kept.iter().any(|sentence| sentence.whole().is_some()) {
+            let (bytes, sha256) = whole_list(all.iter().map(String::as_str));
+            self.0.push(Cut { member: key, bytes, sha256 });
+        }
+        object.texts(key, kept.iter().map(Bounded::as_str));
     }
 
     fn write(self, object: &mut Object<'_>) {
@@ -187,14 +197,22 @@ pub(super) fn event(object: &mut Object<'_>, event: &Event, adds: &Provenance) {
             object.text("detail", cuts.text("detail", detail));
             object.number("count", *count);
         }
-        Event::Reload { config, epoch, result, detail } => {
-            object.digest("config", config);
-            object.number("epoch", epoch.0);
-            object.text("result", result.as_str());
-            object.text("detail", cuts.text("detail", detail));
-        }
+        Event::Reload { .. } => reload(object, event, &mut cuts),
     }
     cuts.write(object);
+}
+
+fn reload(object: &mut Object<'_>, event: &Event, cuts: &mut Cuts) {
+    let Event::Reload { config, epoch, result, detail, widened, by } = event else { return };
+    object.digest("config", config);
+    object.number("epoch", epoch.0);
+    object.text("result", result.as_str());
+    object.text("detail", cuts.text("detail", detail));
+    if *result == ReloadResult::InForce {
+        object.number("widened_count", u64::try_from(widened.len()).unwrap_or(u64::MAX));
+        cuts.sentences(object, "widened", widened);
+    }
+    actor(object, by.as_ref());
 }
 
 pub(super) fn unknown(object: &mut Object<'_>, call: &OpenCall) {

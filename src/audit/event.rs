@@ -22,6 +22,11 @@ use crate::model::text::Bounded;
 /// Bound of an explanation in a record (an error of the system, of an upstream), in bytes.
 pub const DETAIL_BYTES_MAX: usize = 512;
 
+/// Most sentences in a record on what a configuration widened.
+pub const WIDENED_MAX: usize = 32;
+/// Bound of one sentence in a record on what a configuration widened, in bytes.
+pub const WIDENED_BYTES_MAX: usize = 256;
+
 /// Bounded free text of a record.
 pub type Detail = Bounded<DETAIL_BYTES_MAX>;
 
@@ -130,8 +135,13 @@ pub enum Event {
         epoch: PolicyEpoch,
         /// What became of it.
         result: ReloadResult,
-        /// Why, or what it widened.
+        /// Why it was refused, or what it changed.
         detail: Detail,
+        /// What it lets somebody do that could not be done before: a sentence each, cut in the record to
+        /// [`WIDENED_MAX`] of at most [`WIDENED_BYTES_MAX`] bytes.
+        widened: Vec<String>,
+        /// Who asked for it, where a person did.
+        by: Option<Actor>,
     },
 }
 

@@ -5,6 +5,7 @@
 
 mod assert;
 mod entry_point;
+mod fixed;
 mod launch;
 mod listen;
 mod lists;
@@ -25,7 +26,7 @@ use super::machine::Machine;
 use super::node::Located;
 use super::problem::{Problems, Sink};
 use super::raw::{self, Document};
-use super::{Config, node};
+use super::{Config, Watch, node};
 
 use names::Names;
 use quantity::Quantities;
@@ -52,15 +53,7 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
     let names = Names::declare(document, found);
     let scope = Scope { dir: &loaded.dir, machine, names: &names, found };
     let state_dir = state_dir(&document.gateway, loaded, scope);
-    let admin_socket = match &document.admin.socket {
-        Some(socket) => listen::socket_path(socket, scope),
-        None => {
-            let path = state_dir.join(ADMIN_SOCKET_DEFAULT);
-            let written = document.gateway.state_dir.as_ref();
-            listen::check_length(&path, written.map_or(&loaded.start, |written| &written.place), found);
-            path
-        }
-    };
+    let admin_socket = socket_of(document, &state_dir, loaded, scope);
     let rules = lists::check(document, scope);
     let mut labels = entry_point::Labels::new(scope);
     let keys = entry_point::keys(&document.keys, &mut labels);
@@ -72,8 +65,23 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
     let understood = [keys.len(), listeners.len(), upstreams.len()];
     refuse_gaps(document, understood, loaded, found);
     let limits = Quantities::new(found);
+    let audit = audit_settings(&document.audit, &state_dir, found);
+    let lock_path = lock_path(&document.gateway, scope);
+    let watch = document.reload.watch.as_ref().is_some_and(|watch| watch.value);
     Config {
-        lock_path: lock_path(&document.gateway, scope),
+        fixed: fixed::gather(
+            document,
+            loaded,
+            &fixed::Values {
+                state_dir: &state_dir,
+                lock_path: &lock_path,
+                admin_socket: &admin_socket,
+                admin,
+                audit: &audit,
+            },
+        ),
+        watch: if watch { Watch::On } else { Watch::Off },
+        lock_path,
         admin_socket,
         admin,
         listeners,
@@ -94,7 +102,7 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
                 .map(|upstream| (upstream.name.clone(), upstream.calls_in_flight_max))
                 .collect(),
         },
-        audit: audit_settings(&document.audit, &state_dir, found),
+        audit,
         state_dir,
         identity: identity::Settings { keys },
         runs_max: limits.count(&document.limits.runs_max, "runs_max", run::RUNS_MAX_DEFAULT),
@@ -103,6 +111,24 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
         warnings: Problems::default(),
         digest: loaded.digest,
     }
+}
+
+/// Where the admin socket is, whatever else is wrong.
+pub(super) fn admin_socket(document: &Document, loaded: &Loaded, machine: &Machine, found: &Sink) -> PathBuf {
+    let names = Names::declare(document, found);
+    let scope = Scope { dir: &loaded.dir, machine, names: &names, found };
+    let state_dir = state_dir(&document.gateway, loaded, scope);
+    socket_of(document, &state_dir, loaded, scope)
+}
+
+fn socket_of(document: &Document, state_dir: &Path, loaded: &Loaded, scope: Scope<'_>) -> PathBuf {
+    if let Some(socket) = &document.admin.socket {
+        return listen::socket_path(socket, scope);
+    }
+    let path = state_dir.join(ADMIN_SOCKET_DEFAULT);
+    let written = document.gateway.state_dir.as_ref();
+    listen::check_length(&path, written.map_or(&loaded.start, |written| &written.place), scope.found);
+    path
 }
 
 /// What was left out has to have been reported: a table that vanished in silence would be a hole (I2).

@@ -58,6 +58,8 @@ codes! {
     BadPermission = "bad_permission";
     /// Keys that exclude each other, or one that needs another.
     Conflict = "conflict";
+    /// A setting that a running gateway cannot change.
+    RestartNeeded = "restart_needed";
 
     // Names that are used and were not declared.
     /// An upstream that is not declared.
@@ -76,6 +78,8 @@ codes! {
     NotLoopback = "not_loopback";
     /// Two listeners at one place.
     ListenerCollision = "listener_collision";
+    /// A place where a running gateway cannot listen.
+    CannotListen = "cannot_listen";
     /// A listener that no credential could pass.
     NoCredential = "no_credential";
     /// The digest of a key is malformed, or is the key itself.
@@ -84,6 +88,8 @@ codes! {
     DuplicateHash = "duplicate_hash";
 
     // Upstreams and the machine.
+    /// An upstream that a running gateway cannot set up.
+    CannotLaunch = "cannot_launch";
     /// An upstream that does not say what it returns.
     ReturnsMissing = "returns_missing";
     /// A secret that is not there.

@@ -31,6 +31,7 @@ pub(super) struct Document {
     pub(super) agents: Vec<Row>,
     pub(super) limits: Limits,
     pub(super) audit: Audit,
+    pub(super) reload: Reload,
 }
 
 /// `[gateway]`.
@@ -95,6 +96,7 @@ impl Document {
             agents: each(&root, "agents", "[agents.", Row::read),
             limits: Limits::read(&root),
             audit: Audit::read(&root),
+            reload: Reload::read(&root),
         };
         root.finish(LATER);
         document
@@ -115,14 +117,13 @@ const LATER: &[Later] = &[
     ("telemetry", "traces"),
     ("console", "the console"),
     ("tls", "TLS"),
-    ("reload", "reload"),
 ];
 
 impl Gateway {
     fn read(root: &Fields<'_>) -> Self {
         let Some(fields) = section(root, "gateway") else { return Self::default() };
         let gateway = Self { state_dir: fields.text("state_dir"), lock_file: fields.text("lock_file") };
-        fields.finish(&[("url", "the public URL"), ("guardrails", "Cedar guardrails"), ("reload", "reload")]);
+        fields.finish(&[("url", "the public URL"), ("guardrails", "Cedar guardrails")]);
         gateway
     }
 }
@@ -175,6 +176,21 @@ impl Audit {
             ("encrypt", "encrypted values"),
         ]);
         audit
+    }
+}
+
+/// `[reload]`.
+#[derive(Debug, Default)]
+pub(super) struct Reload {
+    pub(super) watch: Option<Located<bool>>,
+}
+
+impl Reload {
+    fn read(root: &Fields<'_>) -> Self {
+        let Some(fields) = section(root, "reload") else { return Self::default() };
+        let reload = Self { watch: fields.boolean("watch") };
+        fields.finish(&[]);
+        reload
     }
 }
 

@@ -7,6 +7,7 @@ use std::future::Future;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::reload::ReloadAnswer;
 use crate::model::digest::Sha256;
 use crate::model::facts::RunId;
 use crate::model::name::{EntryPointName, Subject};
@@ -48,6 +49,13 @@ pub trait Administration: Send + Sync + 'static {
         by: Actor,
         acceptances: Vec<Acceptance>,
     ) -> impl Future<Output = Result<(), AdministrationError>> + Send;
+
+    /// Reads the configuration anew and puts it in force, or says what is wrong with it; on the record
+    /// either way.
+    ///
+    /// # Errors
+    /// [`AdministrationError`] where neither could be done.
+    fn reload(&self, by: Actor) -> impl Future<Output = Result<ReloadAnswer, AdministrationError>> + Send;
 }
 
 /// Why something was not done.

@@ -116,6 +116,10 @@ impl<A: Administration> Desk<A> {
                 administration.accept_pins(operator, accept).await?;
                 Ok(no_content())
             }
+            ["v1", "reload"] => {
+                require(head, &Method::POST)?;
+                json(&administration.reload(operator).await?)
+            }
             _ => Err(Refusal::Reason(StatusCode::NOT_FOUND, Reason::PathUnknown)),
         }
     }

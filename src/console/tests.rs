@@ -88,6 +88,12 @@ impl Administration for Gateway {
         }
         Ok(())
     }
+
+    async fn reload(&self, by: Actor) -> Result<ReloadAnswer, AdministrationError> {
+        let widened = vec![format!("asked by {}", by.uid)];
+        let (epoch, config, result) = (2, Sha256::of(b"files"), ReloadResult::InForce);
+        Ok(ReloadAnswer { result, epoch, config, widened, changed: Vec::new(), problems: Vec::new() })
+    }
 }
 
 struct Stage {

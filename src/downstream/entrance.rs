@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, WWW_AUTHENTICATE};
 use http::request::Parts;
@@ -16,18 +17,31 @@ use super::reply::{self, ReplyBody};
 use super::to_end::ToEnd;
 use super::{Limits, ListenSettings, headers};
 use crate::gateway::Gateway;
-use crate::gateway::port::{Arrival, Reply};
+use crate::gateway::port::{Accepted, Arrival, Reply};
 use crate::identity::Presented;
-use crate::model::principal::Principal;
 use crate::model::reason::Reason;
 use crate::socket::{BodyLimits, HostRule, Peer, Place, Respond, Unread, read_body, refusal};
 
 /// What one listener needs to answer.
 pub(super) struct Entrance {
+    place: Place,
+    rules: ArcSwap<Rules>,
+    gateway: Arc<Gateway>,
+}
+
+/// What the configuration says of it.
+struct Rules {
     settings: ListenSettings,
     hosts: HostRule,
     limits: BodyLimits,
-    gateway: Arc<Gateway>,
+}
+
+impl Rules {
+    fn new(settings: ListenSettings, place: &Place, limits: &Limits) -> Self {
+        let hosts = HostRule::new(place, &settings.origins);
+        let limits = BodyLimits { bytes_max: limits.body_max, timeout: limits.body_timeout };
+        Self { settings, hosts, limits }
+    }
 }
 
 impl Entrance {
@@ -37,30 +51,39 @@ impl Entrance {
         limits: &Limits,
         gateway: Arc<Gateway>,
     ) -> Self {
-        let hosts = HostRule::new(place, &settings.origins);
-        let limits = BodyLimits { bytes_max: limits.body_max, timeout: limits.body_timeout };
-        Self { settings, hosts, limits, gateway }
+        let rules = ArcSwap::from_pointee(Rules::new(settings, place, limits));
+        Self { place: place.clone(), rules, gateway }
+    }
+
+    /// Goes on with other settings. Requests that were begun keep those that they were begun under.
+    pub(super) fn follow(&self, settings: ListenSettings, limits: &Limits) {
+        self.rules.store(Arc::new(Rules::new(settings, &self.place, limits)));
+    }
+
+    /// Its settings.
+    pub(super) fn settings(&self) -> ListenSettings {
+        self.rules.load().settings.clone()
     }
 
     /// Who asks for what, by the head alone.
-    fn admit(&self, head: &Parts, peer: Peer) -> Result<(Verb, Arc<Principal>), Refused> {
-        self.hosts.check(head).map_err(Refused::Uncounted)?;
+    fn admit(&self, rules: &Rules, head: &Parts, peer: Peer) -> Result<(Verb, Accepted), Refused> {
+        rules.hosts.check(head).map_err(Refused::Uncounted)?;
         let verb = guards::verb(head).map_err(Refused::Uncounted)?;
         let presented = Presented {
-            listener: &self.settings.vouches,
+            listener: &rules.settings.vouches,
             authorization: &headers::credentials(&head.headers),
             peer_uid: peer.uid,
         };
-        let principal =
-            self.gateway.authenticate(&presented, &self.settings.name).map_err(Refused::Counted)?;
-        Ok((verb, principal))
+        let accepted =
+            self.gateway.authenticate(&presented, &rules.settings.name).map_err(Refused::Counted)?;
+        Ok((verb, accepted))
     }
 
-    fn refuse(&self, refused: Refused) -> Response<ReplyBody> {
+    fn refuse(&self, rules: &Rules, refused: Refused) -> Response<ReplyBody> {
         let reason = match refused {
             Refused::Counted(reason) => reason,
             Refused::Uncounted(reason) => {
-                self.gateway.count_refusal(&self.settings.name, reason);
+                self.gateway.count_refusal(&rules.settings.name, reason);
                 reason
             }
         };
@@ -85,14 +108,15 @@ impl Respond for Entrance {
 
     async fn respond(&self, request: Request<Incoming>, peer: Peer) -> Response<ReplyBody> {
         let (head, incoming) = request.into_parts();
-        let (verb, principal) = match self.admit(&head, peer) {
+        let rules = self.rules.load_full();
+        let (verb, accepted) = match self.admit(&rules, &head, peer) {
             Ok(admitted) => admitted,
-            Err(refused) if incoming.is_end_stream() => return self.refuse(refused),
+            Err(refused) if incoming.is_end_stream() => return self.refuse(&rules, refused),
             // The body stays unread, so nothing behind it can be found.
-            Err(refused) => return close(self.refuse(refused)),
+            Err(refused) => return close(self.refuse(&rules, refused)),
         };
-        let asked = Asked { verb, principal, head, incoming };
-        let work = ToEnd::new(answer(Arc::clone(&self.gateway), self.limits, asked));
+        let asked = Asked { verb, accepted, head, incoming };
+        let work = ToEnd::new(answer(Arc::clone(&self.gateway), rules.limits, asked));
         let (reply, after) = work.await;
         let response = reply::render(reply).await;
         match after {
@@ -102,7 +126,7 @@ impl Respond for Entrance {
     }
 
     fn refused(&self, reason: Reason) {
-        self.gateway.count_refusal(&self.settings.name, reason);
+        self.gateway.count_refusal(&self.rules.load().settings.name, reason);
     }
 }
 
@@ -118,7 +142,7 @@ enum Refused {
 /// What a principal asks for.
 struct Asked {
     verb: Verb,
-    principal: Arc<Principal>,
+    accepted: Accepted,
     head: Parts,
     incoming: Incoming,
 }
@@ -131,7 +155,7 @@ enum After {
 
 /// From the principal on: each way through here ends in a reply of the gateway, which records it.
 async fn answer(gateway: Arc<Gateway>, limits: BodyLimits, asked: Asked) -> (Reply, After) {
-    let Asked { verb, principal, head, incoming } = asked;
+    let Asked { verb, accepted, head, incoming } = asked;
     let headers = headers::protocol(&head.headers);
     let readable = match verb {
         Verb::Post => guards::content_type(&head.headers)
@@ -147,12 +171,12 @@ async fn answer(gateway: Arc<Gateway>, limits: BodyLimits, asked: Asked) -> (Rep
     };
     match (body, verb) {
         (Err(unread), _) => {
-            let reply = gateway.refuse_unread(principal, headers, unread.reason, unread.bytes_read).await;
+            let reply = gateway.refuse_unread(accepted, headers, unread.reason, unread.bytes_read).await;
             (reply, After::Close)
         }
-        (Ok(body), Verb::Post) => (gateway.receive(Arrival { principal, headers, body }).await, After::Keep),
-        (Ok(_), Verb::Get) => (gateway.open_stream(principal, headers).await, After::Keep),
-        (Ok(_), Verb::Delete) => (gateway.end_session(principal, headers).await, After::Keep),
+        (Ok(body), Verb::Post) => (gateway.receive(Arrival { accepted, headers, body }).await, After::Keep),
+        (Ok(_), Verb::Get) => (gateway.open_stream(accepted, headers).await, After::Keep),
+        (Ok(_), Verb::Delete) => (gateway.end_session(accepted, headers).await, After::Keep),
     }
 }
 

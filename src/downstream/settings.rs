@@ -7,12 +7,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::identity::ListenerVouches;
+use crate::model::place::Place;
+use crate::socket::ConnectionLimits;
 
 /// One listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenSettings {
     /// `[listen.NAME]`.
     pub name: String,
+    /// Where it is written.
+    pub place: Place,
     /// Where it listens.
     pub bind: Bind,
     /// What it vouches for by itself.
@@ -52,6 +56,13 @@ pub struct Limits {
     pub session_idle: Duration,
     /// Open streams (GET, `subscriptions/listen`) at once (`limits.streams_max`).
     pub streams_max: usize,
+}
+
+impl Limits {
+    /// What one listener grants its connections.
+    pub(super) fn of_connections(&self) -> ConnectionLimits {
+        ConnectionLimits { connections_max: self.connections_max, head_timeout: self.head_timeout }
+    }
 }
 
 /// `limits.connections_max` where the configuration is silent.

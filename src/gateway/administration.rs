@@ -3,11 +3,14 @@
 //! Must never be reached by a run's credential: `console` asks only for peers of its own socket. What
 //! changes something is on the record before it counts.
 
+use tokio::sync::oneshot;
+
 use super::Gateway;
 use super::chronicle::JournalOfRuns;
 use crate::audit::{Event, PinChange};
 use crate::console::{
-    Acceptance, Administration, AdministrationError, ListenerEntry, Offered, PinEntry, RunEntry, Status,
+    Acceptance, Administration, AdministrationError, ListenerEntry, Offered, PinEntry, ReloadAnswer,
+    ReloadRequest, RunEntry, Status,
 };
 use crate::model::facts::RunId;
 use crate::model::name::{ToolId, ToolName, UpstreamName};
@@ -25,6 +28,9 @@ impl Administration for Gateway {
             started: self.started,
             readiness: self.readiness(),
             listeners: self
+                .worlds
+                .now()
+                .in_force
                 .listening
                 .iter()
                 .map(|(name, place)| ListenerEntry { name: name.clone(), place: place.clone() })
@@ -99,6 +105,14 @@ impl Administration for Gateway {
                 message: upstream::Detail::of_error(&error).as_str().to_owned(),
             }),
         }
+    }
+
+    /// Handed on to whoever holds the configuration: no room reads one.
+    async fn reload(&self, by: Actor) -> Result<ReloadAnswer, AdministrationError> {
+        let (answer, answered) = oneshot::channel();
+        let asked = self.reloader.try_send(ReloadRequest { by, answer });
+        asked.map_err(|_| unavailable(Reason::GatewayBusy))?;
+        answered.await.unwrap_or_else(|_| Err(unavailable(Reason::Draining)))
     }
 }
 

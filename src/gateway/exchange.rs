@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::port::ProtocolHeaders;
 use super::session::{InFlight, Session};
 use crate::model::call::Stores;
+use crate::model::decision::PolicyEpoch;
 use crate::model::facts::{CLAIM_BYTES_MAX, CallFacts};
 use crate::model::principal::Principal;
 use crate::model::provenance::Provenance;
@@ -22,6 +23,8 @@ use crate::wire::{Id, Request, Revision, headers};
 #[derive(Debug)]
 pub(super) struct Caller {
     pub(super) principal: Arc<Principal>,
+    /// The configuration that accepted the credential.
+    pub(super) under: PolicyEpoch,
     pub(super) headers: ProtocolHeaders,
     /// When the request was taken up, on the monotonic clock.
     pub(super) arrived: Duration,

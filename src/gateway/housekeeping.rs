@@ -67,7 +67,7 @@ impl Gateway {
     pub(super) async fn follow_catalogue_forever(self: Arc<Self>) {
         let mut changes = self.upstreams.changes();
         while changes.changed().await.is_ok() {
-            self.worlds.follow(self.upstreams.catalogue());
+            self.worlds.follow(&self.upstreams).await;
             self.streams.announce(&self.worlds.now());
         }
     }

@@ -30,6 +30,9 @@ impl Gateway {
         self.upstreams.list_ready().await;
         let world = self.worlds.now();
         let principal = &exchange.caller.principal;
+        if !world.in_force.standing.holds(principal, exchange.caller.under) {
+            return Err(Refusal::error(facts, Reason::CredentialUnknown, exchange.id()));
+        }
         // 2026-07-28, server/tools: the list must not vary by earlier requests, so there the call decides
         // what taint has closed. For the older revisions a shorter list is a courtesy.
         let under = (!exchange.revision.is_modern()).then_some(&facts.provenance);

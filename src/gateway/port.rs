@@ -8,13 +8,23 @@ use bytes::Bytes;
 use http::StatusCode;
 use tokio::sync::mpsc;
 
+use crate::model::decision::PolicyEpoch;
 use crate::model::principal::Principal;
+
+/// A caller whose credential was accepted, and by which configuration.
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    /// Who calls.
+    pub(super) principal: Arc<Principal>,
+    /// Who it was for that accepted the credential: a later configuration may see it otherwise.
+    pub(super) under: PolicyEpoch,
+}
 
 /// One POST, its credential already a principal, its body read whole within the limits.
 #[derive(Debug)]
 pub struct Arrival {
     /// Who calls.
-    pub principal: Arc<Principal>,
+    pub accepted: Accepted,
     /// The protocol's headers.
     pub headers: ProtocolHeaders,
     /// The body.

@@ -24,7 +24,7 @@ use crate::model::text::Bounded;
 use crate::policy::Permit;
 use crate::run::Run;
 use crate::telemetry::CallTimes;
-use crate::upstream::{self, AnswerKind, Failure, Forwarded, Route};
+use crate::upstream::{self, AnswerKind, Failure, Fleet, Forwarded, Route};
 use crate::wire::{Id, Method, Object, Revision, encode, result};
 
 /// Progress notifications of one call that may wait; further ones are dropped, the answer never is.
@@ -39,6 +39,8 @@ pub(super) struct Leg {
     pub(super) output: Output,
     pub(super) facts: CallFacts,
     pub(super) run: Arc<Run>,
+    /// The upstream that it was decided for, with the settings of that moment.
+    pub(super) fleet: Fleet,
     /// When the request was taken up, and when it was decided, on the monotonic clock.
     pub(super) arrived: Duration,
     pub(super) decided: Duration,
@@ -94,7 +96,7 @@ impl Gateway {
         let mut canceller = Some(canceller);
         let key = leg.run.key();
         let route = Route { subject: key.subject.clone(), run: leg.run.id().clone() };
-        let mut forwarding = std::pin::pin!(self.upstreams.forward(intent, &route, progress, cancel));
+        let mut forwarding = std::pin::pin!(leg.fleet.forward(intent, &route, progress, cancel));
         let mut given_up = std::pin::pin!(leg.given_up(events));
         loop {
             tokio::select! {

@@ -165,6 +165,11 @@ impl Section<'_> {
         &self.state.provenance
     }
 
+    /// Adds the sources that the caller's credential carries now and gives those that are new to the run.
+    pub fn taint_by_label(&mut self, sources: &Provenance) -> Provenance {
+        self.state.provenance.join(sources)
+    }
+
     /// Adds what `call` will bring back to the run: what its upstream returns, and what was stored
     /// there by others. Gives the sources that are new to the run; they count from here on.
     pub fn taint(&mut self, call: &Call) -> Provenance {

@@ -4,6 +4,7 @@
 //! never become two runs, so a key's slot is held while its run starts.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -22,7 +23,7 @@ use crate::model::run::{Actor, RunEnding, RunHistory};
 #[derive(Debug)]
 pub struct Runs {
     slots: Mutex<HashMap<RunKey, Arc<Slot>>>,
-    runs_max: usize,
+    runs_max: AtomicUsize,
     stored: Arc<StoredSources>,
 }
 
@@ -86,7 +87,19 @@ impl Runs {
             let held = Held { run: Arc::new(Run::recover(run, Arc::clone(&stored))), rule };
             slots.insert(key, Arc::new(Slot { current: tokio::sync::Mutex::new(Some(held)) }));
         }
-        Self { slots: Mutex::new(slots), runs_max, stored }
+        Self { slots: Mutex::new(slots), runs_max: runs_max.into(), stored }
+    }
+
+    /// From now on at most `runs_max` are open, and each lasts as `rule_of` says of its entry point. Runs
+    /// that are open stay; those of an entry point that is gone expire by the last rule that it had.
+    pub async fn follow(&self, runs_max: usize, rule_of: impl Fn(&EntryPointName) -> Option<RunRule>) {
+        self.runs_max.store(runs_max, Ordering::Relaxed);
+        for (key, slot) in self.snapshot() {
+            let Some(rule) = rule_of(&key.entry_point) else { continue };
+            if let Some(held) = slot.current.lock().await.as_mut() {
+                held.rule = rule;
+            }
+        }
     }
 
     /// The run that a request of `principal` belongs to; starts one where invariant I4 allows it.
@@ -230,7 +243,7 @@ impl Runs {
     /// How full the table is.
     #[must_use]
     pub fn figures(&self) -> RunFigures {
-        RunFigures { open: self.lock().len(), max: self.runs_max }
+        RunFigures { open: self.lock().len(), max: self.runs_max.load(Ordering::Relaxed) }
     }
 
     fn slot(&self, key: &RunKey) -> Result<Arc<Slot>, Reason> {
@@ -238,7 +251,7 @@ impl Runs {
         if let Some(slot) = slots.get(key) {
             return Ok(Arc::clone(slot));
         }
-        if slots.len() >= self.runs_max {
+        if slots.len() >= self.runs_max.load(Ordering::Relaxed) {
             return Err(Reason::RunsFull);
         }
         let slot = Arc::new(Slot::default());

@@ -22,6 +22,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Server {
     place: Place,
     drain: watch::Sender<bool>,
+    limits: watch::Sender<ConnectionLimits>,
     task: JoinHandle<JoinSet<()>>,
 }
 
@@ -51,8 +52,14 @@ impl Server {
     pub fn start<R: Respond>(listener: Listener, limits: ConnectionLimits, responder: Arc<R>) -> Self {
         let place = listener.place().clone();
         let (drain, draining) = watch::channel(false);
-        let task = tokio::spawn(accept(listener, limits, responder, draining));
-        Self { place, drain, task }
+        let (limits, granted) = watch::channel(limits);
+        let task = tokio::spawn(accept(listener, granted, responder, draining));
+        Self { place, drain, limits, task }
+    }
+
+    /// From now on connections are granted this. Those that are open keep what they were granted.
+    pub fn limit(&self, limits: ConnectionLimits) {
+        self.limits.send_replace(limits);
     }
 
     /// Where it listens.
@@ -92,7 +99,7 @@ impl Drop for Server {
 
 async fn accept<R: Respond>(
     listener: Listener,
-    limits: ConnectionLimits,
+    granted: watch::Receiver<ConnectionLimits>,
     responder: Arc<R>,
     mut draining: watch::Receiver<bool>,
 ) -> JoinSet<()> {
@@ -110,6 +117,7 @@ async fn accept<R: Respond>(
             Some(_) = refusals.join_next(), if !refusals.is_empty() => continue,
             accepted = listener.accept() => accepted,
         };
+        let limits = *granted.borrow();
         match accepted {
             Ok((stream, peer)) if connections.len() < limits.connections_max => {
                 let drain = connection_drain.clone();

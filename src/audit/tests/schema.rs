@@ -102,8 +102,12 @@ fn events() -> Vec<Event> {
         events.push(Event::Upstream { upstream: upstream.clone(), state, detail, count: 1 });
     }
     for result in [ReloadResult::InForce, ReloadResult::Refused] {
-        let (config, detail) = (Sha256::of(b"config"), Detail::new("widened mail.send"));
-        events.push(Event::Reload { config, epoch: PolicyEpoch(2), result, detail });
+        let (config, detail) = (Sha256::of(b"config"), Detail::new("source email changed"));
+        let widened: Vec<_> = (0..40).map(|n| format!("source s{n}: {}", "w\u{2028}".repeat(200))).collect();
+        for (widened, by) in [(Vec::new(), None), (widened, by)] {
+            let detail = detail.clone();
+            events.push(Event::Reload { config, epoch: PolicyEpoch(2), result, detail, widened, by });
+        }
     }
     for why in [RunEnding::Idle, RunEnding::Max, RunEnding::SessionClosed, RunEnding::SessionLost] {
         events.push(Event::RunEnd { run: run(9), why, by: None });

@@ -55,7 +55,8 @@ pub(super) fn check(
         let origins = listen.origins.iter().filter_map(|origin| checked_origin(origin, labels.scope.found));
         let (origins, name) = (origins.collect(), listen.name.value.clone());
         if let (Some(bind), Some(vouches)) = (bind, vouches) {
-            listeners.push(ListenSettings { name, bind, vouches, origins });
+            let place = listen.name.place.clone();
+            listeners.push(ListenSettings { name, place, bind, vouches, origins });
         }
     }
     listeners

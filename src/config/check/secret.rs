@@ -52,6 +52,7 @@ pub(super) fn resolve(written: &Located<Secret>, what: &str, scope: Scope<'_>) -
 
 fn read(path: &str, written: &Located<Secret>, scope: Scope<'_>) -> Result<String, String> {
     let path = scope.path(path);
+    scope.found.note_file(&path);
     let facts = path.metadata().map_err(|error| error.to_string())?;
     if !facts.is_file() {
         return Err("it is not a file".to_owned());

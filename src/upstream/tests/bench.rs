@@ -113,14 +113,15 @@ impl Bench {
         self.deliver(&call, subject, CancelSignal::never()).await.outcome
     }
 
-    /// The way of [`Upstreams::forward`] without the proofs.
+    /// The way of [`Fleet::forward`] without the proofs.
     pub(super) async fn deliver(&self, call: &Call, subject: &str, cancel: CancelSignal) -> Told {
         let (relay, mut progress) = mpsc::channel(8);
         let route = Route { subject: Subject::new(subject).unwrap(), run: RunId::of([1; 16]) };
         let (mut cancel, mut timings) = (cancel, Timings::default());
         let delivered = async {
-            let ready = self.upstreams.ready(call, &route, &mut cancel, &mut timings).await?;
-            self.upstreams.send(&ready, call, relay, &mut cancel, &mut timings).await
+            let fleet = self.upstreams.fleet();
+            let ready = fleet.ready(call, &route, &mut cancel, &mut timings).await?;
+            ready.send(call, relay, &mut cancel, &mut timings).await
         };
         let outcome = timeout(PATIENCE, delivered).await.expect("the call hangs");
         let progress = std::iter::from_fn(|| progress.try_recv().ok()).collect();

@@ -117,7 +117,7 @@ async fn f26_a_child_that_talks_no_more_is_found_out_and_replaced() {
         let why = bench.notice(exit_of("mail")).await;
         assert_eq!(why.as_str(), "it no longer answered", "{tool}");
         // The start of the next one may take longer than a call may.
-        let pool = &bench.upstreams.0.pools[0];
+        let pool = &bench.upstreams.fleet().pools().next().unwrap().clone();
         drop(pool.acquire(&pool.key_for_listing()).await.unwrap());
         assert!(bench.call("mail__echo", "{}").await.is_ok(), "{tool}");
     }

@@ -188,6 +188,18 @@ impl Events {
     }
 }
 
+impl Events {
+    /// Whether the stream ends, after whatever still comes.
+    pub async fn ends(&mut self) -> bool {
+        while let Some(frame) = self.body.frame().await {
+            if frame.is_err() {
+                return true;
+            }
+        }
+        true
+    }
+}
+
 impl Exchange {
     /// The JSON-RPC response, out of a JSON body or the last event of a stream.
     pub fn json(&self) -> Value {

@@ -55,9 +55,15 @@ impl Site {
 
     /// Starts a gateway; gives what it said if it ended instead of listening.
     pub fn try_start(&self) -> Result<Gateway, String> {
+        self.try_start_with(&[])
+    }
+
+    /// The same, with more in its environment.
+    pub fn try_start_with(&self, env: &[(&str, &std::ffi::OsStr)]) -> Result<Gateway, String> {
         let log = std::fs::File::create(self.path("log")).unwrap();
         let mut child = self
             .command(&["serve", "--config", "gateway.toml"])
+            .envs(env.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -193,10 +199,15 @@ impl Gateway {
         self.child.wait().unwrap();
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
     /// Asks it to stop and waits until it has.
     pub fn stop(mut self) -> std::process::ExitStatus {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.signal(rustix::process::Signal::TERM);
         self.child.wait().unwrap()
     }
 }
