@@ -60,7 +60,7 @@ pub(super) async fn run(command: Demo) -> anyhow::Result<ExitCode> {
     let setup = Setup { addr, program: &program, browser_url, keys: &hashed };
     let config = place.write("gateway.toml", &setup.configuration())?;
 
-    let mut signals = serve::Signals::new()?;
+    let mut signals = serve::Signals::new(serve::OnHangUp::Stop)?;
     let mut running = serve::start(&config).await?;
     introduce(&place, &running, &keys)?;
     let journal_dir = running.journal_dir.clone();

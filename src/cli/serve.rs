@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use crate::telemetry::LogFormat;
 
-pub(super) use orders::Signals;
+pub(super) use orders::{OnHangUp, Signals};
 pub(super) use running::{Running, start};
 
 /// The arguments of `serve`.
@@ -35,7 +35,7 @@ pub(super) struct Serve {
 #[tokio::main]
 pub(super) async fn run(command: Serve) -> anyhow::Result<ExitCode> {
     super::log::start(command.log_format, &command.log)?;
-    let mut signals = Signals::new()?;
+    let mut signals = Signals::new(OnHangUp::Reload)?;
     let mut running = start(&command.config).await?;
     running.announce()?;
     running.heed(&mut signals).await;

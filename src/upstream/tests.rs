@@ -2,6 +2,7 @@
 
 mod bench;
 mod catalogue;
+mod fleet;
 mod http;
 mod life;
 mod stdio;

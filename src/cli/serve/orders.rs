@@ -13,6 +13,16 @@ pub(in crate::cli) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hang_up: Signal,
+    on_hang_up: OnHangUp,
+}
+
+/// What `SIGHUP` means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum OnHangUp {
+    /// The configuration is to be read anew: a daemon has no terminal.
+    Reload,
+    /// The terminal is gone, and with it who looks on.
+    Stop,
 }
 
 /// What to do next.
@@ -36,11 +46,12 @@ impl Signals {
     ///
     /// # Errors
     /// What the system says.
-    pub(in crate::cli) fn new() -> std::io::Result<Self> {
+    pub(in crate::cli) fn new(on_hang_up: OnHangUp) -> std::io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hang_up: signal(SignalKind::hangup())?,
+            on_hang_up,
         })
     }
 
@@ -54,7 +65,10 @@ impl Signals {
             biased;
             _ = self.interrupt.recv() => Order::Stop,
             _ = self.terminate.recv() => Order::Stop,
-            _ = self.hang_up.recv() => Order::Reload(Cause::Signal),
+            _ = self.hang_up.recv() => match self.on_hang_up {
+                OnHangUp::Reload => Order::Reload(Cause::Signal),
+                OnHangUp::Stop => Order::Stop,
+            },
             Some(request) = asked.recv() => Order::Reload(Cause::Person(request)),
             () = watcher.changed() => Order::Reload(Cause::Files),
         }

@@ -98,6 +98,12 @@ impl Running {
         let reloaded = self.gateway.reload(next).await.map_err(Refused::Journal)?;
         self.downstream.follow(plan, &limits, &self.gateway);
         self.watcher.set(watch);
+        for what in reloaded.changes.changed() {
+            tracing::info!("changed: {what}");
+        }
+        for what in reloaded.changes.widened() {
+            tracing::warn!("wider: {what}");
+        }
         // A listener that reads certificates reads them anew with its settings, in `Downstream::follow`.
         if tokio::time::timeout(MEET_MAX, self.gateway.meet_upstreams()).await.is_err() {
             tracing::info!("a tool server that is new is not up yet; its tools are announced when they come");

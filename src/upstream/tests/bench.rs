@@ -115,11 +115,20 @@ impl Bench {
 
     /// The way of [`Fleet::forward`] without the proofs.
     pub(super) async fn deliver(&self, call: &Call, subject: &str, cancel: CancelSignal) -> Told {
+        self.deliver_to(&self.upstreams.fleet(), call, subject, cancel).await
+    }
+
+    pub(super) async fn deliver_to(
+        &self,
+        fleet: &Fleet,
+        call: &Call,
+        subject: &str,
+        cancel: CancelSignal,
+    ) -> Told {
         let (relay, mut progress) = mpsc::channel(8);
         let route = Route { subject: Subject::new(subject).unwrap(), run: RunId::of([1; 16]) };
         let (mut cancel, mut timings) = (cancel, Timings::default());
         let delivered = async {
-            let fleet = self.upstreams.fleet();
             let ready = fleet.ready(call, &route, &mut cancel, &mut timings).await?;
             ready.send(call, relay, &mut cancel, &mut timings).await
         };
