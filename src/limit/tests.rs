@@ -125,3 +125,16 @@ async fn draining_refuses_the_new_and_ends_with_the_last() {
     drop(kept);
     waiting.await.unwrap();
 }
+
+#[test]
+fn other_limits_count_for_the_next_call_and_evict_nothing_live() {
+    let (gate, ann) = (gate(2, 2, 2), principal("keys.a", "user:ann"));
+    let live = [admit(&gate, &ann, "mail").unwrap(), admit(&gate, &ann, "web").unwrap()];
+    let in_flight_per_upstream_max = [(upstream("mail"), 2)].into();
+    gate.adjust(Settings { in_flight_max: 1, in_flight_per_principal_max: 2, in_flight_per_upstream_max });
+    assert_eq!(gate.figures().in_flight, 2);
+    assert_eq!(admit(&gate, &ann, "mail").unwrap_err(), Reason::GatewayBusy);
+    drop(live);
+    assert_eq!(admit(&gate, &ann, "web").unwrap_err(), Reason::UpstreamBusy, "it is no longer configured");
+    drop(admit(&gate, &ann, "mail").unwrap());
+}

@@ -155,3 +155,22 @@ fn what_is_stored_for_one_subject_stays_with_that_subject() {
     assert_eq!(table.read(&notes, &b), sources(["web"]));
     assert_eq!(table.read(&notes, &a), sources(["email", "web"]));
 }
+
+#[tokio::test]
+async fn open_runs_follow_the_rules_of_another_configuration_and_else_keep_their_last() {
+    let (runs, book, clock, caller) = (table(), Book::default(), clock(), principal(RunScope::Subject));
+    let first = runs.attach(&caller, None, clock.wall(), &book).await.unwrap();
+    let sooner = RunRule { idle: Duration::from_secs(10), ..caller.runs };
+    runs.follow(1, |_| Some(sooner)).await;
+    let more = Arc::new(Principal { subject: Subject::new("user:2").unwrap(), ..(*caller).clone() });
+    assert_eq!(runs.attach(&more, None, clock.wall(), &book).await.unwrap_err(), Reason::RunsFull);
+    // Its entry point is gone: the last rule that it had still ends it.
+    runs.follow(2, |_| None).await;
+    clock.advance(Duration::from_secs(9));
+    runs.expire(clock.wall(), &book).await.unwrap();
+    assert_eq!(runs.figures().open, 1);
+    clock.advance(Duration::from_secs(1));
+    runs.expire(clock.wall(), &book).await.unwrap();
+    assert_eq!(first.section(clock.wall(), |_| ()), Err(Reason::RunClosed));
+    assert_eq!(*book.lines.lock().unwrap(), ["start user:1", "end Idle"]);
+}

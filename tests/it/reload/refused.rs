@@ -35,6 +35,8 @@ async fn a_bad_configuration_is_told_whole_and_the_last_good_one_stays() {
     assert!(out.contains(&format!("gateway.toml:{line}:8: error[unknown_upstream]: ")), "{out}");
     assert!(out.ends_with("refused: what was in force stays so (number 1)\n"), "{out}");
     assert!(findings(&gateway.admin).await.contains(&"reload_refused".to_owned()));
+    // Nor do the other commands need the file to be right.
+    assert_eq!(edited.site.run(&["runs", "list"]).0, 0);
     assert_eq!(client.call("tools__write", "asks").await.reason(), "approval_required");
     assert_eq!(client.call("tools__read", "reads").await.reason(), "ok");
     edited.site.configure(&good);
