@@ -28,6 +28,8 @@ mod recover;
 mod segment;
 mod settings;
 mod show;
+mod state;
+mod story;
 mod summary;
 mod tail;
 #[cfg(test)]
@@ -59,6 +61,7 @@ pub use read::Flaw;
 pub use recover::RecoverError;
 pub use settings::*;
 pub use show::{ShowError, Shown, show};
+pub use story::{Story, StoryCounts, story};
 pub use summary::{Summary, pretty};
 pub use tail::{Follower, From, Item, POLL_RECORDS_MAX, TailError};
 pub use verify::{Finding, Note, Progress, Report, VerifyError, verify};

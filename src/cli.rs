@@ -5,6 +5,7 @@
 mod admin;
 mod audit;
 mod check;
+mod columns;
 mod completions;
 mod connect;
 mod demo;
@@ -13,8 +14,10 @@ mod exit;
 mod key;
 mod log;
 mod pins;
+mod revocations;
 mod runs;
 mod serve;
+mod source;
 
 use std::process::ExitCode;
 
@@ -48,8 +51,12 @@ enum Command {
     Key(key::Key),
     /// Show and accept tool definitions that changed
     Pins(pins::Pins),
-    /// Show and end the runs of a running gateway
+    /// Show what is revoked, and lift it
+    Revocations(revocations::Revocations),
+    /// Show, end and revoke the runs of a running gateway
     Runs(runs::Runs),
+    /// Close a source at once, or open it again
+    Source(source::Source),
 }
 
 /// Runs the command that the process was started with.
@@ -69,7 +76,9 @@ pub fn main() -> ExitCode {
         Command::Completions(command) => completions::run(&command),
         Command::Connect(command) => connect::run(command),
         Command::Pins(command) => pins::run(command),
+        Command::Revocations(command) => revocations::run(command),
         Command::Runs(command) => runs::run(command),
+        Command::Source(command) => source::run(command),
     };
     done.unwrap_or_else(|error| exit::failed(&error))
 }

@@ -6,6 +6,7 @@
 
 mod api;
 mod client;
+mod custody;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -15,4 +16,5 @@ pub use api::{
     Status,
 };
 pub use client::{ANSWER_BYTES_MAX, ANSWER_TIMEOUT, Client, ClientError};
+pub use custody::{Custody, Revocation, RevocationEntry, SourceEntry};
 pub use socket::{AdminSocket, CONNECTIONS_MAX, REQUEST_BYTES_MAX};

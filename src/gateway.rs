@@ -9,6 +9,7 @@
 mod administration;
 mod call;
 mod chronicle;
+mod custody;
 mod exchange;
 mod handshake;
 mod housekeeping;
@@ -24,6 +25,8 @@ pub mod reply;
 mod session;
 mod streams;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod treatment;
 mod world;
 
@@ -41,7 +44,7 @@ use crate::model::facts::CallFacts;
 use crate::model::principal::Principal;
 use crate::model::reason::Reason;
 use crate::model::text::Bounded;
-use crate::run::{Run, Runs};
+use crate::run::{Approach, Run, Runs};
 use crate::telemetry::{Finding, Metrics};
 use crate::upstream::Upstreams;
 use crate::wire::{self, Id, Message, Method, Notification, Request, Revision, ScanLimits, headers};
@@ -50,7 +53,7 @@ pub use life::{Rooms, TableLimits, Tasks};
 
 use chronicle::JournalOfRuns;
 use exchange::{Caller, Exchange};
-use port::{Arrival, ProtocolHeaders, Reply};
+use port::{Arrival, Reply};
 use refusal::{Form, Refusal};
 use session::Sessions;
 use streams::Streams;
@@ -84,6 +87,7 @@ impl Gateway {
     /// The reason why nobody can be told; it is counted (I6).
     pub fn authenticate(&self, presented: &Presented<'_>, listener: &str) -> Result<Arc<Principal>, Reason> {
         let known = self.authenticator.authenticate(presented);
+        let known = known.and_then(|principal| self.runs.admits(&principal).map(|()| principal));
         if let Err(reason) = known {
             self.count_refusal(listener, reason);
         }
@@ -97,23 +101,16 @@ impl Gateway {
     }
 
     /// Refuses a request whose body could not be used: too large, too slow, of the wrong type.
-    pub async fn refuse_unread(
-        &self,
-        principal: Arc<Principal>,
-        headers: ProtocolHeaders,
-        reason: Reason,
-        bytes_read: u64,
-    ) -> Reply {
-        let caller = self.caller(principal, headers);
+    pub async fn refuse_unread(&self, arrival: Arrival, reason: Reason, bytes_read: u64) -> Reply {
+        let caller = self.caller(arrival);
         let named = Some(Bounded::new(&format!("a body of which {bytes_read} bytes were read")));
         let facts = CallFacts { named, ..caller.facts() };
         self.refuse(*Refusal::error(facts, reason, None), caller.arrived).await
     }
 
-    /// One POST: from its bytes to its reply.
-    pub async fn receive(self: &Arc<Self>, arrival: Arrival) -> Reply {
-        let Arrival { principal, headers, body } = arrival;
-        let caller = self.caller(principal, headers);
+    /// One POST, its body read whole within the limits: from its bytes to its reply.
+    pub async fn receive(self: &Arc<Self>, arrival: Arrival, body: Bytes) -> Reply {
+        let caller = self.caller(arrival);
         let arrived = caller.arrived;
         match self.travel(caller, body).await {
             Ok(reply) => reply,
@@ -121,8 +118,9 @@ impl Gateway {
         }
     }
 
-    fn caller(&self, principal: Arc<Principal>, headers: ProtocolHeaders) -> Caller {
-        Caller { principal, headers, arrived: self.clock.monotonic() }
+    fn caller(&self, arrival: Arrival) -> Caller {
+        let Arrival { principal, origin, headers } = arrival;
+        Caller { principal, origin, headers, arrived: self.clock.monotonic() }
     }
 
     async fn travel(self: &Arc<Self>, caller: Caller, body: Bytes) -> Result<Reply, Box<Refusal>> {
@@ -177,12 +175,18 @@ impl Gateway {
     /// Each method to its treatment. Total: see [`treatment`].
     async fn serve(self: &Arc<Self>, exchange: Exchange) -> Result<Reply, Box<Refusal>> {
         match treatment::of(&exchange.request.method, exchange.revision) {
-            Treatment::Initialize => self.initialize(exchange),
+            Treatment::Initialize => {
+                self.recognise(&exchange).await?;
+                self.initialize(exchange)
+            }
             Treatment::Discover => Ok(handshake::discover(&exchange)),
             Treatment::Ping => Ok(handshake::pong(&exchange)),
             Treatment::List => self.list(exchange).await,
             Treatment::Call => self.call(exchange).await,
-            Treatment::Listen => self.listen(exchange),
+            Treatment::Listen => {
+                self.recognise(&exchange).await?;
+                self.listen(exchange)
+            }
             Treatment::Refuse(reason) => Err(Refusal::error(exchange.facts(), reason, exchange.id())),
         }
     }
@@ -212,12 +216,23 @@ impl Gateway {
 
     /// The run that this request belongs to.
     async fn attach(&self, exchange: &Exchange, facts: &CallFacts) -> Result<Arc<Run>, Box<Refusal>> {
-        let session = exchange.session.as_ref().map(|session| &session.id);
-        let principal = &exchange.caller.principal;
+        let approach = Approach {
+            principal: &exchange.caller.principal,
+            session: exchange.session.as_ref().map(|session| &session.id),
+            origin: &exchange.caller.origin,
+            now: self.clock.wall(),
+        };
         self.runs
-            .attach(principal, session, self.clock.wall(), &JournalOfRuns(&self.journal))
+            .attach(approach, &JournalOfRuns(&self.journal))
             .await
             .map_err(|reason| Refusal::error(facts.clone(), reason, exchange.id()))
+    }
+
+    /// What is opened beside a run belongs to it all the same: sessions and streams.
+    async fn recognise(&self, exchange: &Exchange) -> Result<(), Box<Refusal>> {
+        let Caller { principal, origin, .. } = &exchange.caller;
+        let known = self.runs.recognise(principal, origin).await;
+        known.map_err(|reason| Refusal::error(exchange.facts(), reason, exchange.id()))
     }
 }
 

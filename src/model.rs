@@ -3,7 +3,9 @@
 //! Never does I/O, never reads a clock and never decides. It trusts nothing: a value of one of these
 //! types exists only if its constructor accepted what it was made from.
 
+pub mod barrier;
 pub mod call;
+pub mod claim;
 pub mod decision;
 pub mod digest;
 pub mod facts;

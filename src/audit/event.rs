@@ -9,15 +9,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::model::barrier::BarrierChange;
 use crate::model::decision::PolicyEpoch;
 use crate::model::digest::Sha256;
 use crate::model::facts::{CLAIM_BYTES_MAX, CallFacts, RunId};
 use crate::model::name::{Subject, ToolId, UpstreamName};
-use crate::model::principal::Principal;
+use crate::model::principal::{Origin, Principal};
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
 use crate::model::run::{Actor, RunEnding, RunHistory};
 use crate::model::text::Bounded;
+use crate::model::trigger::TriggerEntry;
 
 /// Bound of an explanation in a record (an error of the system, of an upstream), in bytes.
 pub const DETAIL_BYTES_MAX: usize = 512;
@@ -68,6 +70,8 @@ pub enum Event {
         principal: Arc<Principal>,
         /// The session that it is bound to, where a run is a session.
         session: Option<Arc<str>>,
+        /// Where its first request came in.
+        origin: Option<Origin>,
         /// [`RunHistory::Lost`] starts it closed: what it read before is not known.
         history: RunHistory,
     },
@@ -79,6 +83,15 @@ pub enum Event {
         why: RunEnding,
         /// Who ended it, where a person did.
         by: Option<Actor>,
+        /// Until when its tokens may be valid, where it is claimed by any.
+        until: Option<Timestamp>,
+    },
+    /// A person closed something or opened it again (`revocation`, `source`). Durable before it counts.
+    Barrier {
+        /// What.
+        change: BarrierChange,
+        /// Who.
+        by: Actor,
     },
     /// Sources that joined a run outside a call (`taint`). Durable before it counts.
     Taint {
@@ -86,6 +99,8 @@ pub enum Event {
         run: RunId,
         /// What joined.
         adds: Provenance,
+        /// The entries of its trigger that came with them.
+        entries: Vec<TriggerEntry>,
         /// What brought it.
         cause: Claim,
     },

@@ -22,6 +22,7 @@ use crate::downstream::Downstream;
 use crate::gateway::{Gateway, Tasks};
 use crate::socket::Server;
 use crate::telemetry::LogFormat;
+pub(super) use rooms::entry_points;
 use sockets::Sockets;
 
 /// How long calls in flight may go on after the gateway was asked to stop; then their tool servers are

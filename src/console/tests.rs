@@ -1,5 +1,7 @@
 //! The admin socket, both ends of it.
 
+mod custody;
+
 use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 
@@ -22,6 +24,7 @@ use crate::telemetry::Readiness;
 struct Gateway {
     ended: Mutex<Vec<RunId>>,
     accepted: Mutex<Vec<(u32, Acceptance)>>,
+    custody: Mutex<Vec<String>>,
 }
 
 fn run_entry() -> RunEntry {
@@ -30,6 +33,8 @@ fn run_entry() -> RunEntry {
         entry_point: EntryPointName::new("keys.laptop").unwrap(),
         subject: Subject::new("user:4711").unwrap(),
         session: None,
+        claim: None,
+        origin: None,
         provenance: Provenance::of([SourceName::new("chat").unwrap()]),
         started: Timestamp::UNIX_EPOCH,
         used: Timestamp::UNIX_EPOCH,
@@ -162,6 +167,14 @@ async fn only_what_it_knows_is_answered() {
         ("GET /v1/pins/accept", "405"),
         ("POST /v1/pins/accept", "415"),
         ("POST /v1/upstreams", "404"),
+        ("GET /v1/runs/x/revoke", "405"),
+        ("DELETE /v1/revocations", "405"),
+        ("POST /v1/revocations", "415"),
+        ("GET /v1/revocations/lift", "405"),
+        ("POST /v1/sources", "405"),
+        ("POST /v1/sources/email", "404"),
+        ("GET /v1/sources/email/close", "405"),
+        ("POST /v1/sources/a%2fb/close", "400"),
     ] {
         let answer = raw(&stage.path, &format!("{request} HTTP/1.1\r\n{end}")).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request}: {answer}");

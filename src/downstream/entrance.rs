@@ -18,7 +18,7 @@ use super::{Limits, ListenSettings, headers};
 use crate::gateway::Gateway;
 use crate::gateway::port::{Arrival, Reply};
 use crate::identity::Presented;
-use crate::model::principal::Principal;
+use crate::model::principal::{Origin, Principal};
 use crate::model::reason::Reason;
 use crate::socket::{BodyLimits, HostRule, Peer, Place, Respond, Unread, read_body, refusal};
 
@@ -91,7 +91,9 @@ impl Respond for Entrance {
             // The body stays unread, so nothing behind it can be found.
             Err(refused) => return close(self.refuse(refused)),
         };
-        let asked = Asked { verb, principal, head, incoming };
+        let origin = Origin { listener: self.settings.name.as_str().into(), uid: peer.uid };
+        let arrival = Arrival { principal, origin, headers: headers::protocol(&head.headers) };
+        let asked = Asked { verb, arrival, head, incoming };
         let work = ToEnd::new(answer(Arc::clone(&self.gateway), self.limits, asked));
         let (reply, after) = work.await;
         let response = reply::render(reply).await;
@@ -118,7 +120,7 @@ enum Refused {
 /// What a principal asks for.
 struct Asked {
     verb: Verb,
-    principal: Arc<Principal>,
+    arrival: Arrival,
     head: Parts,
     incoming: Incoming,
 }
@@ -131,8 +133,7 @@ enum After {
 
 /// From the principal on: each way through here ends in a reply of the gateway, which records it.
 async fn answer(gateway: Arc<Gateway>, limits: BodyLimits, asked: Asked) -> (Reply, After) {
-    let Asked { verb, principal, head, incoming } = asked;
-    let headers = headers::protocol(&head.headers);
+    let Asked { verb, arrival, head, incoming } = asked;
     let readable = match verb {
         Verb::Post => guards::content_type(&head.headers)
             .and_then(|()| guards::accepts(&head.headers, &["application/json", "text/event-stream"])),
@@ -147,12 +148,12 @@ async fn answer(gateway: Arc<Gateway>, limits: BodyLimits, asked: Asked) -> (Rep
     };
     match (body, verb) {
         (Err(unread), _) => {
-            let reply = gateway.refuse_unread(principal, headers, unread.reason, unread.bytes_read).await;
+            let reply = gateway.refuse_unread(arrival, unread.reason, unread.bytes_read).await;
             (reply, After::Close)
         }
-        (Ok(body), Verb::Post) => (gateway.receive(Arrival { principal, headers, body }).await, After::Keep),
-        (Ok(_), Verb::Get) => (gateway.open_stream(principal, headers).await, After::Keep),
-        (Ok(_), Verb::Delete) => (gateway.end_session(principal, headers).await, After::Keep),
+        (Ok(body), Verb::Post) => (gateway.receive(arrival, body).await, After::Keep),
+        (Ok(_), Verb::Get) => (gateway.open_stream(arrival).await, After::Keep),
+        (Ok(_), Verb::Delete) => (gateway.end_session(arrival).await, After::Keep),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::console::{
 use crate::model::facts::RunId;
 use crate::model::name::{ToolId, ToolName, UpstreamName};
 use crate::model::reason::Reason;
-use crate::model::run::Actor;
+use crate::model::run::{Actor, RunEnding};
 use crate::run::RunReport;
 use crate::telemetry::Observed as _;
 use crate::upstream::{self, AcceptError};
@@ -44,7 +44,8 @@ impl Administration for Gateway {
     }
 
     async fn end_run(&self, by: Actor, run: &RunId) -> Result<(), AdministrationError> {
-        match self.runs.end(run, by, &JournalOfRuns(&self.journal)).await {
+        let (why, since) = (RunEnding::Person, self.since(by));
+        match self.runs.end(run, why, since, &JournalOfRuns(&self.journal)).await {
             Ok(Some(_)) => Ok(()),
             Ok(None) => Err(AdministrationError::Missing(format!("there is no open run {run}"))),
             Err(reason) => Err(unavailable(reason)),
@@ -104,10 +105,12 @@ impl Administration for Gateway {
 
 fn entry(report: RunReport) -> RunEntry {
     RunEntry {
+        session: report.key.session().map(ToString::to_string),
         run: report.run,
         entry_point: report.key.entry_point,
-        subject: report.key.subject,
-        session: report.key.session.map(|session| session.to_string()),
+        subject: report.subject,
+        claim: report.claim,
+        origin: report.origin,
         provenance: report.provenance,
         started: report.started,
         used: report.used,
@@ -125,6 +128,6 @@ fn stale(tool: &ToolId) -> AdministrationError {
     AdministrationError::Stale(format!("`{tool}` is no longer offered as it was shown; look at it again"))
 }
 
-fn unavailable(reason: Reason) -> AdministrationError {
+pub(super) fn unavailable(reason: Reason) -> AdministrationError {
     AdministrationError::Unavailable { reason, message: reason.sentence().to_owned() }
 }

@@ -24,7 +24,7 @@ use crate::model::facts::CallFacts;
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
 use crate::model::text::Bounded;
-use crate::policy::{Permit, Ruling};
+use crate::policy::{Permit, Ruling, Standing};
 use crate::run::Section;
 use crate::upstream::Tool;
 use crate::wire::{Params, StripMeta, headers};
@@ -38,6 +38,7 @@ impl Gateway {
         facts.arguments = Some(named.arguments);
         let run = self.attach(&exchange, &facts).await?;
         facts.run = Some(run.id().clone());
+        facts.trigger = run.trigger();
         let in_flight =
             exchange.begin().map_err(|reason| Refusal::error(facts.clone(), reason, exchange.id()))?;
         let slot = self.journal.reserve().await;
@@ -127,7 +128,9 @@ impl Stage<'_> {
         let strip = if is_modern { StripMeta::Modern } else { StripMeta::Nothing };
         let payload = self.named.params.payload(&tool.id.tool, strip);
         let call = call_of(tool, payload, self.named.arguments);
-        let permit = match self.world.policy.decide(principal, section.provenance(), call) {
+        let (brings, closed) = (section.brings(&tool.id.upstream, &tool.returns), section.closed());
+        let standing = Standing { provenance: section.provenance(), brings: &brings, closed: &closed };
+        let permit = match self.world.policy.decide(principal, standing, call) {
             Ruling::Permit(permit) => permit,
             Ruling::Refuse(_, decision) => return Err(self.refused(facts, decision)),
         };
@@ -141,7 +144,7 @@ impl Stage<'_> {
             .map_err(|(_, reason)| self.closed(facts.clone(), reason))?;
         let slot = slot.map_err(|reason| self.closed(facts.clone(), reason))?;
         let call = admission.permit().call();
-        facts.adds = section.taint(call);
+        facts.adds = section.taint(&brings);
         section.store(call);
         let adds = facts.adds.clone();
         let pending = slot.intend(admission, facts.clone());

@@ -23,7 +23,7 @@ use crate::model::name::EntryPointName;
 use crate::model::principal::RunRule;
 use crate::model::reason::Reason;
 use crate::policy::Rules;
-use crate::run::{RecoveredRun, RunKey, Runs, StoredSources};
+use crate::run::{BarrierReport, RecoveredRun, RecoveredRuns, RunKey, Runs, StoredSources};
 use crate::telemetry::{Finding, Metrics};
 use crate::upstream::{Notice, Upstreams};
 
@@ -86,10 +86,9 @@ impl Gateway {
         rule_of: impl Fn(&EntryPointName) -> Option<RunRule>,
     ) -> Result<(Arc<Self>, Tasks), Reason> {
         let Rooms { live, limits, notices, .. } = rooms;
-        let (recovered, stored) = recover(live);
         let gateway = Arc::new(Self {
             authenticator: rooms.authenticator,
-            runs: Runs::recover(recovered, stored, limits.runs_max, rule_of),
+            runs: Runs::recover(recover(live), limits.runs_max, rule_of),
             sessions: Sessions::new(limits.sessions_max, limits.session_idle),
             streams: Streams::new(limits.streams_max),
             worlds: Worlds::new(rooms.rules, rooms.upstreams.catalogue()),
@@ -103,7 +102,8 @@ impl Gateway {
             findings: rooms.findings,
             listening: rooms.listening,
         });
-        gateway.runs.end_lost_sessions(&JournalOfRuns(&gateway.journal)).await?;
+        let chronicle = JournalOfRuns(&gateway.journal);
+        gateway.runs.end_lost_sessions(gateway.clock.wall(), &chronicle).await?;
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&gateway).expire_forever());
         tasks.spawn(Arc::clone(&gateway).write_tally_forever());
@@ -139,14 +139,22 @@ impl Gateway {
 }
 
 /// What the journal knows, in the words of the run table.
-fn recover(live: Live) -> (Vec<RecoveredRun>, StoredSources) {
+pub(super) fn recover(live: Live) -> RecoveredRuns {
     let runs = live.runs.into_values().map(|run| RecoveredRun {
+        key: RunKey::recovered(run.entry_point, &run.subject, run.session, run.claim.as_ref()),
         id: run.run,
-        key: RunKey { entry_point: run.entry_point, subject: run.subject, session: run.session },
+        subject: run.subject,
+        claim: run.claim,
+        origin: run.origin,
         provenance: run.provenance,
         started: run.started,
         used: run.used,
         history: run.history,
     });
-    (runs.collect(), StoredSources::recover(live.stored))
+    RecoveredRuns {
+        runs: runs.collect(),
+        stored: StoredSources::recover(live.stored),
+        tombstones: live.tombstones.into_values().collect(),
+        barriers: BarrierReport { revoked: live.revoked, closed: live.closed },
+    }
 }

@@ -26,6 +26,7 @@ impl Gateway {
         }
         let run = self.attach(&exchange, &facts).await?;
         facts.run = Some(run.id().clone());
+        facts.trigger = run.trigger();
         facts.provenance = run.provenance();
         self.upstreams.list_ready().await;
         let world = self.worlds.now();

@@ -8,17 +8,17 @@ use bytes::Bytes;
 use http::StatusCode;
 use tokio::sync::mpsc;
 
-use crate::model::principal::Principal;
+use crate::model::principal::{Origin, Principal};
 
-/// One POST, its credential already a principal, its body read whole within the limits.
+/// One request without its body, its credential already a principal.
 #[derive(Debug)]
 pub struct Arrival {
     /// Who calls.
     pub principal: Arc<Principal>,
+    /// Where it came in.
+    pub origin: Origin,
     /// The protocol's headers.
     pub headers: ProtocolHeaders,
-    /// The body.
-    pub body: Bytes,
 }
 
 /// The headers that MCP gives a meaning, every occurrence of each, raw.

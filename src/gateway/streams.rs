@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::exchange::Exchange;
-use super::port::{ProtocolHeaders, Reply, STREAM_EVENTS_MAX};
+use super::port::{Arrival, Reply, STREAM_EVENTS_MAX};
 use super::refusal::Refusal;
 use super::session::Session;
 use super::world::World;
@@ -19,7 +19,7 @@ use super::{Gateway, handshake};
 use crate::model::digest::Sha256;
 use crate::model::principal::Principal;
 use crate::model::reason::Reason;
-use crate::run::Run;
+use crate::run::{Run, RunKey};
 use crate::wire::{Method, encode};
 
 const SUBSCRIPTION_META: &str = "io.modelcontextprotocol/subscriptionId";
@@ -122,13 +122,14 @@ impl Streams {
 
 impl Gateway {
     /// GET: the stream of a session (2025-11-25, basic/transports, "Listening for Messages").
-    pub async fn open_stream(&self, principal: Arc<Principal>, headers: ProtocolHeaders) -> Reply {
-        let caller = self.caller(principal, headers);
+    pub async fn open_stream(&self, arrival: Arrival) -> Reply {
+        let caller = self.caller(arrival);
         if handshake::is_modern_header(&caller.headers) {
             // 2026-07-28, basic/transports: the endpoint serves POST only.
             return Reply::Empty(StatusCode::METHOD_NOT_ALLOWED);
         }
-        let opened = self.session_of(&caller).and_then(|session| {
+        let known = self.runs.recognise(&caller.principal, &caller.origin).await;
+        let opened = known.and_then(|()| self.session_of(&caller)).and_then(|session| {
             let receiver = session.open_stream();
             let to = Target::Session(Arc::clone(&session));
             self.subscribe(to, &caller.principal).inspect_err(|_| session.end_stream())?;
@@ -141,12 +142,13 @@ impl Gateway {
     }
 
     /// DELETE: ends a session (2025-11-25, basic/transports, "Session Management").
-    pub async fn end_session(&self, principal: Arc<Principal>, headers: ProtocolHeaders) -> Reply {
-        let caller = self.caller(principal, headers);
+    pub async fn end_session(&self, arrival: Arrival) -> Reply {
+        let caller = self.caller(arrival);
         if handshake::is_modern_header(&caller.headers) {
             return Reply::Empty(StatusCode::METHOD_NOT_ALLOWED);
         }
-        match self.session_of(&caller) {
+        let known = self.runs.recognise(&caller.principal, &caller.origin).await;
+        match known.and_then(|()| self.session_of(&caller)) {
             Ok(session) => {
                 self.sessions.close(&session);
                 self.end_run_of(&session).await;
@@ -189,7 +191,9 @@ impl Gateway {
 
     fn subscribe(&self, to: Target, principal: &Arc<Principal>) -> Result<(), Reason> {
         let seen = self.worlds.now().fingerprint(principal, None);
-        self.streams.add(Subscription { to, principal: Arc::clone(principal), seen })
+        self.streams.add(Subscription { to, principal: Arc::clone(principal), seen })?;
+        // Whoever was revoked since they were authenticated was hung up on before this stream was there.
+        self.runs.admits(principal).inspect_err(|_| self.streams.hang_up(&|open| open == &**principal))
     }
 
     /// Ends the sessions and streams of every caller that `is_gone` accepts: those whose credential no
@@ -204,12 +208,11 @@ impl Gateway {
     }
 
     /// The run has read something new: its list under the 2025 revisions may be shorter now. Told to
-    /// every session of the same caller, as a courtesy.
+    /// every session of the same run, as a courtesy.
     pub(super) fn announce_taint(&self, run: &Run) {
         for session in self.sessions.all() {
-            let is_same = session.principal.entry_point == run.key().entry_point
-                && session.principal.subject == run.key().subject;
-            if is_same {
+            let key = RunKey::of(&session.principal, Some(&session.id));
+            if key.is_ok_and(|key| key == *run.key()) {
                 session.notify(encode::notification(&Method::ToolsListChanged, None));
             }
         }

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::model::name::{EntryPointName, SourceName, Subject};
-use crate::model::principal::{Label, RUN_IDLE_DEFAULT, RUN_MAX_DEFAULT, RunRule, RunScope};
+use crate::model::principal::{
+    Label, RUN_IDLE_DEFAULT, RUN_MAX_DEFAULT, RunRule, RunScope, TOKEN_TTL_MAX_DEFAULT,
+};
 use crate::model::provenance::Provenance;
 
 fn principal(entry_point: &str) -> Arc<Principal> {
@@ -16,7 +18,12 @@ fn principal(entry_point: &str) -> Arc<Principal> {
             agents: Vec::new(),
             sources: Provenance::of([SourceName::new("chat").unwrap()]),
         },
-        RunRule { scope: RunScope::Subject, idle: RUN_IDLE_DEFAULT, max: RUN_MAX_DEFAULT },
+        RunRule {
+            scope: RunScope::Subject,
+            idle: RUN_IDLE_DEFAULT,
+            max: RUN_MAX_DEFAULT,
+            token_ttl_max: TOKEN_TTL_MAX_DEFAULT,
+        },
     ))
 }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::model::principal::{Label, RUN_IDLE_DEFAULT, RUN_MAX_DEFAULT, RunRule, RunScope};
+use crate::model::principal::{
+    Label, RUN_IDLE_DEFAULT, RUN_MAX_DEFAULT, RunRule, RunScope, TOKEN_TTL_MAX_DEFAULT,
+};
 use crate::model::provenance::Provenance;
 
 fn principal(entry_point: &str, subject: &str) -> Principal {
@@ -15,7 +17,12 @@ fn principal(entry_point: &str, subject: &str) -> Principal {
             agents: Vec::new(),
             sources: Provenance::default(),
         },
-        RunRule { scope: RunScope::Subject, idle: RUN_IDLE_DEFAULT, max: RUN_MAX_DEFAULT },
+        RunRule {
+            scope: RunScope::Subject,
+            idle: RUN_IDLE_DEFAULT,
+            max: RUN_MAX_DEFAULT,
+            token_ttl_max: TOKEN_TTL_MAX_DEFAULT,
+        },
     )
 }
 

@@ -60,6 +60,12 @@ impl Principal {
         }
     }
 
+    /// The run that the credential names, where the entry point says `run = "claim"`.
+    #[must_use]
+    pub fn claimed(&self) -> Option<&Txn> {
+        self.txn.as_ref().filter(|_| self.runs.scope == RunScope::Claim)
+    }
+
     /// Whether `other` is the same caller at the same entry point, in the same run where the credential
     /// names one: what a session is bound to (I9).
     #[must_use]
@@ -113,6 +119,8 @@ pub struct RunRule {
     pub idle: Duration,
     /// A run has ended this long after its start, used or not.
     pub max: Duration,
+    /// Longest life of a token here: an ended run is remembered until the last token of it is dead.
+    pub token_ttl_max: Duration,
 }
 
 /// What starts a fresh run at an entry point.
@@ -132,3 +140,7 @@ pub enum RunScope {
 pub const RUN_IDLE_DEFAULT: Duration = Duration::from_secs(12 * 60 * 60);
 /// `run_max` where the configuration is silent.
 pub const RUN_MAX_DEFAULT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// `token_ttl_max` where the configuration is silent.
+pub const TOKEN_TTL_MAX_DEFAULT: Duration = Duration::from_secs(60 * 60);
+/// Largest `clock_skew` that may be configured.
+pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(5 * 60);

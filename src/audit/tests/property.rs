@@ -123,7 +123,7 @@ async fn play(room: &Room, journal: &Journal, steps: &[Step]) -> (Acknowledged, 
                 }
             }
             Step::End(number) if known.memory.contains_key(number) => {
-                let end = Event::RunEnd { run: run(*number), why: RunEnding::Idle, by: None };
+                let end = Event::RunEnd { run: run(*number), why: RunEnding::Idle, by: None, until: None };
                 if let Ok(seq) = journal.record(end).await {
                     known.durable.push(seq);
                     known.memory.remove(number);
@@ -152,7 +152,7 @@ async fn play(room: &Room, journal: &Journal, steps: &[Step]) -> (Acknowledged, 
             }
             Step::Taint { run: number, adds } if known.memory.contains_key(number) => {
                 let adds = known.section(*number, Some(*adds)).adds;
-                let event = Event::Taint { run: run(*number), adds, cause: Claim::new("x") };
+                let event = Event::Taint { run: run(*number), adds, entries: vec![], cause: Claim::new("x") };
                 known.durable.extend(journal.record(event).await);
             }
             Step::SyncFails => room.disk.faults.plan(Op::Sync, 0, 1, Errno::IO),

@@ -61,7 +61,8 @@ fn events() -> Vec<Event> {
     let decided = CallFacts { decision: Some(rules_of_all_dimensions()), ..facts(&run(1)) };
     let start = |number, session, history| {
         let principal = principal("user:1");
-        Event::RunStart { run: run(number), principal, session, history }
+        let origin = Some(Origin { listener: "main".into(), uid: Some(1000) });
+        Event::RunStart { run: run(number), principal, session, origin, history }
     };
     let mut events = vec![
         start(1, None, RunHistory::Whole),
@@ -76,13 +77,18 @@ fn events() -> Vec<Event> {
             count: 9,
             since: jiff::Timestamp::UNIX_EPOCH,
         },
-        Event::Taint { run: run(1), adds: sources(["cron"]), cause: Claim::new(&"c".repeat(500)) },
+        Event::Taint {
+            run: run(1),
+            adds: sources(["cron"]),
+            entries: vec![],
+            cause: Claim::new(&"c".repeat(500)),
+        },
         Event::StoredCleared {
             upstream: upstream.clone(),
             subject: Some(Subject::new("user:9").unwrap()),
             by: Actor { uid: 0 },
         },
-        Event::RunEnd { run: run(2), why: RunEnding::Person, by },
+        Event::RunEnd { run: run(2), why: RunEnding::Person, by, until: Some(jiff::Timestamp::UNIX_EPOCH) },
     ];
     for change in [PinChange::First, PinChange::Accepted, PinChange::Changed, PinChange::Restored] {
         let (accepted, offered) = (Sha256::of(b"a"), Some(Sha256::of(b"b")));
@@ -105,8 +111,9 @@ fn events() -> Vec<Event> {
         let (config, detail) = (Sha256::of(b"config"), Detail::new("widened mail.send"));
         events.push(Event::Reload { config, epoch: PolicyEpoch(2), result, detail });
     }
-    for why in [RunEnding::Idle, RunEnding::Max, RunEnding::SessionClosed, RunEnding::SessionLost] {
-        events.push(Event::RunEnd { run: run(9), why, by: None });
+    events.extend(claims::events());
+    for why in RunEnding::ALL {
+        events.push(Event::RunEnd { run: run(9), why, by: None, until: None });
     }
     events
 }

@@ -2,7 +2,7 @@
 //!
 //! Must never start a tool server or take a call.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -59,6 +59,11 @@ pub(super) fn open(config: Config, sockets: &Sockets) -> anyhow::Result<(Rooms, 
         limits,
     };
     Ok((rooms, rules_of_runs))
+}
+
+/// The names of the entry points of `config`.
+pub(in crate::cli) fn entry_points(config: &Config) -> HashSet<EntryPointName> {
+    rules_of_runs(&config.identity, config.listeners.iter()).into_keys().collect()
 }
 
 fn rules_of_runs<'a>(

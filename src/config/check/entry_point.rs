@@ -12,7 +12,9 @@ use crate::identity::{KEY_PREFIX, KeySettings, parse_hash};
 use crate::model::digest::Sha256;
 use crate::model::name::{AgentName, EntryPointName, NameError, SourceName, Subject};
 use crate::model::place::Place;
-use crate::model::principal::{Label, Principal, RUN_IDLE_DEFAULT, RUN_MAX_DEFAULT, RunRule, RunScope};
+use crate::model::principal::{
+    Label, Principal, RUN_IDLE_DEFAULT, RUN_MAX_DEFAULT, RunRule, RunScope, TOKEN_TTL_MAX_DEFAULT,
+};
 use crate::model::provenance::Provenance;
 
 use super::names::with_article;
@@ -198,7 +200,7 @@ impl<'a> Labels<'a> {
             found.warn(Code::IdleBeyondMax, place, message, "write a `run_idle` below `run_max`");
         }
         let scope = written.run.as_ref().map_or(RunScope::Subject, |run| self.run_scope(name, run));
-        RunRule { scope, idle, max }
+        RunRule { scope, idle, max, token_ttl_max: TOKEN_TTL_MAX_DEFAULT }
     }
 
     fn run_scope(&self, name: &str, written: &Located<String>) -> RunScope {

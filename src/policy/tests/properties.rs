@@ -100,7 +100,16 @@ fn taint(q: &Question) -> Provenance {
 
 fn decide(policy: &Policy, q: &Question) -> Decision {
     let pin = if q.is_pin_changed { changed() } else { accepted() };
-    decision(policy.decide(&who(q), &taint(q), call(&q.tool, pin)))
+    decision(policy.decide(&who(q), standing(&taint(q)), call(&q.tool, pin)))
+}
+
+/// The decision while `closed` are closed, on a call that brings what its tool returns and `brings`.
+fn decide_closed(policy: &Policy, q: &Question, brings: &[&str], closed: &[&str]) -> Decision {
+    let pin = if q.is_pin_changed { changed() } else { accepted() };
+    let (provenance, brings) = (taint(q), provenance(brings.iter().copied()));
+    let closed = closed.iter().map(|name| SourceName::new(name).unwrap()).collect();
+    let standing = Standing { provenance: &provenance, brings: &brings, closed: &closed };
+    decision(policy.decide(&who(q), standing, call(&q.tool, pin)))
 }
 
 fn visible(policy: &Policy, q: &Question) -> BTreeSet<ToolId> {
@@ -161,6 +170,22 @@ proptest! {
             labelled.own_sources.push(more.to_owned());
             prop_assert!(visible(&policy, &labelled).is_subset(&visible(&policy, &q)));
             prop_assert!(strictness(&decide(&policy, &labelled)) >= strictness(&decide(&policy, &q)));
+        }
+    }
+
+    #[test]
+    fn i1_i5_closing_a_source_never_widens_and_hides_nothing(
+        world in world(), q in question(), brings in select(SOURCES), closed in select(SOURCES),
+    ) {
+        let policy = compile(&world);
+        let (before, after) = (decide(&policy, &q), decide_closed(&policy, &q, &[brings], &[closed]));
+        prop_assert!(strictness(&after) >= strictness(&before));
+        prop_assert_eq!(after.visibility, before.visibility);
+        let is_met = q.taint.iter().chain(&q.own_sources).any(|name| name == closed) || brings == closed;
+        match (is_met, before.visibility) {
+            (true, Visibility::Visible) => prop_assert_eq!(after.reason, Reason::SourceClosed),
+            // What is hidden stays as if it did not exist, and what the source has no part in as it was.
+            (true, Visibility::Hidden) | (false, _) => prop_assert_eq!(after, before),
         }
     }
 
