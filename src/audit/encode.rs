@@ -157,13 +157,46 @@ pub(super) fn event(object: &mut Object<'_>, event: &Event, adds: &Provenance) {
             object.number("count", *count);
             object.time("since", *since);
         }
+        Event::RunStart { .. }
+        | Event::RunEnd { .. }
+        | Event::Barrier { .. }
+        | Event::Taint { .. }
+        | Event::StoredCleared { .. } => of_runs(object, event, adds, &mut cuts),
+        Event::Pin { tool: of, change, accepted, offered, by } => {
+            tool(object, of);
+            object.text("change", change.as_str());
+            object.digest("accepted", accepted);
+            if let Some(offered) = offered {
+                object.digest("offered", offered);
+            }
+            actor(object, by.as_ref());
+        }
+        Event::Upstream { upstream, state, detail, count } => {
+            object.text("upstream", upstream.as_str());
+            object.text("state", state.as_str());
+            object.text("detail", cuts.text("detail", detail));
+            object.number("count", *count);
+        }
+        Event::Reload { config, epoch, result, detail } => {
+            object.digest("config", config);
+            object.number("epoch", epoch.0);
+            object.text("result", result.as_str());
+            object.text("detail", cuts.text("detail", detail));
+        }
+    }
+    cuts.write(object);
+}
+
+/// What happened to runs, and what people closed or cleared.
+fn of_runs(object: &mut Object<'_>, event: &Event, adds: &Provenance, cuts: &mut Cuts) {
+    match event {
         Event::RunStart { run, principal: who, session, origin, history } => {
             object.text("run", run.as_str());
-            principal(object, who, &mut cuts);
+            principal(object, who, cuts);
             if let Some(session) = session {
                 object.text("session_sha256", &session_digest(session));
             }
-            trigger::started(object, who, &mut cuts);
+            trigger::started(object, who, cuts);
             if let Some(origin) = origin {
                 trigger::origin(object, origin);
             }
@@ -197,29 +230,13 @@ pub(super) fn event(object: &mut Object<'_>, event: &Event, adds: &Provenance) {
             }
             actor(object, Some(by));
         }
-        Event::Pin { tool: of, change, accepted, offered, by } => {
-            tool(object, of);
-            object.text("change", change.as_str());
-            object.digest("accepted", accepted);
-            if let Some(offered) = offered {
-                object.digest("offered", offered);
-            }
-            actor(object, by.as_ref());
-        }
-        Event::Upstream { upstream, state, detail, count } => {
-            object.text("upstream", upstream.as_str());
-            object.text("state", state.as_str());
-            object.text("detail", cuts.text("detail", detail));
-            object.number("count", *count);
-        }
-        Event::Reload { config, epoch, result, detail } => {
-            object.digest("config", config);
-            object.number("epoch", epoch.0);
-            object.text("result", result.as_str());
-            object.text("detail", cuts.text("detail", detail));
-        }
+        Event::Denial { .. }
+        | Event::List { .. }
+        | Event::AuthenticationFailures { .. }
+        | Event::Pin { .. }
+        | Event::Upstream { .. }
+        | Event::Reload { .. } => {}
     }
-    cuts.write(object);
 }
 
 pub(super) fn unknown(object: &mut Object<'_>, call: &OpenCall) {

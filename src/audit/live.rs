@@ -254,6 +254,10 @@ impl Live {
     /// A caller has one run at a time, so a run of the same key that has not ended is one whose start was
     /// recorded and refused to the gateway. It was never used; should it have been, nothing of it is lost.
     fn start_run(&mut self, mut run: LiveRun) {
+        if let Some(claim) = &run.claim {
+            // The run table starts none of which a token may be alive: this stone has had its time.
+            self.tombstones.remove(&(run.entry_point.clone(), claim.txn.clone()));
+        }
         let stale = self.runs.values().find(|other| {
             other.entry_point == run.entry_point
                 && match (&other.claim, &run.claim) {

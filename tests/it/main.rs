@@ -16,5 +16,6 @@ mod house_rules;
 mod http_guards;
 mod interop;
 mod path;
+mod runs;
 mod shipped;
 mod support;

@@ -283,3 +283,30 @@ async fn a_story_is_told_of_an_open_run_and_of_one_that_ended_segments_ago() {
     assert!(story(&room.dir, &run(9), 10).unwrap().is_empty());
     journal.close().await.unwrap();
 }
+
+/// A journal of the version before claimed runs: a call that read the web, a kill, a start, a kill.
+#[tokio::test]
+async fn a_journal_from_before_claimed_runs_verifies_and_is_taken_over() {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    let room = Room::new();
+    std::fs::DirBuilder::new().mode(0o700).recursive(true).create(&room.dir).unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/journal_before_claims");
+    for (name, mode) in [("00000000000000000000.jsonl", 0o400), ("00000000000000000031.jsonl", 0o600)] {
+        std::fs::copy(fixture.join(name), room.dir.join(name)).unwrap();
+        std::fs::set_permissions(room.dir.join(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    room.verified();
+    let (journal, recovered) = room.open();
+    let live = recovered.live;
+    let run = live.runs.values().next().unwrap();
+    assert_eq!(
+        (live.runs.len(), &run.provenance, run.history),
+        (1, &sources(["chat", "web"]), RunHistory::Whole)
+    );
+    assert_eq!((&run.claim, &run.origin), (&None, &None));
+    assert!(live.tombstones.is_empty() && live.revoked.is_empty() && live.closed.is_empty());
+    let told = story(&room.dir, &run.run, 10).unwrap();
+    assert_eq!(told.counts.calls, 1);
+    journal.close().await.unwrap();
+    room.verified();
+}

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::reason::Reason;
+use crate::model::run::RunEnding;
 
 /// Most open runs.
 pub(super) const RUNS_MAX: usize = 4;
@@ -163,7 +164,7 @@ impl Model {
         let over = |run: &Run| now - run.started >= MAX || now - run.used >= IDLE;
         let ended: Vec<_> =
             self.runs.iter().filter(|(_, run)| over(run)).map(|(key, _)| key.clone()).collect();
-        ended.iter().for_each(|key| self.end(key, false));
+        ended.iter().for_each(|key| self.end(key, RunEnding::Idle));
     }
 
     pub(super) fn restart(&mut self) {
@@ -173,9 +174,10 @@ impl Model {
         self.stones.retain(|_, stone| now < stone.until);
     }
 
-    pub(super) fn end(&mut self, key: &Key, is_revoked: bool) {
+    pub(super) fn end(&mut self, key: &Key, why: RunEnding) {
         let Some(run) = self.runs.remove(key) else { return };
         if let Key::Txn(txn) = key {
+            let is_revoked = why == RunEnding::Revoked;
             let life = if is_revoked { TTL_MAX.max(MAX) } else { TTL_MAX };
             let until = run.token_until.max(self.now + life + SKEW) + SKEW;
             self.stones.insert(*txn, Stone { is_revoked, until, recorded_until: until });
@@ -191,7 +193,7 @@ impl Model {
         };
         let meant = self.runs.iter().filter(|(key, run)| is_meant(key, run)).map(|(key, _)| key.clone());
         let meant: Vec<_> = meant.collect();
-        meant.iter().for_each(|key| self.end(key, true));
+        meant.iter().for_each(|key| self.end(key, RunEnding::Revoked));
         meant.len()
     }
 

@@ -332,12 +332,12 @@ async fn play(steps: Vec<Step>) {
             }
             Step::End(key) => {
                 bench.end(model.runs.get(key).map(|run| run.id.clone()), RunEnding::Person).await;
-                model.end(key, false);
+                model.end(key, RunEnding::Person);
             }
             Step::RevokeRun(txn) => {
                 let key = Key::Txn(*txn);
                 bench.end(model.runs.get(&key).map(|run| run.id.clone()), RunEnding::Revoked).await;
-                model.end(&key, true);
+                model.end(&key, RunEnding::Revoked);
             }
             Step::Revoke(who) => {
                 let ended = bench.change(BarrierChange::Revoke(revoked(who))).await;

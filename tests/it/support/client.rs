@@ -171,6 +171,11 @@ pub struct Events {
 }
 
 impl Events {
+    /// Waits until the other end closes the stream.
+    pub async fn ended(mut self) {
+        while let Some(Ok(_)) = self.body.frame().await {}
+    }
+
     /// The next message; waits for it.
     pub async fn next(&mut self) -> Value {
         while self.waiting.is_empty() {
