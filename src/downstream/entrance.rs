@@ -25,6 +25,8 @@ use crate::socket::{BodyLimits, HostRule, Peer, Place, Respond, Unread, read_bod
 /// What one listener needs to answer.
 pub(super) struct Entrance {
     settings: ListenSettings,
+    /// Its name, as every request takes it along.
+    listener: Arc<str>,
     hosts: HostRule,
     limits: BodyLimits,
     gateway: Arc<Gateway>,
@@ -39,7 +41,8 @@ impl Entrance {
     ) -> Self {
         let hosts = HostRule::new(place, &settings.origins);
         let limits = BodyLimits { bytes_max: limits.body_max, timeout: limits.body_timeout };
-        Self { settings, hosts, limits, gateway }
+        let listener = settings.name.as_str().into();
+        Self { settings, listener, hosts, limits, gateway }
     }
 
     /// Who asks for what, by the head alone.
@@ -91,7 +94,7 @@ impl Respond for Entrance {
             // The body stays unread, so nothing behind it can be found.
             Err(refused) => return close(self.refuse(refused)),
         };
-        let origin = Origin { listener: self.settings.name.as_str().into(), uid: peer.uid };
+        let origin = Origin { listener: Arc::clone(&self.listener), uid: peer.uid };
         let arrival = Arrival { principal, origin, headers: headers::protocol(&head.headers) };
         let asked = Asked { verb, arrival, head, incoming };
         let work = ToEnd::new(answer(Arc::clone(&self.gateway), self.limits, asked));

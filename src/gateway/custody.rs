@@ -38,20 +38,24 @@ impl Custody for Gateway {
     }
 
     async fn revoke(&self, by: Actor, who: &Revoked) -> Result<Revocation, AdministrationError> {
-        let change = BarrierChange::Revoke(who.clone());
-        let changed = self.runs.change(&change, self.since(by), &JournalOfRuns(&self.journal)).await;
-        let ended = changed.map_err(|error| refused(error, &format!("{who} is revoked")))?;
+        let (since, chronicle) = (self.since(by), JournalOfRuns(&self.journal));
+        match self.runs.change(&BarrierChange::Revoke(who.clone()), since, &chronicle).await {
+            // What could not be ended the first time is ended now.
+            Ok(()) | Err(BarrierError::Already) => {}
+            Err(error) => return Err(refused(error, "")),
+        }
         self.hang_up(|principal| match who {
             Revoked::Subject(subject) => principal.subject == *subject,
             Revoked::EntryPoint(name) => principal.entry_point == *name,
         });
+        let ended = self.runs.end_revoked(who, since, &chronicle).await;
         Ok(Revocation { runs_ended: u64::try_from(ended).unwrap_or(u64::MAX) })
     }
 
     async fn lift(&self, by: Actor, who: &Revoked) -> Result<(), AdministrationError> {
         let change = BarrierChange::Lift(who.clone());
         let changed = self.runs.change(&change, self.since(by), &JournalOfRuns(&self.journal)).await;
-        changed.map(drop).map_err(|error| refused(error, &format!("{who} is not revoked")))
+        changed.map_err(|error| refused(error, &format!("{who} is not revoked")))
     }
 
     async fn revocations(&self) -> Vec<RevocationEntry> {
@@ -66,7 +70,7 @@ impl Custody for Gateway {
         let change = BarrierChange::Close(source.clone());
         let changed = self.runs.change(&change, self.since(by), &JournalOfRuns(&self.journal)).await;
         match changed {
-            Ok(_) | Err(BarrierError::Already) => Ok(()),
+            Ok(()) | Err(BarrierError::Already) => Ok(()),
             Err(error) => Err(refused(error, "")),
         }
     }
@@ -74,7 +78,7 @@ impl Custody for Gateway {
     async fn open_source(&self, by: Actor, source: &SourceName) -> Result<(), AdministrationError> {
         let change = BarrierChange::Open(source.clone());
         let changed = self.runs.change(&change, self.since(by), &JournalOfRuns(&self.journal)).await;
-        changed.map(drop).map_err(|error| refused(error, &format!("the source `{source}` is not closed")))
+        changed.map_err(|error| refused(error, &format!("the source `{source}` is not closed")))
     }
 
     async fn sources(&self) -> Vec<SourceEntry> {

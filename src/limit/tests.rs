@@ -132,3 +132,17 @@ async fn draining_refuses_the_new_and_ends_with_the_last() {
     drop(kept);
     waiting.await.unwrap();
 }
+
+#[test]
+fn a_family_of_agents_has_one_count_and_another_run_of_its_subject_its_own() {
+    let claim = |agent: &str, txn: &str| {
+        let base = principal("issuers.a", "svc:mail");
+        let agents = vec![crate::model::name::AgentName::new(agent).unwrap()];
+        let runs = RunRule { scope: RunScope::Claim, ..base.runs };
+        Principal { agents, txn: Some(Txn::new(txn).unwrap()), runs, ..base }
+    };
+    let gate = gate(9, 1, 9);
+    let _kept = admit(&gate, &claim("inbox", "r1"), "mail").unwrap();
+    assert_eq!(admit(&gate, &claim("helper", "r1"), "mail").unwrap_err(), Reason::PrincipalBusy);
+    assert!(admit(&gate, &claim("inbox", "r2"), "mail").is_ok());
+}

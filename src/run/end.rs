@@ -2,7 +2,10 @@
 //!
 //! Must never lose a claimed run whose end is durable: its tombstone stands before its slot is free.
 
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use jiff::Timestamp;
 
@@ -14,6 +17,9 @@ use crate::model::facts::RunId;
 use crate::model::principal::Principal;
 use crate::model::reason::Reason;
 use crate::model::run::{Actor, RunEnding, RunHistory};
+
+/// Runs that are ended at once, so that the journal takes their records in groups.
+const ENDS_AT_ONCE: usize = 64;
 
 impl Runs {
     /// Ends the run with this id because a person said so. `None` where there is none.
@@ -85,8 +91,8 @@ impl Runs {
         Ok(())
     }
 
-    /// Revokes, lifts, closes or opens something. Gives how many runs were ended by it: those whose caller
-    /// is revoked. One whose end cannot be made durable stays, and refuses its caller all the same.
+    /// Revokes, lifts, closes or opens something. What is revoked is refused from here on; its open runs are
+    /// for [`Runs::end_revoked`].
     ///
     /// # Errors
     /// [`BarrierError`]; nothing has changed then.
@@ -95,32 +101,31 @@ impl Runs {
         change: &BarrierChange,
         by: Since,
         chronicle: &impl Chronicle,
-    ) -> Result<usize, BarrierError> {
-        let changed = self.shared.barriers.change(change, by, chronicle).await;
-        let BarrierChange::Revoke(who) = change else { return changed.map(|()| 0) };
-        match changed {
-            // What could not be ended the first time is ended now.
-            Ok(()) | Err(BarrierError::Already) => {}
-            Err(error @ (BarrierError::Full(_) | BarrierError::Refused(_))) => return Err(error),
-        }
-        let mut ended = 0;
-        for (key, slot) in self.snapshot() {
-            // Whoever started a run before the revocation counted holds the slot until it stands there.
-            if self.end_revoked(&key, &slot, who, by, chronicle).await {
-                ended += 1;
-            }
-        }
-        Ok(ended)
+    ) -> Result<(), BarrierError> {
+        self.shared.barriers.change(change, by, chronicle).await
     }
 
-    async fn end_revoked(
+    /// Ends the open runs of somebody who is revoked, and gives how many. One whose end cannot be made
+    /// durable stays until it expires; its caller is refused all the same.
+    pub async fn end_revoked(&self, who: &Revoked, by: Since, chronicle: &impl Chronicle) -> usize {
+        let mut ended = 0;
+        // Whoever started a run before the revocation counted holds its slot until the run stands there.
+        for slots in self.snapshot().chunks(ENDS_AT_ONCE) {
+            let ends = slots.iter().map(|(key, slot)| Box::pin(self.end_of(key, slot, who, by, chronicle)));
+            ended += count(ends.collect()).await;
+        }
+        ended
+    }
+
+    /// Ends the run in `slot` if it belongs to `who`; gives how many that are.
+    async fn end_of(
         &self,
         key: &RunKey,
         slot: &Slot,
         who: &Revoked,
         by: Since,
         chronicle: &impl Chronicle,
-    ) -> bool {
+    ) -> usize {
         let mut current = slot.current.lock().await;
         let is_whose = |run: &Run| match who {
             Revoked::Subject(subject) => run.subject() == subject,
@@ -128,16 +133,16 @@ impl Runs {
         };
         // A run whose history is lost refuses every call until a person ends that very run.
         let is_meant = |held: &&Held| is_whose(&held.run) && held.run.history() == RunHistory::Whole;
-        let Some(held) = current.as_ref().filter(is_meant) else { return false };
+        let Some(held) = current.as_ref().filter(is_meant) else { return 0 };
         let ended = Self::end_held(held, RunEnding::Revoked, Some(by.by), by.at, chronicle).await;
         if let Err(reason) = ended {
             tracing::warn!(run = %held.run.id(), %reason, "the end of a revoked run could not be recorded");
-            return false;
+            return 0;
         }
         *current = None;
         drop(current);
         self.forget(key);
-        true
+        1
     }
 
     pub(super) async fn end_held(
@@ -180,4 +185,21 @@ impl Run {
             history: self.history(),
         }
     }
+}
+
+/// Waits for all of `ends` together and adds up what they give.
+async fn count<F: Future<Output = usize>>(mut ends: Vec<Pin<Box<F>>>) -> usize {
+    let mut count = 0;
+    poll_fn(|context| {
+        ends.retain_mut(|end| match end.as_mut().poll(context) {
+            Poll::Ready(ended) => {
+                count += ended;
+                false
+            }
+            Poll::Pending => true,
+        });
+        if ends.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    count
 }

@@ -176,9 +176,8 @@ async fn simultaneous_first_requests_become_one_run() {
     for _ in 0..32 {
         let (runs, book, now) = (Arc::clone(&runs), Arc::clone(&book), clock.wall());
         let caller = principal(RunScope::Subject);
-        tasks.spawn(
-            async move { attach(&runs, &caller, None, now, &*book).await.map(|run| run.id().clone()) },
-        );
+        tasks
+            .spawn(async move { attach(&runs, &caller, None, now, &book).await.map(|run| run.id().clone()) });
     }
     let ids: std::collections::BTreeSet<_> = tasks.join_all().await.into_iter().map(Result::unwrap).collect();
     assert_eq!(ids.len(), 1);

@@ -236,6 +236,27 @@ async fn a70_a_trigger_is_cut_in_the_records_of_calls_and_whole_where_its_run_st
     room.verified();
 }
 
+/// A later token with fewer entries does not make the run's trigger smaller in the records of its calls.
+#[tokio::test]
+async fn the_record_of_a_call_carries_the_trigger_of_its_run_and_not_that_of_its_token() {
+    let room = Room::new();
+    let (journal, _) = room.open();
+    let whole = Trigger { entries: vec![email(), entry("cron", vec![])], goal: None };
+    let facts = CallFacts { principal: token("t1", vec![email()]), ..facts(&run(1)) };
+    call(&journal, CallFacts { trigger: Some(Arc::new(whole)), ..facts.clone() }).await.unwrap();
+    journal.record(denial(facts)).await.unwrap();
+    let kinds = |record: &serde_json::Value| -> Vec<String> {
+        let entries = record["trigger"]["entries"].as_array().unwrap();
+        entries.iter().map(|entry| entry["kind"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(kinds(&room.of_kind(Kind::Intent)[0]), ["email", "cron"]);
+    let denial = &room.of_kind(Kind::Denial)[0];
+    assert_eq!(kinds(denial), ["email"]);
+    assert_eq!(denial["principal"]["txn"], "t1");
+    assert_eq!(denial["trigger"]["entries"][0]["attributes"]["sender"], "\u{1b}x@y.example");
+    journal.close().await.unwrap();
+}
+
 /// The space that is reserved for a call holds its outcome and an intent with everything that a caller
 /// can fill to its bound, short of long lists of names and rules.
 #[tokio::test]

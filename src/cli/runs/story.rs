@@ -64,26 +64,27 @@ impl Told {
         let records = |items: &std::collections::VecDeque<Item>| -> Result<Vec<Value>, _> {
             items.iter().map(record).collect()
         };
-        let mut told = match &self.open {
-            Some(open) => serde_json::to_value(open)?,
-            None => json!({ "run": self.id }),
-        };
-        told["open"] = match self.gateway {
+        let told = serde_json::to_value(&self.open)?;
+        let mut told = told.as_object().cloned().unwrap_or_default();
+        told.insert("run".to_owned(), json!(self.id));
+        let open = match self.gateway {
             GatewayAnswered::Yes => json!(self.open.is_some()),
             GatewayAnswered::No => Value::Null,
         };
-        told["story"] = json!({
+        told.insert("open".to_owned(), open);
+        let story = json!({
             "start": self.story.start.as_ref().map(record).transpose()?,
             "growth": records(&self.story.growth)?,
             "end": self.story.end.as_ref().map(record).transpose()?,
             "records": records(&self.story.records)?,
             "counts": self.story.counts,
         });
-        Ok(told)
+        told.insert("story".to_owned(), story);
+        Ok(Value::Object(told))
     }
 
     fn start(&self) -> Value {
-        self.story.start.as_ref().and_then(|item| parse(item)).unwrap_or_default()
+        self.story.start.as_ref().and_then(parse).unwrap_or_default()
     }
 }
 

@@ -184,7 +184,7 @@ impl Model {
         }
     }
 
-    /// Gives how many runs it ends, or nothing where it is so already.
+    /// Gives how many runs it ends.
     pub(super) fn revoke(&mut self, who: &Who) -> usize {
         self.revoked.insert(who.clone());
         let is_meant = |key: &Key, run: &Run| match who {

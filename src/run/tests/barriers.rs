@@ -18,8 +18,9 @@ async fn a_revoked_subject_is_refused_at_every_entry_point_until_it_is_lifted() 
     let (keyed, claimed) = (principal(RunScope::Subject), Arc::new(token()));
     let open = attach(&runs, &keyed, None, clock.wall(), &book).await.unwrap();
     attach(&runs, &claimed, None, clock.wall(), &book).await.unwrap();
-    let ended = runs.change(&revoke(subject()), person(clock.wall()), &book).await;
-    assert_eq!(ended, Ok(2));
+    let by = person(clock.wall());
+    assert_eq!(runs.change(&revoke(subject()), by, &book).await, Ok(()));
+    assert_eq!(runs.end_revoked(&subject(), by, &book).await, 2);
     assert_eq!(open.section(clock.wall(), |_| ()), Err(Reason::RunClosed), "a call in flight ends here");
     for caller in [&keyed, &claimed] {
         assert_eq!(runs.admits(caller), Err(Reason::CredentialRevoked));
@@ -27,7 +28,7 @@ async fn a_revoked_subject_is_refused_at_every_entry_point_until_it_is_lifted() 
         assert_eq!(raced.map(|_| ()), Err(Reason::CredentialRevoked), "authenticated before, attached after");
     }
     let lift = BarrierChange::Lift(subject());
-    assert_eq!(runs.change(&lift, person(clock.wall()), &book).await, Ok(0));
+    assert_eq!(runs.change(&lift, person(clock.wall()), &book).await, Ok(()));
     assert_eq!(runs.admits(&keyed), Ok(()));
     let fresh = attach(&runs, &keyed, None, clock.wall(), &book).await.unwrap();
     assert_ne!(fresh.id(), open.id());
@@ -51,7 +52,7 @@ async fn a_revoked_entry_point_and_a_revoked_run_leave_the_others_alone() {
     runs.expire(clock.wall(), &book).await.unwrap();
     assert_eq!(runs.admits(&claimed), Err(Reason::CredentialRevoked));
     let mailbot = Revoked::EntryPoint(claimed.entry_point.clone());
-    assert_eq!(runs.change(&revoke(mailbot), person(clock.wall()), &book).await, Ok(0));
+    assert_eq!(runs.change(&revoke(mailbot), person(clock.wall()), &book).await, Ok(()));
     assert_eq!(runs.admits(&sibling), Err(Reason::CredentialRevoked));
     assert_eq!(runs.admits(&keyed), Ok(()));
 }
@@ -96,5 +97,5 @@ async fn i11_a_full_table_of_revocations_refuses_the_new_and_forgets_none() {
     assert_eq!(one_more, Err(BarrierError::Full(REVOCATIONS_MAX)));
     assert_eq!(runs.admits(&token()), Err(Reason::CredentialRevoked));
     runs.change(&BarrierChange::Lift(name(7)), since, &book).await.unwrap();
-    assert_eq!(runs.change(&revoke(name(REVOCATIONS_MAX)), since, &book).await, Ok(0));
+    assert_eq!(runs.change(&revoke(name(REVOCATIONS_MAX)), since, &book).await, Ok(()));
 }
