@@ -47,8 +47,8 @@ use crate::model::reason::Reason;
 
 pub use directory::{DirectoryError, SegmentFile, SegmentState};
 pub use event::{
-    Claim, DETAIL_BYTES_MAX, Detail, Event, Executed, JsonRpc, Latency, OutcomeFacts, PinChange,
-    ReloadResult, ResultFacts, Transport, UpstreamState,
+    Claim, DETAIL_BYTES_MAX, Detail, Event, Executed, JsonRpc, KeyChange, Latency, MintAct, MintFacts,
+    MintResult, MintedBy, OutcomeFacts, PinChange, ReloadResult, ResultFacts, Transport, UpstreamState,
 };
 pub use figures::{Figures, Halt, HaltCause, Status};
 pub use line::{FORMAT_VERSION, Kind, LINE_BYTES_MAX, RECORD_BYTES_MAX};

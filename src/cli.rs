@@ -7,14 +7,17 @@ mod audit;
 mod check;
 mod completions;
 mod connect;
+mod credential;
 mod demo;
 mod demo_upstream;
 mod exit;
 mod key;
+mod label;
 mod log;
 mod pins;
 mod runs;
 mod serve;
+mod token;
 
 use std::process::ExitCode;
 
@@ -50,6 +53,8 @@ enum Command {
     Pins(pins::Pins),
     /// Show and end the runs of a running gateway
     Runs(runs::Runs),
+    /// Make, renew and look at run tokens; rotate the key that signs them
+    Token(token::Token),
 }
 
 /// Runs the command that the process was started with.
@@ -70,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::Connect(command) => connect::run(command),
         Command::Pins(command) => pins::run(command),
         Command::Runs(command) => runs::run(command),
+        Command::Token(command) => token::run(command),
     };
     done.unwrap_or_else(|error| exit::failed(&error))
 }

@@ -22,6 +22,7 @@ mod tests;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::model::digest::Sha256;
 use crate::{audit, downstream, identity, limit, policy, upstream};
@@ -51,6 +52,8 @@ pub struct Config {
     pub audit: audit::Settings,
     /// What identity vouches for by configuration.
     pub identity: identity::Settings,
+    /// `[auth.mint]`, `[auth.dispatchers.*]`.
+    pub mint: Option<identity::MintSettings>,
     /// Most runs at once (`limits.runs_max`).
     pub runs_max: usize,
     /// `[upstreams.*]`.
@@ -61,6 +64,12 @@ pub struct Config {
     pub warnings: Problems,
     /// Over every file that was read, in the order of reading.
     pub digest: Sha256,
+}
+
+/// The duration that `text` writes, as durations are written here: `"15m"`.
+#[must_use]
+pub fn duration(text: &str) -> Option<Duration> {
+    units::duration(text)
 }
 
 /// Loads the configuration at `path` on this machine.

@@ -9,6 +9,7 @@ mod client;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 pub use api::{
     API_VERSION, Acceptance, Administration, AdministrationError, ListenerEntry, Offered, PinEntry, RunEntry,
@@ -16,3 +17,4 @@ pub use api::{
 };
 pub use client::{ANSWER_BYTES_MAX, ANSWER_TIMEOUT, Client, ClientError};
 pub use socket::{AdminSocket, CONNECTIONS_MAX, REQUEST_BYTES_MAX};
+pub use tokens::{MintedToken, Minting, RenewalRequest, RotatedKey, TokenVerdict};

@@ -12,10 +12,12 @@ mod headers;
 mod reply;
 mod settings;
 mod to_end;
+mod token;
 
 pub use events::KEEP_ALIVE_INTERVAL;
 pub use reply::FIRST_EVENT_WAIT;
 pub use settings::*;
+pub use token::{TOKEN_BODY_BYTES_MAX, TOKEN_PATH};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +29,7 @@ use crate::socket::{self, BindError, ConnectionLimits, Drained, Listener, Place,
 
 use entrance::Entrance;
 
-/// The one path that is served.
+/// The one path that is served to agents.
 pub const MCP_PATH: &str = "/mcp";
 
 /// A listener that is bound and not served yet, so that nothing is half-started when another one fails.

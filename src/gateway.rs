@@ -14,6 +14,7 @@ mod handshake;
 mod housekeeping;
 mod life;
 mod list;
+pub mod minting;
 mod notice;
 mod observed;
 mod outcome;
@@ -35,7 +36,7 @@ use jiff::Timestamp;
 
 use crate::audit::Journal;
 use crate::clock::Clock;
-use crate::identity::{Authenticator, Presented};
+use crate::identity::{Authenticator, Minter, Presented};
 use crate::limit::Gate;
 use crate::model::facts::CallFacts;
 use crate::model::principal::Principal;
@@ -62,6 +63,7 @@ use world::Worlds;
 #[derive(Debug)]
 pub struct Gateway {
     authenticator: Authenticator,
+    minter: Option<Arc<Minter>>,
     runs: Runs,
     sessions: Sessions,
     streams: Streams,

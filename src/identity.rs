@@ -11,6 +11,7 @@ mod assert;
 mod bearer;
 mod key;
 mod listener;
+mod mint;
 mod peer;
 mod settings;
 #[cfg(test)]
@@ -27,6 +28,11 @@ use key::Keys;
 
 pub use assert::{Asserted, Forbidden, MayAssert};
 pub use key::{HASH_PREFIX, KEY_PREFIX, MintedKey, hash_text, mint, parse_hash};
+pub use mint::{
+    ClientCredential, Dispatcher, DispatcherSettings, ISSUER, JWKS_FILE, Judged, KEYS_DIR, KeysError,
+    MINT_KEY_MAX_AGE_DEFAULT, MINT_TTL_DEFAULT, MINT_TTL_MAX_DEFAULT, MINTS_PER_MINUTE_MAX, MintRefusal,
+    MintSettings, Minted, Minter, NewKey, Opened, Renewal, Requester, TOKEN_KEYS_MAX,
+};
 pub use settings::*;
 
 /// Everything that can vouch for a caller.

@@ -8,6 +8,7 @@ pub mod decision;
 pub mod digest;
 pub mod facts;
 pub mod glob;
+pub mod mint;
 pub mod name;
 pub mod place;
 pub mod principal;

@@ -278,6 +278,8 @@ impl Entry {
                 | Event::Taint { .. }
                 | Event::StoredCleared { .. }
                 | Event::Pin { .. }
+                | Event::Mint(_)
+                | Event::TokenKey { .. }
                 | Event::Reload { .. } => true,
             },
         }
@@ -369,6 +371,8 @@ fn change_of(event: &Event, at: jiff::Timestamp) -> Change<'_> {
         }
         Event::AuthenticationFailures { .. }
         | Event::Pin { .. }
+        | Event::Mint(_)
+        | Event::TokenKey { .. }
         | Event::Upstream { .. }
         | Event::Reload { .. } => Change::None,
     }

@@ -4,6 +4,8 @@
 //! with the digest and length of the whole (CASES A70). Text that the caller chose stands under `claimed`
 //! and nowhere else (CASES A74, A82).
 
+mod mint;
+
 use std::time::Duration;
 
 use super::Seq;
@@ -123,6 +125,8 @@ pub(super) fn kind(event: &Event) -> Kind {
         Event::StoredCleared { .. } => Kind::StoredCleared,
         Event::Pin { .. } => Kind::Pin,
         Event::Upstream { .. } => Kind::Upstream,
+        Event::Mint(_) => Kind::Mint,
+        Event::TokenKey { .. } => Kind::TokenKey,
         Event::Reload { .. } => Kind::Reload,
     }
 }
@@ -187,6 +191,8 @@ pub(super) fn event(object: &mut Object<'_>, event: &Event, adds: &Provenance) {
             object.text("detail", cuts.text("detail", detail));
             object.number("count", *count);
         }
+        Event::Mint(facts) => mint::mint(object, facts, &mut cuts),
+        Event::TokenKey { change, kid, by } => mint::token_key(object, *change, kid, by.as_ref()),
         Event::Reload { config, epoch, result, detail } => {
             object.digest("config", config);
             object.number("epoch", epoch.0);

@@ -3,6 +3,8 @@
 //! Must never hold a credential or a value of the arguments. Text that strangers chose is bounded before
 //! it comes here, so that no size of anything suppresses a record (invariant I6).
 
+mod mint;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
 use crate::model::run::{Actor, RunEnding, RunHistory};
 use crate::model::text::Bounded;
+
+pub use mint::{KeyChange, MintAct, MintFacts, MintResult, MintedBy};
 
 /// Bound of an explanation in a record (an error of the system, of an upstream), in bytes.
 pub const DETAIL_BYTES_MAX: usize = 512;
@@ -121,6 +125,17 @@ pub enum Event {
         detail: Detail,
         /// How many like it this record stands for.
         count: u64,
+    },
+    /// A run token was asked for (`mint`). Durable.
+    Mint(Box<MintFacts>),
+    /// A key for run tokens signs from now on (`token_key`). Durable.
+    TokenKey {
+        /// What happened.
+        change: KeyChange,
+        /// The key.
+        kid: String,
+        /// Who rotated, where a person did.
+        by: Option<Actor>,
     },
     /// A configuration was put in force or refused (`reload`). Durable.
     Reload {

@@ -95,6 +95,10 @@ kinds! {
     Pin = "pin";
     /// Something about an upstream that is no call.
     Upstream = "upstream";
+    /// A run token was asked for.
+    Mint = "mint";
+    /// A key signs run tokens from now on.
+    TokenKey = "token_key";
     /// A configuration was put in force or refused.
     Reload = "reload";
     /// Reserved: a call waits for its client.

@@ -169,9 +169,14 @@ impl Record {
         let kind = kind.ok_or_else(foreign)?;
         let mut members = match kind {
             // These are nothing to the fold, and the names of their members mean other things.
-            Kind::Upstream | Kind::Reload | Kind::Pin | Kind::AuthFailures | Kind::Start | Kind::Stop => {
-                Members::default()
-            }
+            Kind::Upstream
+            | Kind::Reload
+            | Kind::Pin
+            | Kind::Mint
+            | Kind::TokenKey
+            | Kind::AuthFailures
+            | Kind::Start
+            | Kind::Stop => Members::default(),
             _ => serde_json::from_slice(line).map_err(body)?,
         };
         members.state = StatePart {
@@ -249,6 +254,8 @@ impl Record {
             | Kind::Halted
             | Kind::AuthFailures
             | Kind::Pin
+            | Kind::Mint
+            | Kind::TokenKey
             | Kind::Upstream
             | Kind::Reload
             | Kind::Checkpoint => Change::None,

@@ -9,7 +9,6 @@ mod answer;
 mod bridge;
 mod endpoint;
 mod headers;
-mod key;
 #[cfg(test)]
 mod tests;
 mod trouble;
@@ -20,11 +19,11 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::credential::{CredentialSource, descriptor};
 use super::{exit, log};
 use crate::telemetry::LogFormat;
 use bridge::Bridge;
 use endpoint::{Endpoint, Place};
-use key::KeySource;
 
 /// What the client's log shall hold of us: only what went wrong.
 const LOG_FILTER: &str = "warn";
@@ -45,6 +44,35 @@ pub(super) struct Connect {
     /// The environment variable that holds the key
     #[arg(long, value_name = "NAME", group = "key")]
     key_env: Option<String>,
+    /// A file that holds a run token and that nobody else can read; it is read anew for each message
+    #[arg(long, value_name = "FILE", group = "key")]
+    token_file: Option<PathBuf>,
+    /// An inherited descriptor from which a run token is read anew for each message
+    #[arg(long, value_name = "NUMBER", group = "key", value_parser = descriptor)]
+    token_fd: Option<u32>,
+    /// A unix socket that hands out a run token; it is asked anew for each message
+    #[arg(long, value_name = "PATH", group = "key")]
+    token_socket: Option<PathBuf>,
+}
+
+impl Connect {
+    /// Where the credential is: one way at most, and without any what `sluicegate run` says, if it started
+    /// the client.
+    fn credential(&self) -> anyhow::Result<CredentialSource> {
+        if let Some(path) = self.key_file.as_ref().or(self.token_file.as_ref()) {
+            return Ok(CredentialSource::File(path.clone()));
+        }
+        if let Some(number) = self.token_fd {
+            return Ok(CredentialSource::Descriptor(number));
+        }
+        if let Some(path) = &self.token_socket {
+            return Ok(CredentialSource::Socket(path.clone()));
+        }
+        match &self.key_env {
+            Some(name) => CredentialSource::of_environment(name),
+            None => CredentialSource::of_run(),
+        }
+    }
 }
 
 pub(super) fn run(command: Connect) -> anyhow::Result<ExitCode> {
@@ -57,21 +85,15 @@ pub(super) fn run(command: Connect) -> anyhow::Result<ExitCode> {
 
 async fn bridge(command: Connect) -> anyhow::Result<ExitCode> {
     log::start(LogFormat::Text, LOG_FILTER)?;
-    let key = match (command.key_file, command.key_env) {
-        (Some(path), _) => KeySource::File(path),
-        (None, Some(name)) => {
-            KeySource::of_environment(&name).map_err(|error| exit::misconfigured(&error))?
-        }
-        (None, None) => KeySource::None,
-    };
+    let source = command.credential().map_err(|error| exit::misconfigured(&error))?;
     // A key that cannot be used is said at once, to the person who configures the client.
-    key.read().await.map_err(|error| exit::misconfigured(&error))?;
+    source.read().await.map_err(|error| exit::misconfigured(&error))?;
     let place = match (command.url, command.socket) {
         (Some(place), _) => place,
         (None, Some(path)) => Place::Unix(path),
         (None, None) => anyhow::bail!("either --url or --socket says where the gateway is"),
     };
-    let endpoint = Endpoint::new(place, key);
+    let endpoint = Endpoint::new(place, source);
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
     let stop = async {

@@ -8,6 +8,7 @@ mod entry_point;
 mod launch;
 mod listen;
 mod lists;
+mod mint;
 mod names;
 mod notes;
 mod quantity;
@@ -69,7 +70,16 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
     let listeners = listen::check(&document.listen, taken, &document.keys, &mut labels, loaded);
     let upstreams = upstream::check(&document.upstreams, scope);
     notes::say(document, &labels, scope);
-    let understood = [keys.len(), listeners.len(), upstreams.len()];
+    let around = mint::Around {
+        state_dir: &state_dir,
+        url: listen::only_url(&listeners),
+        declarations: std::collections::BTreeMap::default(),
+        keys: &keys,
+    };
+    let mint = mint::check(document, around, scope);
+    let minters = usize::from(mint.is_some());
+    let dispatchers = mint.as_ref().map_or(0, |mint| mint.dispatchers.len());
+    let understood = [keys.len(), listeners.len(), upstreams.len(), minters, dispatchers];
     refuse_gaps(document, understood, loaded, found);
     let limits = Quantities::new(found);
     Config {
@@ -97,6 +107,7 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
         audit: audit_settings(&document.audit, &state_dir, found),
         state_dir,
         identity: identity::Settings { keys },
+        mint,
         runs_max: limits.count(&document.limits.runs_max, "runs_max", run::RUNS_MAX_DEFAULT),
         upstreams,
         rules,
@@ -106,8 +117,10 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
 }
 
 /// What was left out has to have been reported: a table that vanished in silence would be a hole (I2).
-fn refuse_gaps(document: &Document, understood: [usize; 3], loaded: &Loaded, found: &Sink) {
-    let written = [document.keys.len(), document.listen.len(), document.upstreams.len()];
+fn refuse_gaps(document: &Document, understood: [usize; 5], loaded: &Loaded, found: &Sink) {
+    let Document { keys, listen, upstreams, mint, dispatchers, .. } = document;
+    let minters = usize::from(mint.is_some());
+    let written = [keys.len(), listen.len(), upstreams.len(), minters, dispatchers.len()];
     if written != understood && !found.has_errors() {
         let message = "a table was not understood, and nothing says why";
         found.error(Code::BadValue, &loaded.start, message, "please report this as a fault of Sluicegate");

@@ -5,6 +5,7 @@
 mod assert;
 mod entry_point;
 mod lists;
+mod mint;
 mod secret;
 mod upstream;
 
@@ -15,6 +16,7 @@ use super::problem::Sink;
 pub(super) use assert::MayAssert;
 pub(super) use entry_point::{EntryPoint, Key, Listen, Vouches};
 pub(super) use lists::{Entry as ListEntry, Row};
+pub(super) use mint::{Dispatcher, Mint};
 pub(super) use secret::{Secret, Secrets};
 pub(super) use upstream::{ToolRule, Upstream};
 
@@ -25,6 +27,8 @@ pub(super) struct Document {
     pub(super) admin: Admin,
     pub(super) listen: Vec<Listen>,
     pub(super) keys: Vec<Key>,
+    pub(super) mint: Option<Mint>,
+    pub(super) dispatchers: Vec<Dispatcher>,
     pub(super) upstreams: Vec<Upstream>,
     pub(super) sources: Vec<Row>,
     pub(super) roles: Vec<Row>,
@@ -81,6 +85,11 @@ impl Document {
         let (gateway, admin) = (Gateway::read(&root), Admin::read(&root));
         let auth = section(&root, "auth");
         let keys = auth.as_ref().map(|auth| each(auth, "keys", "[auth.keys.", Key::read)).unwrap_or_default();
+        let mint = auth.as_ref().and_then(Mint::read);
+        let dispatchers = auth
+            .as_ref()
+            .map(|auth| each(auth, "dispatchers", "[auth.dispatchers.", Dispatcher::read))
+            .unwrap_or_default();
         if let Some(auth) = auth {
             auth.finish(&[("issuers", "signed run tokens"), ("clients", "client certificates")]);
         }
@@ -88,6 +97,8 @@ impl Document {
             gateway,
             admin,
             keys,
+            mint,
+            dispatchers,
             listen: each(&root, "listen", "[listen.", Listen::read),
             upstreams: each(&root, "upstreams", "[upstreams.", Upstream::read),
             sources: each(&root, "sources", "[sources.", Row::read_source),

@@ -59,6 +59,14 @@ pub enum AdministrationError {
     /// What it is about has changed since it was shown.
     #[error("{0}")]
     Stale(String),
+    /// It may not be done.
+    #[error("{message}")]
+    Refused {
+        /// Why.
+        reason: Reason,
+        /// In a sentence for the operator.
+        message: String,
+    },
     /// The gateway cannot do it now.
     #[error("{message}")]
     Unavailable {

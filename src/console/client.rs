@@ -2,6 +2,8 @@
 //!
 //! Must never wait without a limit, nor trust an answer to be small: the socket may be someone else's.
 
+mod tokens;
+
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;

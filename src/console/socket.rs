@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use serde::Serialize;
 
 use super::api::{Accept, Administration, AdministrationError, Problem};
+use super::tokens::{self, Minting};
 use crate::model::facts::RunId;
 use crate::model::reason::Reason;
 use crate::model::run::Actor;
@@ -47,7 +48,7 @@ impl AdminSocket {
 
     /// Serves `listener` on behalf of `administration`.
     #[must_use]
-    pub fn serve<A: Administration>(listener: Listener, administration: Arc<A>) -> Self {
+    pub fn serve<A: Administration + Minting>(listener: Listener, administration: Arc<A>) -> Self {
         let own_uid = rustix::process::geteuid().as_raw();
         let hosts = HostRule::new(listener.place(), &[]);
         let limits = ConnectionLimits { connections_max: CONNECTIONS_MAX, head_timeout: TIMEOUT };
@@ -67,7 +68,7 @@ pub(super) struct Desk<A> {
     pub(super) administration: Arc<A>,
 }
 
-impl<A: Administration> Desk<A> {
+impl<A: Administration + Minting> Desk<A> {
     /// Who asks, if they may.
     pub(super) fn operator(&self, head: &Parts, peer: Peer) -> Result<Actor, Refusal> {
         match peer.uid {
@@ -116,12 +117,13 @@ impl<A: Administration> Desk<A> {
                 administration.accept_pins(operator, accept).await?;
                 Ok(no_content())
             }
+            ["v1", "token", what @ ..] => tokens::answer(administration, what, operator, head, body).await,
             _ => Err(Refusal::Reason(StatusCode::NOT_FOUND, Reason::PathUnknown)),
         }
     }
 }
 
-impl<A: Administration> Respond for Desk<A> {
+impl<A: Administration + Minting> Respond for Desk<A> {
     type Body = Full<Bytes>;
 
     async fn respond(&self, request: Request<Incoming>, peer: Peer) -> Response<Full<Bytes>> {
@@ -166,6 +168,9 @@ impl Refusal {
             Self::Administration(AdministrationError::Stale(message)) => {
                 (StatusCode::CONFLICT, "stale", message)
             }
+            Self::Administration(AdministrationError::Refused { reason, message }) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, reason.code(), message)
+            }
             Self::Administration(AdministrationError::Unavailable { reason, message }) => {
                 (StatusCode::SERVICE_UNAVAILABLE, reason.code(), message)
             }
@@ -178,7 +183,7 @@ impl Refusal {
     }
 }
 
-fn require(head: &Parts, method: &Method) -> Result<(), Refusal> {
+pub(super) fn require(head: &Parts, method: &Method) -> Result<(), Refusal> {
     if head.method == *method {
         return Ok(());
     }
@@ -195,7 +200,10 @@ fn no_run(id: &str) -> Refusal {
     Refusal::Missing(format!("there is no open run `{id}`; `sluicegate runs list` shows those that are"))
 }
 
-async fn read_json<T: serde::de::DeserializeOwned>(head: &Parts, body: Incoming) -> Result<T, Refusal> {
+pub(super) async fn read_json<T: serde::de::DeserializeOwned>(
+    head: &Parts,
+    body: Incoming,
+) -> Result<T, Refusal> {
     if head.headers.get(CONTENT_TYPE).is_none_or(|kind| kind != "application/json") {
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         return Err(Refusal::Reason(status, Reason::ContentTypeForbidden));
@@ -208,7 +216,7 @@ async fn read_json<T: serde::de::DeserializeOwned>(head: &Parts, body: Incoming)
         .map_err(|error| Refusal::Body(format!("the body is not what this takes: {error}")))
 }
 
-fn json<T: Serialize>(value: &T) -> Result<Response<Full<Bytes>>, Refusal> {
+pub(super) fn json<T: Serialize>(value: &T) -> Result<Response<Full<Bytes>>, Refusal> {
     let body = serde_json::to_vec(value)
         .map_err(|_| Refusal::Reason(StatusCode::INTERNAL_SERVER_ERROR, Reason::Fault))?;
     let mut response = Response::new(Full::new(body.into()));

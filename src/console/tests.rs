@@ -90,6 +90,40 @@ impl Administration for Gateway {
     }
 }
 
+impl Minting for Gateway {
+    async fn mint(
+        &self,
+        by: Actor,
+        request: crate::model::mint::TokenRequest,
+    ) -> Result<MintedToken, AdministrationError> {
+        if request.subject.as_str() != "user:4711" {
+            let message = "subject `x` may not be asserted here".into();
+            return Err(AdministrationError::Refused { reason: Reason::LabelForbidden, message });
+        }
+        let txn = crate::model::name::Txn::new(&format!("by-{}", by.uid)).unwrap();
+        let (token, audience) = (crate::model::mint::TokenText::new("eyJ".into()), "http://a/mcp".into());
+        Ok(MintedToken { token, txn, exp: 7, expires_in: 5, audience })
+    }
+
+    async fn renew(&self, _by: Actor, renewal: RenewalRequest) -> Result<MintedToken, AdministrationError> {
+        let txn = crate::model::name::Txn::new("renewed").unwrap();
+        let audience = String::new();
+        Ok(MintedToken { token: renewal.token, txn, exp: 9, expires_in: 5, audience })
+    }
+
+    async fn rotate_token_key(&self, _by: Actor) -> Result<RotatedKey, AdministrationError> {
+        Ok(RotatedKey { kid: "kid".into() })
+    }
+
+    async fn judge_token(&self, token: &crate::model::mint::TokenText) -> TokenVerdict {
+        match token.reveal() {
+            "eyJ" => TokenVerdict::Accepted,
+            "old" => TokenVerdict::Refused { reason: Reason::TokenExpired },
+            _ => TokenVerdict::NotOurs,
+        }
+    }
+}
+
 struct Stage {
     gateway: Arc<Gateway>,
     path: std::path::PathBuf,
@@ -121,6 +155,27 @@ async fn what_people_ask_comes_back_as_it_was() {
     client.accept_pins(vec![acceptance.clone()]).await.unwrap();
     let uid = rustix::process::geteuid().as_raw();
     assert_eq!(*stage.gateway.accepted.lock().unwrap(), [(uid, acceptance)]);
+}
+
+#[tokio::test]
+async fn tokens_are_minted_renewed_and_judged_for_whoever_asks() {
+    let stage = stage();
+    let client = Client::new(stage.path.clone());
+    let ask = |subject| serde_json::json!({ "sources": [{ "kind": "email" }], "subject": subject });
+    let request = |subject| serde_json::from_value(ask(subject)).unwrap();
+    let minted = client.mint(&request("user:4711")).await.unwrap();
+    let uid = rustix::process::geteuid().as_raw();
+    assert_eq!((minted.token.reveal(), minted.txn.as_str()), ("eyJ", &*format!("by-{uid}")));
+    let renewal = RenewalRequest { token: minted.token.clone(), ttl_s: Some(60) };
+    assert_eq!(client.renew(&renewal).await.unwrap().txn.as_str(), "renewed");
+    assert_eq!(client.rotate_token_key().await.unwrap().kid, "kid");
+    let token = |text: &str| crate::model::mint::TokenText::new(text.into());
+    assert_eq!(client.judge_token(token("eyJ")).await.unwrap(), TokenVerdict::Accepted);
+    let expired = TokenVerdict::Refused { reason: Reason::TokenExpired };
+    assert_eq!(client.judge_token(token("old")).await.unwrap(), expired);
+    assert_eq!(client.judge_token(token("?")).await.unwrap(), TokenVerdict::NotOurs);
+    let refused = client.mint(&request("user:1")).await.unwrap_err();
+    assert!(matches!(refused, ClientError::Refused { reason, .. } if reason == "label_forbidden"));
 }
 
 #[tokio::test]
@@ -161,6 +216,10 @@ async fn only_what_it_knows_is_answered() {
         ("POST /v1/status", "405"),
         ("GET /v1/pins/accept", "405"),
         ("POST /v1/pins/accept", "415"),
+        ("GET /v1/token/mint", "405"),
+        ("POST /v1/token/mint", "415"),
+        ("POST /v1/token", "404"),
+        ("POST /v1/token/mint/x", "404"),
         ("POST /v1/upstreams", "404"),
     ] {
         let answer = raw(&stage.path, &format!("{request} HTTP/1.1\r\n{end}")).await;

@@ -14,6 +14,7 @@ use hyper::body::{Body, Incoming};
 use super::guards::{self, Verb};
 use super::reply::{self, ReplyBody};
 use super::to_end::ToEnd;
+use super::token::{self, Answered};
 use super::{Limits, ListenSettings, headers};
 use crate::gateway::Gateway;
 use crate::gateway::port::{Arrival, Reply};
@@ -56,6 +57,18 @@ impl Entrance {
         Ok((verb, principal))
     }
 
+    /// `POST /token`: the same hosts and origins, another kind of caller.
+    async fn hand_to_dispatchers(&self, head: Parts, incoming: Incoming) -> Response<ReplyBody> {
+        if let Err(reason) = self.hosts.check(&head) {
+            return close(self.refuse(Refused::Uncounted(reason)));
+        }
+        let (gateway, listener) = (Arc::clone(&self.gateway), self.settings.name.clone());
+        match ToEnd::new(token::answer(gateway, listener, self.limits.timeout, head, incoming)).await {
+            Answered::Whole(response) => response,
+            Answered::Unread(response) => close(response),
+        }
+    }
+
     fn refuse(&self, refused: Refused) -> Response<ReplyBody> {
         let reason = match refused {
             Refused::Counted(reason) => reason,
@@ -85,6 +98,9 @@ impl Respond for Entrance {
 
     async fn respond(&self, request: Request<Incoming>, peer: Peer) -> Response<ReplyBody> {
         let (head, incoming) = request.into_parts();
+        if token::is_asked(&head, &self.gateway) {
+            return self.hand_to_dispatchers(head, incoming).await;
+        }
         let (verb, principal) = match self.admit(&head, peer) {
             Ok(admitted) => admitted,
             Err(refused) if incoming.is_end_stream() => return self.refuse(refused),

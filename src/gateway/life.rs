@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use super::Gateway;
 use super::chronicle::JournalOfRuns;
+use super::minting::MintRoom;
 use super::session::Sessions;
 use super::streams::Streams;
 use super::tally::Tally;
@@ -32,6 +33,8 @@ use crate::upstream::{Notice, Upstreams};
 pub struct Rooms {
     /// Credential → principal.
     pub authenticator: Authenticator,
+    /// The minter of run tokens, where the configuration has one.
+    pub mint: Option<MintRoom>,
     /// Calls in flight.
     pub gate: Gate,
     /// The journal.
@@ -87,8 +90,11 @@ impl Gateway {
     ) -> Result<(Arc<Self>, Tasks), Reason> {
         let Rooms { live, limits, notices, .. } = rooms;
         let (recovered, stored) = recover(live);
+        let (minter, opened) =
+            rooms.mint.map(|MintRoom { minter, opened }| (Arc::new(minter), opened)).unzip();
         let gateway = Arc::new(Self {
             authenticator: rooms.authenticator,
+            minter,
             runs: Runs::recover(recovered, stored, limits.runs_max, rule_of),
             sessions: Sessions::new(limits.sessions_max, limits.session_idle),
             streams: Streams::new(limits.streams_max),
@@ -103,6 +109,9 @@ impl Gateway {
             findings: rooms.findings,
             listening: rooms.listening,
         });
+        if let Some(opened) = opened {
+            gateway.record_first_key(&opened).await?;
+        }
         gateway.runs.end_lost_sessions(&JournalOfRuns(&gateway.journal)).await?;
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&gateway).expire_forever());

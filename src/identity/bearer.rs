@@ -12,7 +12,7 @@ use crate::model::reason::Reason;
 pub(super) struct Bearer<'a>(&'a str);
 
 /// Longest token, in bytes. Header limits of the socket come before it.
-const TOKEN_BYTES_MAX: usize = 16 * 1024;
+pub(super) const TOKEN_BYTES_MAX: usize = 16 * 1024;
 
 impl<'a> Bearer<'a> {
     /// The token of the one header in `authorization`; `None` without any header.

@@ -260,6 +260,8 @@ reasons! {
         UpstreamBusy = "upstream_busy", Later, "The tool server is busy.";
         /// The upstream has as many instances as it may.
         InstancesFull = "instances_full", Later, "The tool server has no free instance.";
+        /// The dispatcher asked for more tokens than it may in a minute.
+        MintRateExceeded = "mint_rate_exceeded", Later, "Too many tokens were asked for. Ask again in a minute.";
         /// The gateway is shutting down.
         Draining = "draining", Later, "The gateway is shutting down.";
     }

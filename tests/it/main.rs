@@ -15,6 +15,7 @@ mod halted;
 mod house_rules;
 mod http_guards;
 mod interop;
+mod mint;
 mod path;
 mod shipped;
 mod support;

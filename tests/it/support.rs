@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod client;
 pub mod gateway;
+pub mod tokens;
 
 pub use audit::check_audit;
 pub use client::{Client, Exchange};

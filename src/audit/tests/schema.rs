@@ -101,12 +101,43 @@ fn events() -> Vec<Event> {
         let detail = Detail::new(&"d\u{2028}".repeat(500));
         events.push(Event::Upstream { upstream: upstream.clone(), state, detail, count: 1 });
     }
+    events.extend(mints());
     for result in [ReloadResult::InForce, ReloadResult::Refused] {
         let (config, detail) = (Sha256::of(b"config"), Detail::new("widened mail.send"));
         events.push(Event::Reload { config, epoch: PolicyEpoch(2), result, detail });
     }
     for why in [RunEnding::Idle, RunEnding::Max, RunEnding::SessionClosed, RunEnding::SessionLost] {
         events.push(Event::RunEnd { run: run(9), why, by: None });
+    }
+    events
+}
+
+fn mints() -> Vec<Event> {
+    let agents: Vec<_> = (0..16).map(|n| format!("agent:{n}")).collect();
+    let roles: Vec<_> = (0..40).map(|n| format!("role{n}")).collect();
+    let sources = serde_json::json!([{ "kind": "email", "sender": "x@y" }, { "kind": "cron" }]);
+    let request = serde_json::json!({
+        "sources": sources, "subject": "user:1", "roles": roles, "agents": agents, "goal": "triage"
+    });
+    let request = Some(serde_json::from_value(request).unwrap());
+    let dispatcher = MintedBy::Dispatcher(EntryPointName::new("dispatchers.mailhook").unwrap());
+    let made = MintResult::Made {
+        txn: crate::model::name::Txn::new("0193-run-id").unwrap(),
+        expires: jiff::Timestamp::UNIX_EPOCH,
+        jti_sha256: Sha256::of(b"jti"),
+        kid: "kid".into(),
+    };
+    let refused =
+        MintResult::Refused { reason: Reason::LabelForbidden, detail: Detail::new(&"d".repeat(600)) };
+    let by = Actor { uid: 1000 };
+    let mint = |by, act, request, result| Event::Mint(Box::new(MintFacts { by, act, request, result }));
+    let mut events = vec![
+        mint(MintedBy::Operator(by), MintAct::Mint, request, made),
+        mint(dispatcher, MintAct::Renew, None, refused),
+    ];
+    for change in [KeyChange::Made, KeyChange::Aged, KeyChange::Rotated] {
+        let by = (change == KeyChange::Rotated).then_some(by);
+        events.push(Event::TokenKey { change, kid: "kid".into(), by });
     }
     events
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
+use http::header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -18,8 +18,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinHandle;
 
-use super::key::KeySource;
 use super::trouble::Trouble;
+use crate::cli::credential::CredentialSource;
 use crate::downstream::MCP_PATH;
 use crate::model::reason::Reason;
 
@@ -67,7 +67,7 @@ impl Place {
 /// The gateway, as `connect` reaches it.
 pub(super) struct Endpoint {
     place: Place,
-    key: KeySource,
+    credential: CredentialSource,
 }
 
 /// What the gateway says, while its connection lives. Dropping it closes the connection.
@@ -86,8 +86,8 @@ impl Drop for Connection {
 }
 
 impl Endpoint {
-    pub(super) fn new(place: Place, key: KeySource) -> Self {
-        Self { place, key }
+    pub(super) fn new(place: Place, credential: CredentialSource) -> Self {
+        Self { place, credential }
     }
 
     /// Sends one request and waits for the beginning of its answer.
@@ -120,7 +120,7 @@ impl Endpoint {
             Place::Tcp { authority, target } => (target.clone(), authority.as_str()),
             Place::Unix(_) => (Uri::from_static(MCP_PATH), "localhost"),
         };
-        let key = self.key.read().await.map_err(|error| {
+        let credential = self.credential.read().await.map_err(|error| {
             tracing::error!("{error:#}");
             Trouble::Refused(Reason::CredentialMissing)
         })?;
@@ -134,8 +134,8 @@ impl Endpoint {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let agent = concat!("sluicegate-connect/", env!("CARGO_PKG_VERSION"));
         headers.insert(USER_AGENT, HeaderValue::from_static(agent));
-        if let Some(key) = key {
-            headers.insert(AUTHORIZATION, key);
+        if let Some(credential) = credential {
+            headers.insert(credential.name, credential.value);
         }
         Ok(request)
     }

@@ -12,8 +12,9 @@ use crate::audit::Journal;
 use crate::clock::Clock;
 use crate::config::{Config, Problem};
 use crate::downstream::ListenSettings;
+use crate::gateway::minting::MintRoom;
 use crate::gateway::{Rooms, TableLimits};
-use crate::identity::{self, Authenticator, ListenerVouches};
+use crate::identity::{self, Authenticator, ListenerVouches, Minter};
 use crate::limit::Gate;
 use crate::model::name::EntryPointName;
 use crate::model::principal::RunRule;
@@ -44,7 +45,9 @@ pub(super) fn open(config: Config, sockets: &Sockets) -> anyhow::Result<(Rooms, 
         session_idle: config.limits.session_idle,
         streams_max: config.limits.streams_max,
     };
+    let mint = config.mint.map(|settings| Minter::open(settings, clock.clone())).transpose()?;
     let rooms = Rooms {
+        mint: mint.map(|(minter, opened)| MintRoom { minter, opened }),
         authenticator: Authenticator::new(config.identity),
         gate: Gate::new(config.in_flight),
         journal,

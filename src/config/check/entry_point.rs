@@ -32,7 +32,9 @@ pub(super) fn keys(written: &[raw::Key], labels: &mut Labels<'_>) -> Vec<KeySett
         labels.check_name(&key.name, "key");
         let principal =
             labels.principal(&format!("keys.{}", key.name.value), &key.entry_point, &key.name.place);
-        let Some(hash) = hash(key, labels.scope) else { continue };
+        let title = format!("[auth.keys.{}]", key.name.value);
+        let hash = checked_hash(&title, key.hash.as_ref(), &key.name.place, labels.scope);
+        let Some(hash) = hash else { continue };
         let place = key.hash.as_ref().map_or(&key.name.place, |hash| &hash.place);
         if let Some(other) = first.get(&hash) {
             let help = "make a key for each entry point: `sluicegate key new`";
@@ -45,12 +47,18 @@ pub(super) fn keys(written: &[raw::Key], labels: &mut Labels<'_>) -> Vec<KeySett
     keys
 }
 
-fn hash(key: &raw::Key, scope: Scope<'_>) -> Option<Sha256> {
+/// The digest that `written` is, of a key of the table `title`.
+pub(super) fn checked_hash(
+    title: &str,
+    written: Option<&Located<raw::Secret>>,
+    place: &Place,
+    scope: Scope<'_>,
+) -> Option<Sha256> {
     let help = "make a key by `sluicegate key new` and write the `hash` that it prints";
-    let Some(written) = &key.hash else {
-        if scope.found.lacks(&key.name.place, &["hash"]) {
-            let message = format!("`[auth.keys.{}]` has no `hash`", key.name.value);
-            scope.found.error(Code::MissingKey, &key.name.place, message, help);
+    let Some(written) = written else {
+        if scope.found.lacks(place, &["hash"]) {
+            let message = format!("`{title}` has no `hash`");
+            scope.found.error(Code::MissingKey, place, message, help);
         }
         return None;
     };

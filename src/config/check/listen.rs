@@ -11,7 +11,7 @@ use crate::config::file::Loaded;
 use crate::config::node::Located;
 use crate::config::problem::Sink;
 use crate::config::raw::{self, EntryPoint, Listen};
-use crate::downstream::{Bind, ListenSettings};
+use crate::downstream::{Bind, ListenSettings, MCP_PATH};
 use crate::identity::ListenerVouches;
 use crate::model::place::Place;
 use crate::model::principal::Principal;
@@ -59,6 +59,16 @@ pub(super) fn check(
         }
     }
     listeners
+}
+
+/// The URL of the only TCP listener, if there is exactly one and its port is known before it is bound.
+pub(super) fn only_url(listeners: &[ListenSettings]) -> Option<String> {
+    let mut addresses = listeners.iter().filter_map(|listener| match listener.bind {
+        Bind::Tcp(address) => Some(address),
+        Bind::Unix { .. } => None,
+    });
+    let (Some(address), None) = (addresses.next(), addresses.next()) else { return None };
+    (address.port() != 0).then(|| format!("http://{address}{MCP_PATH}"))
 }
 
 /// The address that `written` is, if it is one on loopback.

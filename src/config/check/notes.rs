@@ -23,6 +23,7 @@ pub(super) fn say(document: &Document, labels: &Labels<'_>, scope: Scope<'_>) {
     }
     subject_runs(labels, scope);
     same_uid(document, scope);
+    minting(document, scope);
 }
 
 /// A role's `deny` binds that role's own lists and not another role's (DESIGN §4.2).
@@ -71,5 +72,14 @@ fn same_uid(document: &Document, scope: Scope<'_>) {
         let help = "start only programs that you trust with that; where it matters, run them under a uid of \
                     their own and reach them by `url`";
         scope.found.note(Code::SameUid, &upstream.name.place, message, help);
+    }
+}
+
+fn minting(document: &Document, scope: Scope<'_>) {
+    if let Some(mint) = &document.mint {
+        let message = "whoever runs under the uid of the gateway can mint every label that `[auth.mint]` may \
+                       assert: an agent too, where it runs under that uid";
+        let help = "start agents under another uid: `sluicegate run --user NAME -- COMMAND`";
+        scope.found.note(Code::SameUid, &mint.place, message, help);
     }
 }

@@ -69,7 +69,7 @@ const TABLE: &[Room] = &[
     Room {
         name: "downstream",
         whole: &["model", "clock", "chance", "wire", "socket", "gateway", "telemetry"],
-        items: &[("identity", &["ListenerVouches", "Presented"])],
+        items: &[("identity", &["ListenerVouches", "Presented", "ClientCredential"])],
     },
     // Fills the settings of the rooms; no room reads it.
     room("config", &["model", "audit", "downstream", "identity", "limit", "policy", "run", "upstream"]),
