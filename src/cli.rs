@@ -15,6 +15,7 @@ mod key;
 mod label;
 mod log;
 mod pins;
+mod run;
 mod runs;
 mod serve;
 mod token;
@@ -51,6 +52,10 @@ enum Command {
     Key(key::Key),
     /// Show and accept tool definitions that changed
     Pins(pins::Pins),
+    /// Start a command as one run of an agent, with a token that it can neither choose nor change
+    Run(run::Run),
+    #[command(hide = true)]
+    RunGuard(run::guard::RunGuard),
     /// Show and end the runs of a running gateway
     Runs(runs::Runs),
     /// Make, renew and look at run tokens; rotate the key that signs them
@@ -74,6 +79,8 @@ pub fn main() -> ExitCode {
         Command::Completions(command) => completions::run(&command),
         Command::Connect(command) => connect::run(command),
         Command::Pins(command) => pins::run(command),
+        Command::Run(command) => run::run(command),
+        Command::RunGuard(command) => run::guard::run(command),
         Command::Runs(command) => runs::run(command),
         Command::Token(command) => token::run(command),
     };

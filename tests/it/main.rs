@@ -17,5 +17,6 @@ mod http_guards;
 mod interop;
 mod mint;
 mod path;
+mod run_command;
 mod shipped;
 mod support;
