@@ -5,13 +5,17 @@
 
 mod assert;
 mod entry_point;
+mod issuer;
 mod launch;
 mod listen;
 mod lists;
 mod names;
 mod notes;
 mod quantity;
+mod refine;
+mod resource;
 mod secret;
+mod trigger;
 mod upstream;
 
 use std::os::unix::fs::MetadataExt;
@@ -66,10 +70,24 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
     let keys = entry_point::keys(&document.keys, &mut labels);
     let admin = document.admin.address.as_ref().and_then(|address| listen::tcp_address(address, found));
     let taken = listen::Taken::by_admin(&document.admin, admin, &admin_socket, loaded);
-    let listeners = listen::check(&document.listen, taken, &document.keys, &mut labels, loaded);
+    let listeners = listen::check(
+        &document.listen,
+        taken,
+        document.keys.len() + document.issuers.len(),
+        &mut labels,
+        loaded,
+    );
+    let url = resource::url(&document.gateway, &listeners, scope);
+    let attributes = trigger::declarations(&document.sources, scope);
+    let known = issuer::Known {
+        url: url.as_ref(),
+        written_url: document.gateway.url.as_ref(),
+        attributes: &attributes,
+    };
+    let issuers = issuer::check(&document.issuers, &known, &mut labels);
     let upstreams = upstream::check(&document.upstreams, scope);
     notes::say(document, &labels, scope);
-    let understood = [keys.len(), listeners.len(), upstreams.len()];
+    let understood = [keys.len(), listeners.len(), upstreams.len(), issuers.len()];
     refuse_gaps(document, understood, loaded, found);
     let limits = Quantities::new(found);
     Config {
@@ -96,7 +114,7 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
         },
         audit: audit_settings(&document.audit, &state_dir, found),
         state_dir,
-        identity: identity::Settings { keys },
+        identity: identity::Settings { keys, issuers, attributes, url },
         runs_max: limits.count(&document.limits.runs_max, "runs_max", run::RUNS_MAX_DEFAULT),
         upstreams,
         rules,
@@ -106,8 +124,9 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
 }
 
 /// What was left out has to have been reported: a table that vanished in silence would be a hole (I2).
-fn refuse_gaps(document: &Document, understood: [usize; 3], loaded: &Loaded, found: &Sink) {
-    let written = [document.keys.len(), document.listen.len(), document.upstreams.len()];
+fn refuse_gaps(document: &Document, understood: [usize; 4], loaded: &Loaded, found: &Sink) {
+    let written =
+        [document.keys.len(), document.listen.len(), document.upstreams.len(), document.issuers.len()];
     if written != understood && !found.has_errors() {
         let message = "a table was not understood, and nothing says why";
         found.error(Code::BadValue, &loaded.start, message, "please report this as a fault of Sluicegate");

@@ -45,7 +45,7 @@ pub(super) fn open(config: Config, sockets: &Sockets) -> anyhow::Result<(Rooms, 
         streams_max: config.limits.streams_max,
     };
     let rooms = Rooms {
-        authenticator: Authenticator::new(config.identity),
+        authenticator: Authenticator::new(config.identity, clock.clone()),
         gate: Gate::new(config.in_flight),
         journal,
         live: recovered.live,
@@ -65,13 +65,15 @@ fn rules_of_runs<'a>(
     identity: &identity::Settings,
     listeners: impl Iterator<Item = &'a ListenSettings>,
 ) -> RulesOfRuns {
+    let issuers = identity.issuers.iter().map(|issuer| (issuer.entry_point.clone(), issuer.runs));
     let keys = identity.keys.iter().map(|key| &key.principal);
     let vouched = listeners.flat_map(|listener| match &listener.vouches {
         ListenerVouches::Nothing => Vec::new(),
         ListenerVouches::Everyone(principal) => vec![principal],
         ListenerVouches::Peers(peers) => peers.iter().map(|(_, principal)| principal).collect(),
     });
-    keys.chain(vouched).map(|principal| (principal.entry_point.clone(), principal.runs)).collect()
+    let configured = keys.chain(vouched).map(|principal| (principal.entry_point.clone(), principal.runs));
+    configured.chain(issuers).collect()
 }
 
 /// A warning of the configuration, as probes show it.

@@ -28,10 +28,11 @@ enum Spot {
     Unix(PathBuf),
 }
 
+/// Checks the listeners; `credentials` says how many kinds of them are known beside what they vouch for.
 pub(super) fn check(
     written: &[Listen],
     mut taken: Taken,
-    keys: &[raw::Key],
+    credentials: usize,
     labels: &mut Labels<'_>,
     loaded: &Loaded,
 ) -> Vec<ListenSettings> {
@@ -49,7 +50,7 @@ pub(super) fn check(
         }
         let explains_itself = listen.insecure_local.is_some() || listen.entry_point.vouches.is_some();
         let is_whole = bind.is_some() && !explains_itself;
-        if vouches == Some(ListenerVouches::Nothing) && keys.is_empty() && is_whole {
+        if vouches == Some(ListenerVouches::Nothing) && credentials == 0 && is_whole {
             refuse_unreachable(listen, labels.scope.found);
         }
         let origins = listen.origins.iter().filter_map(|origin| checked_origin(origin, labels.scope.found));
