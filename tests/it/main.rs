@@ -18,3 +18,4 @@ mod interop;
 mod path;
 mod shipped;
 mod support;
+mod tokens;
