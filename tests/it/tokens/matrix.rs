@@ -80,9 +80,15 @@ async fn a37_to_a42_every_row_of_the_token_matrix_comes_out_as_it_has_to() {
         if matches!(row.comes, Accepted) {
             accepted.push(row.name);
         }
+        // RFC 6750 §3: a refusal is a challenge, and none names metadata.
         let challenge = answer.headers.get("www-authenticate").map(|value| value.to_str().unwrap());
-        assert_eq!(challenge.is_some(), matches!(row.comes, Refused(_)), "{}", row.name);
-        assert!(!challenge.unwrap_or_default().contains("metadata"), "{}: {challenge:?}", row.name);
+        let is_right = match row.comes {
+            Accepted => challenge.is_none(),
+            Refused(_) => challenge.is_some_and(|challenge| !challenge.contains("metadata")),
+        };
+        if !is_right {
+            wrong.push(format!("{}: {challenge:?}", row.name));
+        }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(gateway.stop().success());
