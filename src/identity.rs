@@ -39,7 +39,8 @@ use token::{Carrier, Tokens};
 pub use algorithm::Algorithm;
 pub use assert::{Asserted, Forbidden, MayAssert};
 pub use jwks::{
-    KEYS_AGE_MAX, KEYS_FRESH, KeysFrom, LOAD_INTERVAL, SET_BYTES_MAX, SET_KEYS_MAX, check_ca, count_keys,
+    KEYS_AGE_MAX, KEYS_FRESH, KEYS_UNCONFIRMED_MAX, KeysFrom, LOAD_INTERVAL, SET_BYTES_MAX, SET_KEYS_MAX,
+    check_ca, count_keys,
 };
 pub use key::{HASH_PREFIX, KEY_PREFIX, MintedKey, hash_text, mint, parse_hash};
 pub use proof::{PROOF_AGE_MAX, PROOFS_MAX};

@@ -18,7 +18,7 @@ use crate::model::digest::Sha256;
 use super::algorithm::{Algorithm, VerifyingKey};
 use super::json;
 
-pub use keeper::{KEYS_AGE_MAX, KEYS_FRESH, LOAD_INTERVAL};
+pub use keeper::{KEYS_AGE_MAX, KEYS_FRESH, KEYS_UNCONFIRMED_MAX, LOAD_INTERVAL};
 pub use source::KeysFrom;
 
 pub(super) use keeper::Keeper;

@@ -20,6 +20,9 @@ use crate::model::reason::Reason;
 
 /// A key set from a URL is used this long before it is fetched again in the background.
 pub const KEYS_FRESH: Duration = Duration::from_secs(5 * 60);
+/// A key set from a URL that was not confirmed for this long is confirmed before it is used, unless its
+/// endpoint just failed: how long a key that was taken out can count.
+pub const KEYS_UNCONFIRMED_MAX: Duration = Duration::from_secs(10 * 60);
 /// A key set that could not be confirmed for this long is not used any more.
 pub const KEYS_AGE_MAX: Duration = Duration::from_secs(60 * 60);
 /// Shortest time between two loads: how often an unknown `kid` or an outage can cause one, and how often
@@ -49,6 +52,7 @@ struct State {
     /// When the last load began.
     attempted: Option<Duration>,
     loading: Loading,
+    last: Last,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,6 +60,14 @@ enum Loading {
     #[default]
     No,
     Yes,
+}
+
+/// How the last load ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Last {
+    #[default]
+    Good,
+    Failed,
 }
 
 /// Why keys are loaded.
@@ -92,15 +104,15 @@ impl Keeper {
     /// [`Reason::KeysUnavailable`] where there is none.
     pub(in crate::identity) async fn in_force(self: &Arc<Self>) -> Result<InForce, Reason> {
         let now = self.clock.monotonic();
-        let (usable, age) = {
+        let (usable, age, last) = {
             let state = self.lock();
-            (state.in_force(now), now.saturating_sub(state.confirmed))
+            (state.in_force(now), now.saturating_sub(state.confirmed), state.last)
         };
         match (&self.from, usable) {
-            (KeysFrom::Url { .. }, Some(usable)) => {
-                if age >= KEYS_FRESH {
-                    self.begin(Why::Due);
-                }
+            (KeysFrom::Url { .. }, Some(usable)) if age < KEYS_FRESH => return Ok(usable),
+            // An endpoint that is down makes one caller wait, and not each of them.
+            (KeysFrom::Url { .. }, Some(usable)) if age < KEYS_UNCONFIRMED_MAX || last == Last::Failed => {
+                self.begin(Why::Due);
                 return Ok(usable);
             }
             (KeysFrom::File(_), Some(usable)) if age < LOAD_INTERVAL => return Ok(usable),
@@ -180,6 +192,7 @@ impl Keeper {
             Loaded::Bytes(bytes, stamp) => Ok(Some((KeySet::read(&bytes, &self.algorithms)?, stamp))),
         });
         let mut state = self.lock();
+        state.last = if read.is_ok() { Last::Good } else { Last::Failed };
         match read {
             Ok(None) => state.confirmed = now,
             Ok(Some((keys, stamp))) => {

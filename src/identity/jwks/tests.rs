@@ -159,6 +159,23 @@ async fn keys_are_confirmed_in_the_background_and_dropped_when_they_cannot_be() 
 }
 
 #[tokio::test]
+async fn a_key_that_was_taken_out_while_nobody_asked_counts_no_more() {
+    let clock = Clock::manual(Timestamp::UNIX_EPOCH);
+    let (old, new) = (Signer::new("old"), Signer::new("new"));
+    let endpoint = Endpoint::start(keys(&[&old])).await;
+    let keeper = keeper(endpoint.from(), &clock);
+    assert!(ask(&keeper, "old").await.is_ok());
+    endpoint.say(keys(&[&new]));
+    clock.advance(KEYS_UNCONFIRMED_MAX);
+    assert_eq!(ask(&keeper, "old").await, Err(Reason::TokenKeyUnknown), "confirmed before it is used");
+    endpoint.say("HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n".to_owned());
+    clock.advance(KEYS_UNCONFIRMED_MAX);
+    for _ in 0..2 {
+        assert!(ask(&keeper, "new").await.is_ok(), "what cannot be confirmed counts for a while");
+    }
+}
+
+#[tokio::test]
 async fn a44_no_answer_but_a_plain_set_of_keys_counts() {
     let signer = Signer::new("one");
     let body = set(&[&signer]);

@@ -73,3 +73,52 @@ impl Known {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::token::{Confirmation, Times};
+    use crate::model::name::{EntryPointName, Subject};
+    use crate::model::principal::{Label, Principal, RUN_IDLE_DEFAULT, RUN_MAX_DEFAULT, RunRule, RunScope};
+    use crate::model::provenance::Provenance;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn until(second: i64) -> Arc<Verified> {
+        let label = Label {
+            entry_point: EntryPointName::new("issuers.test").unwrap(),
+            subject: Subject::new("user:1").unwrap(),
+            roles: [].into(),
+            agents: Vec::new(),
+            sources: Provenance::default(),
+        };
+        let runs = RunRule { scope: RunScope::Claim, idle: RUN_IDLE_DEFAULT, max: RUN_MAX_DEFAULT };
+        Arc::new(Verified {
+            principal: Arc::new(Principal::configured(label, runs)),
+            confirmation: Confirmation::default(),
+            times: Times { from: at(0), until: at(second) },
+            issuer: 0,
+            epoch: 1,
+        })
+    }
+
+    #[test]
+    fn i11_a_full_cache_takes_no_more_and_evicts_nothing_that_counts() {
+        let cache = Cache::new(2);
+        let digest = |name: &str| Sha256::of(name.as_bytes());
+        let put = |name: &str, ends: i64, now: i64| cache.put(digest(name), &until(ends), at(now), |_| true);
+        put("a", 10, 0);
+        put("b", 20, 0);
+        put("c", 30, 1);
+        assert!(cache.find(digest("a")).is_some() && cache.find(digest("b")).is_some());
+        assert!(cache.find(digest("c")).is_none(), "it is verified anew instead");
+        put("c", 30, 10);
+        assert!(cache.find(digest("a")).is_none(), "it has ended");
+        assert!(cache.find(digest("b")).is_some() && cache.find(digest("c")).is_some());
+        cache.put(digest("d"), &until(30), at(12), |_| false);
+        assert!(cache.find(digest("b")).is_none(), "its key set is not in force");
+        assert!(cache.find(digest("d")).is_some());
+    }
+}
