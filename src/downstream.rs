@@ -5,6 +5,7 @@
 //! parse JSON, and never hand on a header that claims a label (invariant I3, CASES A26 to A28). Trusts
 //! nothing that a request says.
 
+mod challenge;
 mod entrance;
 mod events;
 mod guards;

@@ -84,8 +84,12 @@ impl Gateway {
     ///
     /// # Errors
     /// The reason why nobody can be told; it is counted (I6).
-    pub fn authenticate(&self, presented: &Presented<'_>, listener: &str) -> Result<Arc<Principal>, Reason> {
-        let known = self.authenticator.authenticate(presented);
+    pub async fn authenticate(
+        &self,
+        presented: &Presented<'_>,
+        listener: &str,
+    ) -> Result<Arc<Principal>, Reason> {
+        let known = self.authenticator.authenticate(presented).await;
         if let Err(reason) = known {
             self.count_refusal(listener, reason);
         }

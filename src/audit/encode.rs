@@ -191,8 +191,7 @@ pub(super) fn event(object: &mut Object<'_>, event: &Event, adds: &Provenance) {
             object.text("detail", cuts.text("detail", detail));
             object.number("count", *count);
         }
-        Event::Mint(facts) => mint::mint(object, facts, &mut cuts),
-        Event::TokenKey { change, kid, by } => mint::token_key(object, *change, kid, by.as_ref()),
+        Event::Mint(_) | Event::TokenKey { .. } => mint::event(object, event, &mut cuts),
         Event::Reload { config, epoch, result, detail } => {
             object.digest("config", config);
             object.number("epoch", epoch.0);

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::credential::{CredentialSource, descriptor};
+use super::credential::{CredentialSource, SOCKET_VARIABLE, URL_VARIABLE, descriptor};
 use super::{exit, log};
 use crate::telemetry::LogFormat;
 use bridge::Bridge;
@@ -30,7 +30,6 @@ const LOG_FILTER: &str = "warn";
 
 /// The arguments of `connect`.
 #[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("place").required(true))]
 pub(super) struct Connect {
     /// The gateway's endpoint on this machine, for instance http://127.0.0.1:7400/mcp
     #[arg(long, value_name = "URL", group = "place", value_parser = Place::of_url)]
@@ -56,6 +55,25 @@ pub(super) struct Connect {
 }
 
 impl Connect {
+    /// Where the gateway is; without a word, where `sluicegate run` says, if it started the client.
+    fn place(&self) -> anyhow::Result<Place> {
+        if let Some(place) = &self.url {
+            return Ok(place.clone());
+        }
+        if let Some(path) = &self.socket {
+            return Ok(Place::Unix(path.clone()));
+        }
+        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        if let Some(path) = set(SOCKET_VARIABLE) {
+            return Ok(Place::Unix(path.into()));
+        }
+        let usage = |what: &str| exit::coded(exit::USAGE, what.to_owned());
+        let url =
+            set(URL_VARIABLE).ok_or_else(|| usage("either --url or --socket says where the gateway is"))?;
+        let url = url.to_str().map(Place::of_url).and_then(Result::ok);
+        url.ok_or_else(|| usage("SLUICEGATE_URL is not the URL of a gateway on this machine"))
+    }
+
     /// Where the credential is: one way at most, and without any what `sluicegate run` says, if it started
     /// the client.
     fn credential(&self) -> anyhow::Result<CredentialSource> {
@@ -85,14 +103,10 @@ pub(super) fn run(command: Connect) -> anyhow::Result<ExitCode> {
 
 async fn bridge(command: Connect) -> anyhow::Result<ExitCode> {
     log::start(LogFormat::Text, LOG_FILTER)?;
+    let place = command.place()?;
     let source = command.credential().map_err(|error| exit::misconfigured(&error))?;
     // A key that cannot be used is said at once, to the person who configures the client.
     source.read().await.map_err(|error| exit::misconfigured(&error))?;
-    let place = match (command.url, command.socket) {
-        (Some(place), _) => place,
-        (None, Some(path)) => Place::Unix(path),
-        (None, None) => anyhow::bail!("either --url or --socket says where the gateway is"),
-    };
     let endpoint = Endpoint::new(place, source);
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;

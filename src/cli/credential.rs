@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use data_encoding::BASE64URL_NOPAD;
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
 
+use crate::identity::carrier_of;
 use crate::model::mint::Carrier;
 
 /// Longest credential, in bytes.
@@ -97,6 +97,10 @@ impl CredentialSource {
     }
 }
 
+/// The variable that names the gateway's endpoint.
+pub(super) const URL_VARIABLE: &str = "SLUICEGATE_URL";
+/// The variable that names the gateway's unix socket.
+pub(super) const SOCKET_VARIABLE: &str = "SLUICEGATE_SOCKET";
 /// The variable that names the file with the token.
 pub(super) const TOKEN_FILE_VARIABLE: &str = "SLUICEGATE_TOKEN_FILE";
 /// The variable that names the socket which hands out the token.
@@ -175,7 +179,7 @@ fn credential(text: &str) -> anyhow::Result<Credential> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         bail!("a key or token is one word of visible ASCII characters");
     }
-    let (name, value) = match carrier(text) {
+    let (name, value) = match carrier_of(text) {
         Carrier::TxnToken => (TXN_TOKEN, text.to_owned()),
         Carrier::Authorization => (AUTHORIZATION, format!("Bearer {text}")),
     };
@@ -184,17 +188,10 @@ fn credential(text: &str) -> anyhow::Result<Credential> {
     Ok(Credential { name, value })
 }
 
-/// The header that a credential travels in. What is no token travels as a key.
-fn carrier(text: &str) -> Carrier {
-    let header = text.split('.').next().unwrap_or_default();
-    let header = BASE64URL_NOPAD.decode(header.as_bytes()).ok();
-    let header = header.and_then(|header| serde_json::from_slice::<serde_json::Value>(&header).ok());
-    let typ = header.as_ref().and_then(|header| header.get("typ")?.as_str());
-    typ.and_then(Carrier::of_type).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
+    use data_encoding::BASE64URL_NOPAD;
+
     use super::*;
 
     #[test]

@@ -81,11 +81,6 @@ impl Label {
         request.check()?;
         Ok(request)
     }
-
-    /// Whether the run is joined and not started.
-    pub(super) fn joins(&self) -> bool {
-        self.txn.is_some()
-    }
 }
 
 fn add(trigger: &str, sources: &mut [AskedSource], declarations: &Declarations) -> anyhow::Result<()> {

@@ -6,6 +6,7 @@
 
 mod child;
 mod client;
+mod group;
 pub(super) mod guard;
 mod handout;
 mod place;
@@ -102,7 +103,7 @@ async fn lead(
     guard: &mut Guard,
 ) -> anyhow::Result<ExitCode> {
     let dir = PrivateDir::make(user.as_ref())?;
-    guard.clean(dir.path()).await?;
+    guard.clean(dir.path())?;
     let handout = Handout::open(command.via, &dir, user.as_ref(), &minted.token)?;
     let plan = client::plan(command.client, &command.command, endpoint, &handout, &dir)?;
     dir.give()?;
@@ -110,15 +111,14 @@ async fn lead(
     started.variables(endpoint.variables());
     started.variables(handout.variables());
     started.variable("SLUICEGATE_TXN", minted.txn.as_str());
-    let mut child = handout.lend(|| started.spawn())?;
-    guard.watch(&child).await?;
+    let mut child = handout.lend(|| started.spawn(guard.group()))?;
+    guard.watch(&child)?;
     let run = Kept { txn: minted.txn.clone(), request };
     let status = tokio::select! {
         status = child.wait() => status.context("cannot wait for the command"),
         () = handout.serve() => Err(anyhow::anyhow!("the token cannot be handed out any more")),
         () = run.renew(gateway, &handout, minted) => Err(anyhow::anyhow!("the token is not renewed any more")),
     };
-    child.end().await;
     drop(handout);
     dir.remove();
     child::exit_code(status?)

@@ -5,6 +5,7 @@
 
 mod assert;
 mod entry_point;
+mod issuer;
 mod launch;
 mod listen;
 mod lists;
@@ -12,7 +13,10 @@ mod mint;
 mod names;
 mod notes;
 mod quantity;
+mod refine;
+mod resource;
 mod secret;
+mod trigger;
 mod upstream;
 
 use std::os::unix::fs::MetadataExt;
@@ -67,19 +71,20 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
     let keys = entry_point::keys(&document.keys, &mut labels);
     let admin = document.admin.address.as_ref().and_then(|address| listen::tcp_address(address, found));
     let taken = listen::Taken::by_admin(&document.admin, admin, &admin_socket, loaded);
-    let listeners = listen::check(&document.listen, taken, &document.keys, &mut labels, loaded);
+    let listeners = listen::check(
+        &document.listen,
+        taken,
+        document.keys.len() + document.issuers.len() + usize::from(document.mint.is_some()),
+        &mut labels,
+        loaded,
+    );
     let upstreams = upstream::check(&document.upstreams, scope);
+    let (identity, mint) = vouching(document, keys, &listeners, &state_dir, &mut labels);
     notes::say(document, &labels, scope);
-    let around = mint::Around {
-        state_dir: &state_dir,
-        url: listen::only_url(&listeners),
-        declarations: std::collections::BTreeMap::default(),
-        keys: &keys,
-    };
-    let mint = mint::check(document, around, scope);
-    let minters = usize::from(mint.is_some());
-    let dispatchers = mint.as_ref().map_or(0, |mint| mint.dispatchers.len());
-    let understood = [keys.len(), listeners.len(), upstreams.len(), minters, dispatchers];
+    let (minters, dispatchers) = mint.as_ref().map_or((0, 0), |mint| (1, mint.dispatchers.len()));
+    // The gateway's own issuer is written nowhere.
+    let issuers = identity.issuers.len().saturating_sub(minters);
+    let understood = [identity.keys.len(), listeners.len(), upstreams.len(), issuers, minters, dispatchers];
     refuse_gaps(document, understood, loaded, found);
     let limits = Quantities::new(found);
     Config {
@@ -106,7 +111,7 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
         },
         audit: audit_settings(&document.audit, &state_dir, found),
         state_dir,
-        identity: identity::Settings { keys },
+        identity,
         mint,
         runs_max: limits.count(&document.limits.runs_max, "runs_max", run::RUNS_MAX_DEFAULT),
         upstreams,
@@ -116,11 +121,32 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
     }
 }
 
+/// Every credential that is verified, and the tokens that the gateway makes itself.
+fn vouching(
+    document: &Document,
+    keys: Vec<identity::KeySettings>,
+    listeners: &[downstream::ListenSettings],
+    state_dir: &Path,
+    labels: &mut entry_point::Labels<'_>,
+) -> (identity::Settings, Option<identity::MintSettings>) {
+    let scope = labels.scope;
+    let url = resource::url(&document.gateway, listeners, scope);
+    let attributes = trigger::declarations(&document.sources, scope);
+    let written_url = document.gateway.url.as_ref();
+    let known = issuer::Known { url: url.as_ref(), written_url, attributes: &attributes };
+    let mut issuers = issuer::check(&document.issuers, &known, labels);
+    let around =
+        mint::Around { state_dir, url: url.as_ref(), written_url, attributes: &attributes, keys: &keys };
+    let mint = mint::check(document, &around, labels);
+    issuers.extend(mint.as_ref().and_then(mint::own_issuer));
+    (identity::Settings { keys, issuers, attributes, url }, mint)
+}
+
 /// What was left out has to have been reported: a table that vanished in silence would be a hole (I2).
-fn refuse_gaps(document: &Document, understood: [usize; 5], loaded: &Loaded, found: &Sink) {
-    let Document { keys, listen, upstreams, mint, dispatchers, .. } = document;
+fn refuse_gaps(document: &Document, understood: [usize; 6], loaded: &Loaded, found: &Sink) {
+    let Document { keys, listen, upstreams, issuers, mint, dispatchers, .. } = document;
     let minters = usize::from(mint.is_some());
-    let written = [keys.len(), listen.len(), upstreams.len(), minters, dispatchers.len()];
+    let written = [keys.len(), listen.len(), upstreams.len(), issuers.len(), minters, dispatchers.len()];
     if written != understood && !found.has_errors() {
         let message = "a table was not understood, and nothing says why";
         found.error(Code::BadValue, &loaded.start, message, "please report this as a fault of Sluicegate");

@@ -68,6 +68,8 @@ codes! {
     UnknownRole = "unknown_role";
     /// An agent that is not declared, where agents are.
     UnknownAgent = "unknown_agent";
+    /// An attribute that its source does not declare.
+    UnknownAttribute = "unknown_attribute";
 
     // Entry points and listeners.
     /// No listener at all.
@@ -82,6 +84,8 @@ codes! {
     BadHash = "bad_hash";
     /// Two keys with one digest.
     DuplicateHash = "duplicate_hash";
+    /// The certificates for the URL of a key set cannot be used.
+    CaUnreadable = "ca_unreadable";
 
     // Upstreams and the machine.
     /// An upstream that does not say what it returns.
@@ -100,6 +104,12 @@ codes! {
     IdleBeyondMax = "idle_beyond_max";
     /// A credential whose subject has no role: it may nothing.
     NoRole = "no_role";
+    /// An issuer that may assert so little that each of its tokens is refused.
+    AssertsNothing = "asserts_nothing";
+    /// A key set that cannot be used now.
+    KeysUnreadable = "keys_unreadable";
+    /// A key set that others may write.
+    KeysFileOpen = "keys_file_open";
     /// A credential that names no agent, where agents are configured: it may nothing.
     NoAgent = "no_agent";
     /// Two roles of one credential disagree on a tool.

@@ -4,6 +4,7 @@
 
 mod assert;
 mod entry_point;
+mod issuer;
 mod lists;
 mod mint;
 mod secret;
@@ -15,6 +16,7 @@ use super::problem::Sink;
 
 pub(super) use assert::MayAssert;
 pub(super) use entry_point::{EntryPoint, Key, Listen, Vouches};
+pub(super) use issuer::{Issuer, Jwks, Refine, RefineRule};
 pub(super) use lists::{Entry as ListEntry, Row};
 pub(super) use mint::{Dispatcher, Mint};
 pub(super) use secret::{Secret, Secrets};
@@ -29,6 +31,7 @@ pub(super) struct Document {
     pub(super) keys: Vec<Key>,
     pub(super) mint: Option<Mint>,
     pub(super) dispatchers: Vec<Dispatcher>,
+    pub(super) issuers: Vec<Issuer>,
     pub(super) upstreams: Vec<Upstream>,
     pub(super) sources: Vec<Row>,
     pub(super) roles: Vec<Row>,
@@ -42,6 +45,7 @@ pub(super) struct Document {
 pub(super) struct Gateway {
     pub(super) state_dir: Option<Located<String>>,
     pub(super) lock_file: Option<Located<String>>,
+    pub(super) url: Option<Located<String>>,
 }
 
 /// `[admin]`.
@@ -90,8 +94,12 @@ impl Document {
             .as_ref()
             .map(|auth| each(auth, "dispatchers", "[auth.dispatchers.", Dispatcher::read))
             .unwrap_or_default();
+        let issuers = auth
+            .as_ref()
+            .map(|auth| each(auth, "issuers", "[auth.issuers.", Issuer::read))
+            .unwrap_or_default();
         if let Some(auth) = auth {
-            auth.finish(&[("issuers", "signed run tokens"), ("clients", "client certificates")]);
+            auth.finish(&[("clients", "client certificates")]);
         }
         let document = Self {
             gateway,
@@ -99,6 +107,7 @@ impl Document {
             keys,
             mint,
             dispatchers,
+            issuers,
             listen: each(&root, "listen", "[listen.", Listen::read),
             upstreams: each(&root, "upstreams", "[upstreams.", Upstream::read),
             sources: each(&root, "sources", "[sources.", Row::read_source),
@@ -132,8 +141,12 @@ const LATER: &[Later] = &[
 impl Gateway {
     fn read(root: &Fields<'_>) -> Self {
         let Some(fields) = section(root, "gateway") else { return Self::default() };
-        let gateway = Self { state_dir: fields.text("state_dir"), lock_file: fields.text("lock_file") };
-        fields.finish(&[("url", "the public URL"), ("guardrails", "Cedar guardrails"), ("reload", "reload")]);
+        let gateway = Self {
+            state_dir: fields.text("state_dir"),
+            lock_file: fields.text("lock_file"),
+            url: fields.text("url"),
+        };
+        fields.finish(&[("guardrails", "Cedar guardrails"), ("reload", "reload")]);
         gateway
     }
 }

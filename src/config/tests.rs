@@ -29,11 +29,11 @@ fn machine() -> Machine {
 fn check_cases(folder: &str, say: impl Fn(&Path) -> String) {
     let dir = root().join("tests/cases/config").join(folder);
     // Git keeps no modes but the executable one.
-    let open = std::fs::Permissions::from_mode(0o644);
-    for secret in ["parts/open.secret", "parts/empty.secret"] {
-        let path = dir.join(secret);
+    let modes = [("open.secret", 0o644), ("empty.secret", 0o644), ("keys.jwks.json", 0o666)];
+    for (name, mode) in modes {
+        let path = dir.join("parts").join(name);
         if path.exists() {
-            std::fs::set_permissions(path, open.clone()).unwrap();
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
         }
     }
     let mut cases: Vec<PathBuf> =

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::api::AdministrationError;
 use super::socket::{Refusal, json, read_json, require};
 use crate::model::mint::{TokenRequest, TokenText};
-use crate::model::name::Txn;
+use crate::model::name::{EntryPointName, Txn};
+use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
 use crate::model::run::Actor;
 
@@ -86,18 +87,21 @@ pub struct RotatedKey {
 }
 
 /// Whether a token would be accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum TokenVerdict {
-    /// It would.
-    Accepted,
+    /// It would: its signature, its times and its label are right.
+    Accepted {
+        /// What vouches for it.
+        entry_point: EntryPointName,
+        /// The sources that a run of it begins with.
+        sources: Provenance,
+    },
     /// It would not.
     Refused {
         /// Why.
         reason: Reason,
     },
-    /// It is not one of the gateway's own, and the gateway says nothing of it.
-    NotOurs,
 }
 
 /// The body of `POST /v1/token/judge`.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONNECTION};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response};
 use hyper::body::{Body, Incoming};
@@ -15,7 +15,7 @@ use super::guards::{self, Verb};
 use super::reply::{self, ReplyBody};
 use super::to_end::ToEnd;
 use super::token::{self, Answered};
-use super::{Limits, ListenSettings, headers};
+use super::{Limits, ListenSettings, challenge, headers};
 use crate::gateway::Gateway;
 use crate::gateway::port::{Arrival, Reply};
 use crate::identity::Presented;
@@ -44,17 +44,21 @@ impl Entrance {
     }
 
     /// Who asks for what, by the head alone.
-    fn admit(&self, head: &Parts, peer: Peer) -> Result<(Verb, Arc<Principal>), Refused> {
+    async fn admit(&self, head: &Parts, peer: Peer) -> Result<(Verb, Arc<Principal>), Refused> {
         self.hosts.check(head).map_err(Refused::Uncounted)?;
         let verb = guards::verb(head).map_err(Refused::Uncounted)?;
+        let credentials = headers::credentials(&head.headers);
         let presented = Presented {
             listener: &self.settings.vouches,
-            authorization: &headers::credentials(&head.headers),
+            authorization: &credentials.authorization,
+            txn_token: &credentials.txn_token,
+            dpop: &credentials.dpop,
+            method: head.method.as_str(),
+            certificate_sha256: None,
             peer_uid: peer.uid,
         };
-        let principal =
-            self.gateway.authenticate(&presented, &self.settings.name).map_err(Refused::Counted)?;
-        Ok((verb, principal))
+        let known = self.gateway.authenticate(&presented, &self.settings.name).await;
+        known.map(|principal| (verb, principal)).map_err(Refused::Counted)
     }
 
     /// `POST /token`: the same hosts and origins, another kind of caller.
@@ -79,11 +83,7 @@ impl Entrance {
         };
         let mut response = refusal(guards::status_of(reason), reason);
         match refused {
-            // RFC 6750, 3. No error code is given and no metadata is named: a client that knows neither
-            // shows the status to its user, and one that knows both starts no login that leads nowhere.
-            Refused::Counted(_) => {
-                response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
+            Refused::Counted(reason) => challenge::add(reason, response.headers_mut()),
             Refused::Uncounted(Reason::HttpMethodForbidden) => {
                 response.headers_mut().insert(ALLOW, HeaderValue::from_static(guards::VERBS));
             }
@@ -101,7 +101,7 @@ impl Respond for Entrance {
         if token::is_asked(&head, &self.gateway) {
             return self.hand_to_dispatchers(head, incoming).await;
         }
-        let (verb, principal) = match self.admit(&head, peer) {
+        let (verb, principal) = match self.admit(&head, peer).await {
             Ok(admitted) => admitted,
             Err(refused) if incoming.is_end_stream() => return self.refuse(refused),
             // The body stays unread, so nothing behind it can be found.

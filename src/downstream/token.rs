@@ -32,6 +32,7 @@ use grant::{Grant, Misasked};
 
 /// The path where dispatchers ask for run tokens, on every listener for agents.
 pub const TOKEN_PATH: &str = "/token";
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 /// Largest form, in bytes.
 pub const TOKEN_BODY_BYTES_MAX: usize = 64 * 1024;
 
@@ -105,8 +106,11 @@ async fn exchange(
             };
         }
     };
-    let dispatcher = match gateway.dispatcher(presented.credential(), listener) {
+    let dispatcher = match gateway.dispatcher(presented.credential(), listener).await {
         Ok(dispatcher) => dispatcher,
+        Err(reason @ Reason::KeysUnavailable) => {
+            return error(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", reason.sentence());
+        }
         Err(reason) => return unknown_client(reason),
     };
     let asked = grant::read(&form, gateway.token_audience());
@@ -156,6 +160,7 @@ fn status_of(reason: Reason, misasked: Option<&'static str>) -> (StatusCode, &'s
 enum PresentedBy {
     Key(String),
     Secret { id: String, secret: String },
+    Assertion { assertion: String, id: Option<String> },
 }
 
 impl PresentedBy {
@@ -163,16 +168,27 @@ impl PresentedBy {
         match self {
             Self::Key(key) => ClientCredential::Key(key),
             Self::Secret { id, secret } => ClientCredential::Secret { id, secret },
+            Self::Assertion { assertion, id } => ClientCredential::Assertion { assertion, id: id.as_deref() },
         }
     }
 }
 
-/// The one credential that is presented: `Authorization` with `Bearer` or `Basic`, or `client_secret`.
+/// The one credential that is presented: `Authorization` with `Bearer` or `Basic`, `client_secret`, or
+/// `client_assertion`.
 fn presented(headers: &HeaderMap, form: &Form) -> Result<PresentedBy, Reason> {
     let mut authorization = headers.get_all(AUTHORIZATION).iter();
     let in_body = form.get("client_secret");
+    if let Some(assertion) = form.get("client_assertion") {
+        if in_body.is_some() || authorization.next().is_some() {
+            return Err(Reason::CredentialAmbiguous);
+        }
+        if form.get("client_assertion_type") != Some(ASSERTION_TYPE) {
+            return Err(Reason::CredentialUnknown);
+        }
+        let id = form.get("client_id").map(str::to_owned);
+        return Ok(PresentedBy::Assertion { assertion: assertion.to_owned(), id });
+    }
     match (authorization.next(), authorization.next(), in_body) {
-        (None, None, None) if form.get("client_assertion").is_some() => Err(Reason::CredentialUnknown),
         (None, None, None) => Err(Reason::CredentialMissing),
         (None, None, Some(secret)) => {
             let id = form.get("client_id").ok_or(Reason::CredentialUnknown)?.to_owned();

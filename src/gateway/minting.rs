@@ -9,7 +9,8 @@ use super::Gateway;
 use crate::audit::{Detail, Event, KeyChange, MintAct, MintFacts, MintResult, MintedBy};
 use crate::console::{AdministrationError, MintedToken, Minting, RenewalRequest, RotatedKey, TokenVerdict};
 use crate::identity::{
-    ClientCredential, Dispatcher, Judged, KeysError, MintRefusal, Minted, Minter, Opened, Renewal, Requester,
+    ClientCredential, Dispatcher, KeysError, ListenerVouches, MintRefusal, Minted, Minter, Opened, Presented,
+    Renewal, Requester, carrier_of,
 };
 use crate::model::mint::{Carrier, TokenRequest, TokenText};
 use crate::model::reason::Reason;
@@ -64,13 +65,13 @@ impl Gateway {
     ///
     /// # Errors
     /// The reason why nobody can be told; it is counted (I6).
-    pub fn dispatcher(
+    pub async fn dispatcher(
         &self,
         credential: ClientCredential<'_>,
         listener: &str,
     ) -> Result<Arc<Dispatcher>, Reason> {
         let known = match &self.minter {
-            Some(minter) => minter.dispatcher(credential),
+            Some(minter) => minter.dispatcher(credential).await,
             None => Err(Reason::CredentialUnknown),
         };
         known.inspect_err(|reason| self.count_refusal(listener, *reason))
@@ -213,11 +214,28 @@ impl Minting for Gateway {
         Ok(RotatedKey { kid })
     }
 
+    /// As if the token came in a request: the same path, without a request.
     async fn judge_token(&self, token: &TokenText) -> TokenVerdict {
-        match self.minter.as_ref().map(|minter| minter.judge(token.reveal())) {
-            Some(Judged::Sound) => TokenVerdict::Accepted,
-            Some(Judged::Unsound(reason)) => TokenVerdict::Refused { reason },
-            Some(Judged::Foreign) | None => TokenVerdict::NotOurs,
+        let bearer = format!("Bearer {}", token.reveal());
+        let (authorization, txn_token) = match carrier_of(token.reveal()) {
+            Carrier::Authorization => (vec![bearer.as_bytes()], Vec::new()),
+            Carrier::TxnToken => (Vec::new(), vec![token.reveal().as_bytes()]),
+        };
+        let presented = Presented {
+            listener: &ListenerVouches::Nothing,
+            authorization: &authorization,
+            txn_token: &txn_token,
+            dpop: &[],
+            method: "POST",
+            certificate_sha256: None,
+            peer_uid: None,
+        };
+        match self.authenticator.authenticate(&presented).await {
+            Ok(principal) => TokenVerdict::Accepted {
+                entry_point: principal.entry_point.clone(),
+                sources: principal.sources.clone(),
+            },
+            Err(reason) => TokenVerdict::Refused { reason },
         }
     }
 }

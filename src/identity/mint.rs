@@ -4,6 +4,7 @@
 //! `run_max` by renewals. Holds the private key; prints neither key nor token (I10). Whoever asks is known
 //! already: the operator by the admin socket, a dispatcher by its key, here.
 
+mod assertion;
 mod claims;
 mod dispatcher;
 mod jws;
@@ -33,7 +34,9 @@ use dispatcher::Dispatchers;
 use jws::{Parts, TOKEN_BYTES_MAX};
 use keys::KeyStore;
 
+pub use assertion::{ASSERTION_AGE_MAX, ASSERTIONS_MAX};
 pub use dispatcher::{ClientCredential, Dispatcher, MINTS_PER_MINUTE_MAX};
+pub use jws::carrier_of;
 pub use keys::{KeysError, NewKey, Opened, TOKEN_KEYS_MAX};
 pub use settings::*;
 
@@ -152,17 +155,6 @@ impl From<NoEntropy> for MintRefusal {
     }
 }
 
-/// What the gateway's own keys say of a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Judged {
-    /// It does not say that it is ours.
-    Foreign,
-    /// It is ours, and its signature, time and audience are right.
-    Sound,
-    /// It says that it is ours, and is not to be accepted.
-    Unsound(Reason),
-}
-
 impl Minter {
     /// Opens the keys, and makes the first one where there is none.
     ///
@@ -170,14 +162,14 @@ impl Minter {
     /// [`KeysError`] says what is wrong with which file, and what to do.
     pub fn open(settings: MintSettings, clock: Clock) -> Result<(Self, Opened), KeysError> {
         let (keys, opened) = KeyStore::open(settings.keys_dir.clone(), clock.wall().as_second())?;
-        let dispatchers = Dispatchers::new(&settings.dispatchers);
+        let dispatchers = Dispatchers::new(&settings.dispatchers, &settings.audience, &clock);
         Ok((Self { settings, keys: Arc::new(keys), dispatchers, clock }, opened))
     }
 
     /// The same keys under other settings.
     #[must_use]
     pub fn under(&self, settings: MintSettings) -> Self {
-        let dispatchers = Dispatchers::new(&settings.dispatchers);
+        let dispatchers = Dispatchers::new(&settings.dispatchers, &settings.audience, &self.clock);
         Self { settings, keys: Arc::clone(&self.keys), dispatchers, clock: self.clock.clone() }
     }
 
@@ -197,8 +189,8 @@ impl Minter {
     ///
     /// # Errors
     /// The reason why nobody can be told.
-    pub fn dispatcher(&self, credential: ClientCredential<'_>) -> Result<Arc<Dispatcher>, Reason> {
-        self.dispatchers.authenticate(credential)
+    pub async fn dispatcher(&self, credential: ClientCredential<'_>) -> Result<Arc<Dispatcher>, Reason> {
+        self.dispatchers.authenticate(credential, self.clock.wall()).await
     }
 
     /// Takes one request out of what a dispatcher may ask in a minute.
@@ -238,18 +230,6 @@ impl Minter {
         self.check(by, &request)?;
         let asked = renewal.ttl.unwrap_or(self.settings.token_ttl.min(self.settings.token_ttl_max));
         self.sign(request, asked, Begun { txn: old.txn, at: old.txn_iat, by: old.req_wl })
-    }
-
-    /// What the gateway's own keys say of `token`.
-    #[must_use]
-    pub fn judge(&self, token: &str) -> Judged {
-        match self.verify(token) {
-            Ok(_) => Judged::Sound,
-            Err(reason) => match jws::claimed_issuer(token).as_deref() {
-                Some(ISSUER) => Judged::Unsound(reason),
-                _ => Judged::Foreign,
-            },
-        }
     }
 
     /// Whether the key that signs has reached `key_max_age`.

@@ -6,12 +6,22 @@ use std::sync::Arc;
 
 use crate::model::digest::Sha256;
 use crate::model::principal::Principal;
+use crate::model::trigger::Declarations;
+
+use super::resource::ResourceUrl;
+use super::token::IssuerSettings;
 
 /// Every entry point that is vouched for by configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
     /// `[auth.keys.*]`.
     pub keys: Vec<KeySettings>,
+    /// `[auth.issuers.*]`.
+    pub issuers: Vec<IssuerSettings>,
+    /// The attributes that each source declares (`[sources.NAME] trigger`).
+    pub attributes: Declarations,
+    /// The URL under which agents know the gateway (`gateway.url`); without one no proof can be checked.
+    pub url: Option<ResourceUrl>,
 }
 
 /// One API key.

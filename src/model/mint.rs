@@ -18,7 +18,7 @@ use super::trigger::{ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, AttributeValue, ENTRIE
 /// Most roles in one request.
 pub const ROLES_MAX: usize = 64;
 /// Most agents in one request: the longest chain of agents that call each other.
-pub const AGENTS_MAX: usize = 16;
+pub const AGENTS_MAX: usize = 8;
 /// Largest `rctx` that is carried along, in bytes of JSON.
 pub const CONTEXT_BYTES_MAX: usize = 4096;
 /// Largest `tctx`, in bytes of JSON: a token has to pass as one header.
@@ -290,7 +290,7 @@ mod tests {
             (r#"{"sources":[{"kind":"e"}],"subject":"u","agents":["a","a"]}"#.to_owned(), "twice"),
             (
                 format!(r#"{{"sources":[{{"kind":"e"}}],"subject":"u","agents":[{}]}}"#, agents.join(",")),
-                "16 agents",
+                "8 agents",
             ),
             (
                 format!(

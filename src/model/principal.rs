@@ -18,6 +18,9 @@ use super::trigger::Trigger;
 pub struct Principal {
     /// What vouches for everything below.
     pub entry_point: EntryPointName,
+    /// What vouches for it as well, where a request brings two tokens: both have to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beside: Option<EntryPointName>,
     /// The person or service on whose behalf the run acts.
     pub subject: Subject,
     /// The roles that the subject holds here.
@@ -48,6 +51,7 @@ impl Principal {
         let Label { entry_point, subject, roles, agents, sources } = label;
         Self {
             entry_point,
+            beside: None,
             subject,
             roles,
             agents,

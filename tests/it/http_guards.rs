@@ -206,14 +206,16 @@ async fn a26_a27_a28_no_header_and_no_meta_makes_mail_a_chat() {
         "x-forwarded-host",
         "x-forwarded-user",
         "forwarded",
-        "txn-token",
     ] {
         mail = mail.header(name, "chat");
     }
     let meta = json!({ "gateway.trigger": "human", "source": "chat", "dev.sluicegate/source": "chat" });
     let params = json!({ "name": "tools__write", "arguments": { "id": "forged" }, "_meta": meta });
-    let answer = mail.modern(1, "tools/call", params).await;
+    let answer = mail.modern(1, "tools/call", params.clone()).await;
     assert_eq!(answer.json()["error"]["code"], -32602, "{answer:?}");
+    // This one is a credential: beside another it is never passed over.
+    let both = mail.header("txn-token", "chat").modern(1, "tools/call", params).await;
+    assert_eq!((both.status, both.reason().as_str()), (StatusCode::UNAUTHORIZED, "credential_ambiguous"));
     assert!(gateway.stop().success());
     assert!(site.executed().is_empty());
     for record in of_kind(&site, "denial") {

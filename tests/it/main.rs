@@ -20,3 +20,5 @@ mod path;
 mod run_command;
 mod shipped;
 mod support;
+mod token_endpoint;
+mod tokens;

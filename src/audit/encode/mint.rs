@@ -4,13 +4,22 @@
 //! trigger stands here as a digest, so that token and record can be matched.
 
 use super::{Cuts, actor};
-use crate::audit::event::{KeyChange, MintFacts, MintResult, MintedBy};
+use crate::audit::event::{Event, KeyChange, MintFacts, MintResult, MintedBy};
 use crate::audit::line::Object;
 use crate::model::digest::Sha256;
 use crate::model::mint::TokenRequest;
 use crate::model::run::Actor;
 
-pub(super) fn mint(object: &mut Object<'_>, facts: &MintFacts, cuts: &mut Cuts) {
+/// The members of `event`, where it is one of these.
+pub(super) fn event(object: &mut Object<'_>, event: &Event, cuts: &mut Cuts) {
+    match event {
+        Event::Mint(facts) => mint(object, facts, cuts),
+        Event::TokenKey { change, kid, by } => token_key(object, *change, kid, by.as_ref()),
+        _ => {}
+    }
+}
+
+fn mint(object: &mut Object<'_>, facts: &MintFacts, cuts: &mut Cuts) {
     match &facts.by {
         MintedBy::Operator(by) => actor(object, Some(by)),
         MintedBy::Dispatcher(name) => object.text("dispatcher", name.as_str()),
@@ -52,7 +61,7 @@ fn label(object: &mut Object<'_>, request: &TokenRequest, cuts: &mut Cuts) {
     });
 }
 
-pub(super) fn token_key(object: &mut Object<'_>, change: KeyChange, kid: &str, by: Option<&Actor>) {
+fn token_key(object: &mut Object<'_>, change: KeyChange, kid: &str, by: Option<&Actor>) {
     object.text("change", change.as_str());
     object.text("kid", kid);
     actor(object, by);

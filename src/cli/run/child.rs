@@ -9,18 +9,31 @@ use std::process::{ExitCode, ExitStatus};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::client::Plan;
+use super::group;
 use super::user::User;
-use crate::cli::credential::{TOKEN_FD_VARIABLE, TOKEN_FILE_VARIABLE, TOKEN_SOCKET_VARIABLE, TOKEN_VARIABLE};
+use crate::cli::credential::{
+    SOCKET_VARIABLE, TOKEN_FD_VARIABLE, TOKEN_FILE_VARIABLE, TOKEN_SOCKET_VARIABLE, TOKEN_VARIABLE,
+    URL_VARIABLE,
+};
 use crate::cli::exit;
 
 /// How long what the command started may take to end after SIGTERM, before SIGKILL.
 pub(super) const TERM_GRACE: Duration = Duration::from_secs(2);
 /// How often to look whether a group is gone.
 const GROUP_POLL: Duration = Duration::from_millis(20);
+/// What a run says to its command, and an outer one must not.
+const OF_RUNS: [&str; 6] = [
+    TOKEN_VARIABLE,
+    TOKEN_FILE_VARIABLE,
+    TOKEN_SOCKET_VARIABLE,
+    TOKEN_FD_VARIABLE,
+    URL_VARIABLE,
+    SOCKET_VARIABLE,
+];
 /// What of the caller's environment another user gets. All else may hold secrets that are not for them.
 const INHERITED: [&str; 6] = ["PATH", "LANG", "LC_ALL", "TERM", "TZ", "SLUICEGATE_LOG"];
 /// What a shell adds to the number of the signal that ended a command.
@@ -32,14 +45,14 @@ const NOT_STARTED: u8 = 126;
 /// Which processes a signal is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
-    /// The command's own group.
+    /// The guard's group, which the command is started in: it is known before the command is.
     Group(Pid),
     /// The command alone: it stays in our group, because the terminal is ours.
     Process(Pid),
 }
 
 impl Reach {
-    /// Signals it; one that is gone is no error.
+    /// Signals it; one that is gone is no error. The guard hears what is passed on, and does nothing.
     pub(super) fn signal(self, signal: Signal) {
         let _gone = match self {
             Self::Group(pid) => kill_process_group(pid, signal),
@@ -47,26 +60,22 @@ impl Reach {
         };
     }
 
-    fn is_alive(self) -> bool {
-        match self {
-            Self::Group(pid) => test_kill_process_group(pid).is_ok(),
-            // It was waited for: its number is nobody's, or already somebody else's.
-            Self::Process(_) => false,
-        }
-    }
-
-    /// Ends a group, by force where it does not go by itself.
-    pub(super) async fn end(self) {
-        if !self.is_alive() {
-            return;
+    /// Ends a group, by force where it does not go by itself. Whoever calls may be a member of it, and
+    /// does not come back then. `before_force` is what has to be done before that.
+    pub(super) async fn end(self, before_force: impl FnOnce()) {
+        let Self::Group(group) = self else { return before_force() };
+        if group::is_empty(group) {
+            return before_force();
         }
         self.signal(Signal::TERM);
         let gone = async {
-            while self.is_alive() {
+            while !group::is_empty(group) {
                 tokio::time::sleep(GROUP_POLL).await;
             }
         };
-        if tokio::time::timeout(TERM_GRACE, gone).await.is_err() {
+        let is_gone = tokio::time::timeout(TERM_GRACE, gone).await.is_ok();
+        before_force();
+        if !is_gone {
             self.signal(Signal::KILL);
         }
     }
@@ -84,7 +93,7 @@ impl Command {
         let (program, arguments) = plan.command.split_first().context("there is no command")?;
         let mut inner = tokio::process::Command::new(program);
         inner.args(arguments);
-        for name in [TOKEN_VARIABLE, TOKEN_FILE_VARIABLE, TOKEN_SOCKET_VARIABLE, TOKEN_FD_VARIABLE] {
+        for name in OF_RUNS {
             inner.env_remove(name);
         }
         if let Some(user) = user {
@@ -109,11 +118,12 @@ impl Command {
         self.inner.env(name, value);
     }
 
-    /// Starts it: in a group of its own, unless a terminal is attached, whose keys then reach it directly.
-    pub(super) fn spawn(mut self) -> anyhow::Result<Running> {
+    /// Starts it: in the group of the guard, unless a terminal is attached, whose keys then reach it
+    /// directly.
+    pub(super) fn spawn(mut self, group: Pid) -> anyhow::Result<Running> {
         let has_terminal = std::io::stdin().is_terminal();
         if !has_terminal {
-            self.inner.process_group(0);
+            self.inner.process_group(group.as_raw_nonzero().get());
         }
         let program = self.program.display();
         // Whoever cannot wait for it any more does not leave it behind.
@@ -124,7 +134,7 @@ impl Command {
         })?;
         let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         let pid = pid.context("the command has no process id")?;
-        let reach = if has_terminal { Reach::Process(pid) } else { Reach::Group(pid) };
+        let reach = if has_terminal { Reach::Process(pid) } else { Reach::Group(group) };
         Ok(Running { child, reach, signals: self.signals })
     }
 }
@@ -154,18 +164,13 @@ impl Running {
             }
         }
     }
-
-    /// Ends what it left behind.
-    pub(super) async fn end(&mut self) {
-        self.reach.end().await;
-    }
 }
 
 /// The signals that are passed on.
-struct Signals(Vec<(tokio::signal::unix::Signal, Signal)>);
+pub(super) struct Signals(Vec<(tokio::signal::unix::Signal, Signal)>);
 
 impl Signals {
-    fn hear() -> anyhow::Result<Self> {
+    pub(super) fn hear() -> anyhow::Result<Self> {
         let kinds = [
             (SignalKind::terminate(), Signal::TERM),
             (SignalKind::interrupt(), Signal::INT),

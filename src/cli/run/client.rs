@@ -11,6 +11,7 @@ use anyhow::{Context as _, bail};
 
 use super::handout::{Handout, Via};
 use super::place::PrivateDir;
+use crate::cli::credential::{SOCKET_VARIABLE, URL_VARIABLE};
 use crate::console::ListenerEntry;
 
 /// The name of the gateway in a client's configuration.
@@ -77,8 +78,8 @@ impl Endpoint {
 
     pub(super) fn variables(&self) -> Vec<(&'static str, OsString)> {
         match self {
-            Self::Url(url) => vec![("SLUICEGATE_URL", url.into())],
-            Self::Socket(path) => vec![("SLUICEGATE_SOCKET", path.into())],
+            Self::Url(url) => vec![(URL_VARIABLE, url.into())],
+            Self::Socket(path) => vec![(SOCKET_VARIABLE, path.into())],
         }
     }
 

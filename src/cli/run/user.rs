@@ -64,9 +64,9 @@ mod tests {
 
     #[test]
     fn a_user_is_found_by_name_or_number_and_never_guessed() {
-        let passwd = "root:x:0:0:root:/root:/bin/sh\n# note\nagent:x:1001:1002:An Agent:/home/agent:/bin/bash\nbad:x:y:1\n";
+        let passwd = "root:x:0:0:root:/root:/bin/sh\n# note\nagent:x:1001:1002:An Agent:/srv/agent:/bin/bash\nbad:x:y:1\n";
         let agent = User::among(passwd, "agent").unwrap();
-        assert_eq!((agent.uid, agent.gid, agent.home.to_str()), (1001, 1002, Some("/home/agent")));
+        assert_eq!((agent.uid, agent.gid, agent.home.to_str()), (1001, 1002, Some("/srv/agent")));
         assert_eq!(User::among(passwd, "1001"), Some(agent));
         for name in ["", "agen", "1002", "bad", "agent:x"] {
             assert_eq!(User::among(passwd, name), None, "{name}");

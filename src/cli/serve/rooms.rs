@@ -48,7 +48,7 @@ pub(super) fn open(config: Config, sockets: &Sockets) -> anyhow::Result<(Rooms, 
     let mint = config.mint.map(|settings| Minter::open(settings, clock.clone())).transpose()?;
     let rooms = Rooms {
         mint: mint.map(|(minter, opened)| MintRoom { minter, opened }),
-        authenticator: Authenticator::new(config.identity),
+        authenticator: Authenticator::new(config.identity, clock.clone()),
         gate: Gate::new(config.in_flight),
         journal,
         live: recovered.live,
@@ -68,13 +68,15 @@ fn rules_of_runs<'a>(
     identity: &identity::Settings,
     listeners: impl Iterator<Item = &'a ListenSettings>,
 ) -> RulesOfRuns {
+    let issuers = identity.issuers.iter().map(|issuer| (issuer.entry_point.clone(), issuer.runs));
     let keys = identity.keys.iter().map(|key| &key.principal);
     let vouched = listeners.flat_map(|listener| match &listener.vouches {
         ListenerVouches::Nothing => Vec::new(),
         ListenerVouches::Everyone(principal) => vec![principal],
         ListenerVouches::Peers(peers) => peers.iter().map(|(_, principal)| principal).collect(),
     });
-    keys.chain(vouched).map(|principal| (principal.entry_point.clone(), principal.runs)).collect()
+    let configured = keys.chain(vouched).map(|principal| (principal.entry_point.clone(), principal.runs));
+    configured.chain(issuers).collect()
 }
 
 /// A warning of the configuration, as probes show it.

@@ -123,9 +123,11 @@ fn show(
     }
     writeln!(out, "signature\n  {} bytes, not shown", said.signature_bytes)?;
     let verdict = match verdict {
-        Ok(TokenVerdict::Accepted) => "accepts it".to_owned(),
+        Ok(TokenVerdict::Accepted { entry_point, sources }) => {
+            let sources: Vec<_> = sources.iter().map(ToString::to_string).collect();
+            format!("accepts it: {entry_point} vouches for {}", sources.join(","))
+        }
         Ok(TokenVerdict::Refused { reason }) => format!("refuses it: {reason} ({})", reason.sentence()),
-        Ok(TokenVerdict::NotOurs) => "did not make it, and says nothing of it".to_owned(),
         Err(why) => format!("was not asked: {}", printable(why)),
     };
     Ok(writeln!(out, "gateway\n  {verdict}")?)
@@ -171,7 +173,6 @@ mod tests {
             !text.contains(&BASE64URL_NOPAD.encode(b"sig")) && text.contains("3 bytes, not shown"),
             "{text}"
         );
-        assert!(shown("{}", "{}", &Ok(TokenVerdict::NotOurs)).contains("says nothing of it"));
         assert!(shown("{}", "{}", &Err("no gateway runs".into())).contains("was not asked: no gateway runs"));
     }
 

@@ -99,7 +99,7 @@ impl<'a> Labels<'a> {
         place: &Place,
     ) -> Option<Arc<Principal>> {
         let found = self.scope.found;
-        let runs = self.run_rule(name, entry_point, place);
+        let runs = self.run_rule(name, entry_point, place, RunScope::Subject);
         let Some(vouches) = &entry_point.vouches else {
             if found.lacks(place, &["vouches"]) {
                 let message = format!("`{name}` does not say what it vouches for");
@@ -193,7 +193,15 @@ impl<'a> Labels<'a> {
         }
     }
 
-    fn run_rule(&self, name: &str, written: &EntryPoint, place: &Place) -> RunRule {
+    /// What a run is there. `default` is what it is where nothing is written; claimed runs are for issuers,
+    /// whose default they are.
+    pub(super) fn run_rule(
+        &self,
+        name: &str,
+        written: &EntryPoint,
+        place: &Place,
+        default: RunScope,
+    ) -> RunRule {
         let found = self.scope.found;
         let read = Quantities::new(found);
         let idle = read.duration(&written.run_idle, "run_idle", RUN_IDLE_DEFAULT);
@@ -205,11 +213,11 @@ impl<'a> Labels<'a> {
                 format!("the runs of `{name}` end by `run_max` before they can be idle for `run_idle`");
             found.warn(Code::IdleBeyondMax, place, message, "write a `run_idle` below `run_max`");
         }
-        let scope = written.run.as_ref().map_or(RunScope::Subject, |run| self.run_scope(name, run));
+        let scope = written.run.as_ref().map_or(default, |run| self.run_scope(name, run, default));
         RunRule { scope, idle, max }
     }
 
-    fn run_scope(&self, name: &str, written: &Located<String>) -> RunScope {
+    fn run_scope(&self, name: &str, written: &Located<String>, default: RunScope) -> RunScope {
         let found = self.scope.found;
         match written.value.as_str() {
             "subject" => RunScope::Subject,
@@ -222,13 +230,19 @@ impl<'a> Labels<'a> {
                 found.warn(Code::SessionRun, &written.place, message, help);
                 RunScope::Session
             }
+            "claim" if default == RunScope::Claim => RunScope::Claim,
             "claim" => {
-                let message = "`run = \"claim\"` (signed run tokens) comes with a later version";
-                found.error(Code::LaterVersion, &written.place, message, "write `subject` or `session`");
+                let message = format!("`{name}` presents no token that could claim a run");
+                let help = "write `subject` or `session`; `claim` is for `[auth.issuers.*]`";
+                found.error(Code::Conflict, &written.place, message, help);
                 RunScope::Subject
             }
             _ => {
-                bad_word(written, "run", &["subject", "session"], found);
+                let known: &[&str] = match default {
+                    RunScope::Claim => &["claim", "subject", "session"],
+                    RunScope::Subject | RunScope::Session => &["subject", "session"],
+                };
+                bad_word(written, "run", known, found);
                 RunScope::Subject
             }
         }

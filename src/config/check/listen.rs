@@ -11,7 +11,7 @@ use crate::config::file::Loaded;
 use crate::config::node::Located;
 use crate::config::problem::Sink;
 use crate::config::raw::{self, EntryPoint, Listen};
-use crate::downstream::{Bind, ListenSettings, MCP_PATH};
+use crate::downstream::{Bind, ListenSettings};
 use crate::identity::ListenerVouches;
 use crate::model::place::Place;
 use crate::model::principal::Principal;
@@ -28,10 +28,11 @@ enum Spot {
     Unix(PathBuf),
 }
 
+/// Checks the listeners; `credentials` says how many kinds of them are known beside what they vouch for.
 pub(super) fn check(
     written: &[Listen],
     mut taken: Taken,
-    keys: &[raw::Key],
+    credentials: usize,
     labels: &mut Labels<'_>,
     loaded: &Loaded,
 ) -> Vec<ListenSettings> {
@@ -49,7 +50,7 @@ pub(super) fn check(
         }
         let explains_itself = listen.insecure_local.is_some() || listen.entry_point.vouches.is_some();
         let is_whole = bind.is_some() && !explains_itself;
-        if vouches == Some(ListenerVouches::Nothing) && keys.is_empty() && is_whole {
+        if vouches == Some(ListenerVouches::Nothing) && credentials == 0 && is_whole {
             refuse_unreachable(listen, labels.scope.found);
         }
         let origins = listen.origins.iter().filter_map(|origin| checked_origin(origin, labels.scope.found));
@@ -59,16 +60,6 @@ pub(super) fn check(
         }
     }
     listeners
-}
-
-/// The URL of the only TCP listener, if there is exactly one and its port is known before it is bound.
-pub(super) fn only_url(listeners: &[ListenSettings]) -> Option<String> {
-    let mut addresses = listeners.iter().filter_map(|listener| match listener.bind {
-        Bind::Tcp(address) => Some(address),
-        Bind::Unix { .. } => None,
-    });
-    let (Some(address), None) = (addresses.next(), addresses.next()) else { return None };
-    (address.port() != 0).then(|| format!("http://{address}{MCP_PATH}"))
 }
 
 /// The address that `written` is, if it is one on loopback.

@@ -11,18 +11,19 @@ use crate::config::code::Code;
 use crate::config::node::Located;
 use crate::config::raw::{self, Document};
 use crate::identity::{
-    DispatcherSettings, KEYS_DIR, KeySettings, MINT_KEY_MAX_AGE_DEFAULT, MINT_TTL_DEFAULT,
-    MINT_TTL_MAX_DEFAULT, MayAssert, MintSettings,
+    Algorithm, CLOCK_SKEW_DEFAULT, DispatcherKey, DispatcherSettings, ISSUER, IssuerSettings, JWKS_FILE,
+    KEYS_DIR, KeySettings, KeysFrom, MINT_KEY_MAX_AGE_DEFAULT, MINT_TTL_DEFAULT, MINT_TTL_MAX_DEFAULT,
+    MayAssert, MintSettings, ResourceUrl,
 };
 use crate::model::digest::Sha256;
 use crate::model::name::{EntryPointName, SourceName};
 use crate::model::place::Place;
-use crate::model::principal::{RUN_IDLE_DEFAULT, RUN_MAX_DEFAULT, RunRule, RunScope};
+use crate::model::principal::RunScope;
 use crate::model::trigger::Declarations;
 
-use super::entry_point::checked_hash;
+use super::entry_point::{Labels, checked_hash};
 use super::quantity::Quantities;
-use super::{Scope, assert};
+use super::{Scope, assert, issuer, refine};
 
 /// Shortest lifetime of a token: it counts in whole seconds.
 const TOKEN_TTL_MIN: Duration = Duration::from_secs(1);
@@ -32,14 +33,17 @@ const KEY_MAX_AGE_MIN: Duration = Duration::from_secs(60 * 60);
 /// What the rest of the configuration gives to minting.
 pub(super) struct Around<'a> {
     pub(super) state_dir: &'a Path,
-    /// The gateway's own URL, where it is known without being written.
-    pub(super) url: Option<String>,
-    pub(super) declarations: Declarations,
+    /// `gateway.url`, or what stands in for it.
+    pub(super) url: Option<&'a ResourceUrl>,
+    /// `gateway.url` as it was written, rightly or not.
+    pub(super) written_url: Option<&'a Located<String>>,
+    pub(super) attributes: &'a Declarations,
     pub(super) keys: &'a [KeySettings],
 }
 
 /// The settings of minting, where `[auth.mint]` was written.
-pub(super) fn check(document: &Document, around: Around<'_>, scope: Scope<'_>) -> Option<MintSettings> {
+pub(super) fn check(document: &Document, around: &Around<'_>, labels: &Labels<'_>) -> Option<MintSettings> {
+    let scope = labels.scope;
     let Some(mint) = &document.mint else {
         if let Some(dispatcher) = document.dispatchers.first() {
             let message = "dispatchers ask for run tokens, and nothing makes any";
@@ -51,8 +55,10 @@ pub(super) fn check(document: &Document, around: Around<'_>, scope: Scope<'_>) -
     let may_assert = ceiling("[auth.mint]", mint.may_assert.as_ref(), &mint.place, scope);
     let dispatchers = dispatchers(&document.dispatchers, around.keys, scope);
     let (token_ttl, token_ttl_max, key_max_age) = lifetimes(mint, scope);
-    let runs = runs(mint, scope);
-    let audience = audience(mint, around.url, scope);
+    let runs = labels.run_rule("auth.mint", &mint.entry_point, &mint.place, RunScope::Claim);
+    let audience = audience(mint, around, scope);
+    let may = may_assert.clone().unwrap_or_default();
+    let refine = refine::refinements(&mint.refine, &may, around.attributes, scope);
     Some(MintSettings {
         audience: audience?,
         keys_dir: around.state_dir.join(KEYS_DIR),
@@ -61,8 +67,26 @@ pub(super) fn check(document: &Document, around: Around<'_>, scope: Scope<'_>) -
         token_ttl_max,
         key_max_age,
         runs,
-        declarations: around.declarations,
+        declarations: around.attributes.clone(),
+        refine,
         dispatchers,
+    })
+}
+
+/// The issuer that verifies what the gateway made itself: an ordinary one, with its keys in a file.
+pub(super) fn own_issuer(mint: &MintSettings) -> Option<IssuerSettings> {
+    Some(IssuerSettings {
+        entry_point: EntryPointName::new(&format!("issuers.{ISSUER}")).ok()?,
+        issuer: ISSUER.to_owned(),
+        jwks: KeysFrom::File(mint.keys_dir.join(JWKS_FILE)),
+        audience: mint.audience.to_string(),
+        algorithms: [Algorithm::Es256].into(),
+        may_assert: mint.may_assert.clone(),
+        source: None,
+        token_ttl_max: mint.token_ttl_max,
+        clock_skew: CLOCK_SKEW_DEFAULT,
+        runs: mint.runs,
+        refine: mint.refine.clone(),
     })
 }
 
@@ -78,7 +102,11 @@ fn ceiling(
                     nothing is assumed";
         scope.found.error(Code::MissingKey, place, message, help);
     }
-    written.map(|written| assert::may_assert(Some(written), scope))
+    let may = written.map(|written| assert::may_assert(Some(written), scope))?;
+    for glob in &may.agents {
+        scope.names.agents.mark_used(|agent| glob.matches(agent));
+    }
+    Some(may)
 }
 
 fn lifetimes(mint: &raw::Mint, scope: Scope<'_>) -> (Duration, Duration, Duration) {
@@ -104,32 +132,27 @@ fn lifetimes(mint: &raw::Mint, scope: Scope<'_>) -> (Duration, Duration, Duratio
     (ttl, ttl_max, key_max_age)
 }
 
-fn runs(mint: &raw::Mint, scope: Scope<'_>) -> RunRule {
-    let read = Quantities::new(scope.found);
-    let idle = read.duration(&mint.run_idle, "run_idle", RUN_IDLE_DEFAULT);
-    let max = read.duration(&mint.run_max, "run_max", RUN_MAX_DEFAULT);
-    RunRule { scope: RunScope::Claim, idle, max }
-}
-
 /// The URL that tokens are for: as it was written, or the gateway's own.
-fn audience(mint: &raw::Mint, url: Option<String>, scope: Scope<'_>) -> Option<Arc<str>> {
-    match &mint.audience {
-        Some(Located { value, place }) => {
-            let is_url = value.starts_with("http://") || value.starts_with("https://");
-            if !is_url || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+fn audience(mint: &raw::Mint, around: &Around<'_>, scope: Scope<'_>) -> Option<Arc<str>> {
+    let found = scope.found;
+    match (&mint.audience, around.url) {
+        (Some(Located { value, place }), _) => {
+            if ResourceUrl::new(value).is_none() {
                 let help = "write the gateway's own URL: \"https://mcp.acme.example/mcp\"";
-                scope.found.error(Code::BadValue, place, format!("`{value}` is not a URL"), help);
+                found.error(Code::BadValue, place, "`audience` is not the URL of a resource", help);
             }
             Some(value.as_str().into())
         }
-        None => {
-            if url.is_none() && scope.found.lacks(&mint.place, &["audience"]) {
-                let message = "the URL that run tokens are for is not known";
-                let help = "write `audience = \"http://127.0.0.1:7400/mcp\"`: without it, the address of the \
-                            only TCP listener is taken, if there is exactly one and its port is not 0";
-                scope.found.error(Code::MissingKey, &mint.place, message, help);
+        (None, Some(url)) => Some(url.as_str().into()),
+        (None, None) => {
+            // A `url` that is written and wrong was reported, and so was an `audience`.
+            if found.lacks(&mint.place, &["audience"]) && around.written_url.is_none() {
+                let message = "nothing says which URL the gateway's own tokens are for";
+                let help = "write `url` in `[gateway]`: without it, the address of the only TCP listener is \
+                            taken, if there is exactly one and its port is not 0";
+                found.error(Code::MissingKey, &mint.place, message, help);
             }
-            url.map(Into::into)
+            None
         }
     }
 }
@@ -139,7 +162,8 @@ fn dispatchers(
     keys: &[KeySettings],
     scope: Scope<'_>,
 ) -> Vec<DispatcherSettings> {
-    let mut first: BTreeMap<Sha256, Option<Place>> = keys.iter().map(|key| (key.hash, None)).collect();
+    let mut hashes: BTreeMap<Sha256, Option<Place>> = keys.iter().map(|key| (key.hash, None)).collect();
+    let mut issuers: BTreeMap<String, Place> = BTreeMap::new();
     let mut dispatchers = Vec::new();
     for dispatcher in written {
         let name = &dispatcher.name;
@@ -149,22 +173,60 @@ fn dispatchers(
         }
         let title = format!("[auth.dispatchers.{}]", name.value);
         let may_assert = ceiling(&title, dispatcher.may_assert.as_ref(), &name.place, scope);
-        let Some(hash) = checked_hash(&title, dispatcher.hash.as_ref(), &name.place, scope) else { continue };
+        let key = key(dispatcher, &title, scope);
         let place = dispatcher.hash.as_ref().map_or(&name.place, |hash| &hash.place);
-        if let Some(other) = first.get(&hash) {
-            let other = other
-                .as_ref()
-                .map_or("a key of `[auth.keys]`".to_owned(), |other| format!("the dispatcher at {other}"));
-            let message = format!("{other} has the same hash");
-            let help = "make a key for each: `sluicegate key new`";
-            scope.found.error(Code::DuplicateHash, place, message, help);
+        match &key {
+            Some(DispatcherKey::Hash(hash)) => refuse_twice(*hash, place, &mut hashes, scope),
+            Some(DispatcherKey::Jwks { issuer, .. }) => {
+                if let Some(other) = issuers.get(issuer) {
+                    let message = format!("the dispatcher at {other} has the same `issuer`");
+                    scope.found.error(Code::Duplicate, &name.place, message, "write another `issuer`");
+                }
+                issuers.entry(issuer.clone()).or_insert_with(|| name.place.clone());
+            }
+            None => {}
         }
-        first.entry(hash).or_insert_with(|| Some(place.clone()));
         let entry_point = EntryPointName::new(&format!("dispatchers.{}", name.value)).ok();
-        if let (Some(may_assert), Some(entry_point)) = (may_assert, entry_point) {
+        if let (Some(may_assert), Some(entry_point), Some(key)) = (may_assert, entry_point, key) {
             let id = name.value.as_str().into();
-            dispatchers.push(DispatcherSettings { id, entry_point, hash, may_assert });
+            dispatchers.push(DispatcherSettings { id, entry_point, key, may_assert });
         }
     }
     dispatchers
+}
+
+fn refuse_twice(hash: Sha256, place: &Place, first: &mut BTreeMap<Sha256, Option<Place>>, scope: Scope<'_>) {
+    if let Some(other) = first.get(&hash) {
+        let other = match other {
+            Some(other) => format!("the dispatcher at {other}"),
+            None => "a key of `[auth.keys]`".to_owned(),
+        };
+        let help = "make a key for each: `sluicegate key new`";
+        scope.found.error(Code::DuplicateHash, place, format!("{other} has the same hash"), help);
+    }
+    first.entry(hash).or_insert_with(|| Some(place.clone()));
+}
+
+/// How a dispatcher shows who it is: by one of the two ways.
+fn key(written: &raw::Dispatcher, title: &str, scope: Scope<'_>) -> Option<DispatcherKey> {
+    let found = scope.found;
+    match (&written.hash, &written.jwks) {
+        (Some(_), Some(jwks)) => {
+            let message = format!("`{title}` has both `hash` and `jwks`");
+            found.error(Code::Conflict, &jwks.place, message, "keep one of them");
+            None
+        }
+        (None, Some(jwks)) => {
+            let from = issuer::keys_from(jwks, written.ca.as_ref(), scope)?;
+            let issuer = written.issuer.as_ref().unwrap_or(&written.name).value.clone();
+            Some(DispatcherKey::Jwks { from, issuer })
+        }
+        (hash, None) => {
+            for unused in [&written.ca, &written.issuer].into_iter().flatten() {
+                let message = "this is for `jwks`, and there is none";
+                found.error(Code::Conflict, &unused.place, message, "remove it, or write `jwks`");
+            }
+            checked_hash(title, hash.as_ref(), &written.name.place, scope).map(DispatcherKey::Hash)
+        }
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! Must never complete what may be asserted: absent means nothing.
 
-use super::{MayAssert, Quantity, Secret};
+use super::issuer::refinements;
+use super::{EntryPoint, Jwks, MayAssert, Quantity, Refine, Secret};
 use crate::config::node::{Fields, Located};
 use crate::model::place::Place;
 
@@ -15,8 +16,8 @@ pub(in crate::config) struct Mint {
     pub(in crate::config) token_ttl: Quantity,
     pub(in crate::config) token_ttl_max: Quantity,
     pub(in crate::config) key_max_age: Quantity,
-    pub(in crate::config) run_idle: Quantity,
-    pub(in crate::config) run_max: Quantity,
+    pub(in crate::config) entry_point: EntryPoint,
+    pub(in crate::config) refine: Vec<Refine>,
 }
 
 /// `[auth.dispatchers.NAME]`.
@@ -24,6 +25,9 @@ pub(in crate::config) struct Mint {
 pub(in crate::config) struct Dispatcher {
     pub(in crate::config) name: Located<String>,
     pub(in crate::config) hash: Option<Located<Secret>>,
+    pub(in crate::config) jwks: Option<Jwks>,
+    pub(in crate::config) ca: Option<Located<String>>,
+    pub(in crate::config) issuer: Option<Located<String>>,
     pub(in crate::config) may_assert: Option<MayAssert>,
 }
 
@@ -39,8 +43,13 @@ impl Mint {
             token_ttl: fields.quantity("token_ttl"),
             token_ttl_max: fields.quantity("token_ttl_max"),
             key_max_age: fields.quantity("key_max_age"),
-            run_idle: fields.quantity("run_idle"),
-            run_max: fields.quantity("run_max"),
+            entry_point: EntryPoint {
+                vouches: None,
+                run: None,
+                run_idle: fields.quantity("run_idle"),
+                run_max: fields.quantity("run_max"),
+            },
+            refine: refinements(&fields, "[auth.mint.refine."),
         };
         fields.finish(&[]);
         Some(mint)
@@ -49,9 +58,15 @@ impl Mint {
 
 impl Dispatcher {
     pub(super) fn read(name: Located<String>, fields: Fields<'_>) -> Self {
-        let hash = Secret::read(&fields, "hash");
-        let dispatcher = Self { name, hash, may_assert: MayAssert::read(&fields) };
-        fields.finish(&[("jwks", "signed client assertions"), ("issuer", "signed client assertions")]);
+        let dispatcher = Self {
+            name,
+            hash: Secret::read(&fields, "hash"),
+            jwks: Jwks::read(&fields),
+            ca: fields.text("ca"),
+            issuer: fields.text("issuer"),
+            may_assert: MayAssert::read(&fields),
+        };
+        fields.finish(&[]);
         dispatcher
     }
 }

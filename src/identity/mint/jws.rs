@@ -68,10 +68,12 @@ impl<'t> Parts<'t> {
     }
 }
 
-/// The issuer that a token names, however broken the rest of it is. Claimed.
-pub(super) fn claimed_issuer(token: &str) -> Option<String> {
-    let claims = token.split('.').nth(1)?;
-    let claims = BASE64URL_NOPAD.decode(claims.as_bytes()).ok()?;
-    let claims: serde_json::Value = serde_json::from_slice(&claims).ok()?;
-    Some(claims.get("iss")?.as_str()?.to_owned())
+/// The header that a token is for, by the `typ` that it claims. What is no token travels as a key does.
+#[must_use]
+pub fn carrier_of(token: &str) -> Carrier {
+    let header = token.split('.').next().unwrap_or_default();
+    let header = BASE64URL_NOPAD.decode(header.as_bytes()).ok();
+    let header = header.and_then(|header| serde_json::from_slice::<serde_json::Value>(&header).ok());
+    let typ = header.as_ref().and_then(|header| header.get("typ")?.as_str());
+    typ.and_then(Carrier::of_type).unwrap_or_default()
 }

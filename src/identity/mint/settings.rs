@@ -2,13 +2,16 @@
 //!
 //! Must never hold a key itself: dispatchers stand here with the digests of theirs.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::identity::assert::MayAssert;
+use crate::identity::jwks::KeysFrom;
+use crate::identity::refine::Refinement;
 use crate::model::digest::Sha256;
-use crate::model::name::EntryPointName;
+use crate::model::name::{EntryPointName, SourceName};
 use crate::model::principal::RunRule;
 use crate::model::trigger::Declarations;
 
@@ -45,8 +48,24 @@ pub struct MintSettings {
     pub runs: RunRule,
     /// The attributes that each source declares.
     pub declarations: Declarations,
+    /// Finer sources, by the source that is asserted: for whoever verifies these tokens.
+    pub refine: BTreeMap<SourceName, Refinement>,
     /// Who may ask over HTTP.
     pub dispatchers: Vec<DispatcherSettings>,
+}
+
+/// How a dispatcher shows who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DispatcherKey {
+    /// By a key with this digest (`hash`).
+    Hash(Sha256),
+    /// By an assertion that it signs (`jwks`): RFC 7523.
+    Jwks {
+        /// Where its public keys are.
+        from: KeysFrom,
+        /// What its assertions say in `iss` and `sub`.
+        issuer: String,
+    },
 }
 
 /// `[auth.dispatchers.NAME]`.
@@ -56,8 +75,8 @@ pub struct DispatcherSettings {
     pub id: Arc<str>,
     /// `dispatchers.NAME`, as records name it.
     pub entry_point: EntryPointName,
-    /// SHA-256 of its key.
-    pub hash: Sha256,
+    /// How it shows who it is.
+    pub key: DispatcherKey,
     /// What it may ask for, within what may be asserted at all.
     pub may_assert: MayAssert,
 }

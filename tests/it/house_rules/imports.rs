@@ -33,7 +33,13 @@ const TABLE: &[Room] = &[
     // The decision is pure: no clock, no chance, no other room.
     room("policy", &["model"]),
     room("limit", &["model", "clock"]),
-    room("identity", &["model", "clock", "chance"]),
+    Room {
+        name: "identity",
+        whole: &["model", "clock", "chance"],
+        // There is one grammar of JSON in the gateway: what a token says is read by it, or two readers
+        // could understand it differently.
+        items: &[("wire", &["strict"])],
+    },
     room("run", &["model", "clock", "chance"]),
     room("audit", &["model", "clock", "chance"]),
     Room {
@@ -107,7 +113,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("prometheus_client", &["telemetry", "gateway"]),
-    ("hyper_rustls", &["upstream"]),
+    ("hyper_rustls", &["upstream", "identity"]),
+    // Toward the key sets of issuers.
+    ("rustls", &["identity"]),
+    ("tokio_rustls", &["identity"]),
     ("strsim", &["config"]),
     // What is decided on is handed in; nothing here may ask the world.
     ("tokio", &NOT_PURE),
