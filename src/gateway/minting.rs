@@ -129,6 +129,8 @@ impl Gateway {
         order: TokenOrder,
         ttl_s: Option<u64>,
     ) -> Result<MintedToken, TokenRefused> {
+        // A key that is gone is gone from the file at the next minting; until then no token of its lives.
+        minter.prune_keys().map_err(|error| TokenRefused::from(&error))?;
         if minter.key_is_due() {
             self.replace_key(minter, KeyChange::Aged, None).await?;
         }

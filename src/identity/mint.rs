@@ -238,6 +238,14 @@ impl Minter {
         self.keys.is_due(self.clock.wall().as_second(), self.settings.key_max_age)
     }
 
+    /// Takes keys out of the JWKS that signed their last living token long ago.
+    ///
+    /// # Errors
+    /// [`KeysError`] where the file cannot be replaced.
+    pub fn prune_keys(&self) -> Result<(), KeysError> {
+        self.keys.prune(self.clock.wall().as_second())
+    }
+
     /// Makes a key to replace the one that signs, for [`Minter::install_key`] once it is on the record.
     ///
     /// # Errors

@@ -4,8 +4,8 @@ pub mod audit;
 pub mod certificate;
 pub mod client;
 pub mod gateway;
-pub mod tokens;
 pub mod issuer;
+pub mod tokens;
 
 pub use audit::check_audit;
 pub use client::{Client, Exchange};

@@ -1,6 +1,7 @@
 //! `POST /token`: who may ask, for what, and what each refusal is called.
 
-use data_encoding::BASE64;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use data_encoding::{BASE64, BASE64URL_NOPAD};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -270,5 +271,69 @@ async fn a16_a48_the_token_endpoint_has_the_guards_of_every_path() {
     let gateway = none.start();
     let answer = Client::anonymous(&gateway.url.replace("/mcp", "/token")).post("").await;
     assert_eq!(answer.status, StatusCode::NOT_FOUND, "without dispatchers there is nothing");
+    assert!(gateway.stop().success());
+}
+
+#[tokio::test]
+async fn a_dispatcher_that_signs_who_it_is_gets_a_token_once_for_each_assertion() {
+    let dispatcher = r#"
+[auth.dispatchers.scheduler]
+jwks = { file = "scheduler.jwks.json" }
+may_assert = { sources = ["email"], subjects = ["user:*"], roles = ["assistant"], goals = ["*"] }
+"#;
+    let site = Site::with_oracle(&format!("{}{dispatcher}", minting()));
+    let pair = Ed25519KeyPair::generate().unwrap();
+    let x = BASE64URL_NOPAD.encode(pair.public_key().as_ref());
+    let jwks = json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "x": x, "kid": "one" }] });
+    std::fs::write(site.path("scheduler.jwks.json"), jwks.to_string()).unwrap();
+    let gateway = site.start();
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let assertion = |jti: &str| {
+        let header = json!({ "alg": "EdDSA", "kid": "one" });
+        let claims =
+            json!({ "iss": "scheduler", "sub": "scheduler", "aud": AUDIENCE, "exp": now + 120, "jti": jti });
+        let part = |value: Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
+        let message = format!("{}.{}", part(header), part(claims));
+        let signature = BASE64URL_NOPAD.encode(pair.sign(message.as_bytes()).as_ref());
+        format!("{message}.{signature}")
+    };
+    let ask = |assertion: &str| {
+        let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+        let asked = Asked::good(&gateway).header("authorization", "");
+        asked.with("client_assertion_type", kind).with("client_assertion", assertion).send()
+    };
+    let (status, answer, _) = ask(&assertion("1")).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let claims = verified(&site, answer["access_token"].as_str().unwrap()).1;
+    assert_eq!(claims["req_wl"], "dispatchers.scheduler");
+    assert_eq!(ask(&assertion("1")).await.0, StatusCode::UNAUTHORIZED, "it counts once");
+    assert_eq!(ask(&assertion("2")).await.0, StatusCode::OK);
+    let run_token = answer["access_token"].as_str().unwrap();
+    assert_eq!(ask(run_token).await.0, StatusCode::UNAUTHORIZED, "a run token is no assertion");
+    assert!(gateway.stop().success());
+    check_audit(&site);
+}
+
+#[tokio::test]
+async fn i11_a_dispatcher_that_asks_too_often_is_told_to_wait() {
+    let site = site();
+    let gateway = site.start();
+    // What is wrong counts too: nothing has to be signed to find out.
+    let mut last = StatusCode::OK;
+    for _ in 0..=sluicegate::identity::MINTS_PER_MINUTE_MAX {
+        let (status, answer, headers) = Asked::good(&gateway).with("scope", "x").send().await;
+        last = status;
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            assert_eq!(
+                (&answer["error"], &headers["retry-after"]),
+                (&json!("temporarily_unavailable"), &"60".parse().unwrap())
+            );
+            break;
+        }
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+    }
+    assert_eq!(last, StatusCode::TOO_MANY_REQUESTS);
+    let refused = of_kind(&site, "mint").pop().unwrap();
+    assert_eq!(refused["reason"], "mint_rate_exceeded");
     assert!(gateway.stop().success());
 }

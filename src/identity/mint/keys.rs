@@ -193,7 +193,6 @@ impl KeyStore {
         if keys.len() > TOKEN_KEYS_MAX || !keys.iter().all(Jwk::is_whole) {
             return Err(malformed("it holds what is no public key of this gateway"));
         }
-        keys.retain(|key| key.exp.is_none_or(|exp| exp > now));
         keys.sort_by_key(|key| key.exp.is_none());
         let signing: Vec<&Jwk> = keys.iter().filter(|key| key.exp.is_none()).collect();
         let (pair, opened) = match signing.as_slice() {
@@ -210,7 +209,9 @@ impl KeyStore {
         };
         let ring = Ring { pair, keys };
         folder.remove_private_but(ring.kid());
-        Ok((Self { folder, ring: Mutex::new(ring) }, opened))
+        let store = Self { folder, ring: Mutex::new(ring) };
+        store.prune(now)?;
+        Ok((store, opened))
     }
 
     /// The signature of what `input` makes of the id of the key that signs, and that id.
@@ -229,6 +230,19 @@ impl KeyStore {
         let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         let accepted = ring.keys.iter().filter(|key| key.exp.is_none_or(|exp| exp > now));
         accepted.filter_map(|key| Some((key.kid.clone(), key.public()?))).collect()
+    }
+
+    /// Takes public halves out of the file whose last token has expired: nothing of theirs can count.
+    pub(super) fn prune(&self, now: i64) -> Result<(), KeysError> {
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = |key: &Jwk| key.exp.is_none_or(|exp| exp > now);
+        if ring.keys.iter().all(counts) {
+            return Ok(());
+        }
+        let kept: Vec<Jwk> = ring.keys.iter().filter(|key| counts(key)).cloned().collect();
+        self.folder.write_jwks(&kept)?;
+        ring.keys = kept;
+        Ok(())
     }
 
     /// Whether the key that signs is older than `max_age`.
