@@ -28,6 +28,8 @@ mod recover;
 mod segment;
 mod settings;
 mod show;
+mod state;
+mod story;
 mod summary;
 mod tail;
 #[cfg(test)]
@@ -47,8 +49,9 @@ use crate::model::reason::Reason;
 
 pub use directory::{DirectoryError, SegmentFile, SegmentState};
 pub use event::{
-    Claim, DETAIL_BYTES_MAX, Detail, Event, Executed, JsonRpc, Latency, OutcomeFacts, PinChange,
-    ReloadResult, ResultFacts, Transport, UpstreamState,
+    Claim, DETAIL_BYTES_MAX, Detail, Event, Executed, JsonRpc, KeyChange, Latency, MintAct, MintFacts,
+    MintResult, MintedBy, OutcomeFacts, PinChange, ReloadResult, ResultFacts, Transport, UpstreamState,
+    WIDENED_BYTES_MAX, WIDENED_MAX,
 };
 pub use figures::{Figures, Halt, HaltCause, Status};
 pub use line::{FORMAT_VERSION, Kind, LINE_BYTES_MAX, RECORD_BYTES_MAX};
@@ -59,6 +62,7 @@ pub use read::Flaw;
 pub use recover::RecoverError;
 pub use settings::*;
 pub use show::{ShowError, Shown, show};
+pub use story::{Story, StoryCounts, story};
 pub use summary::{Summary, pretty};
 pub use tail::{Follower, From, Item, POLL_RECORDS_MAX, TailError};
 pub use verify::{Finding, Note, Progress, Report, VerifyError, verify};

@@ -18,3 +18,9 @@ pub fn bytes<const N: usize>() -> Result<[u8; N], NoEntropy> {
     rand::fill(&mut out).map_err(|_| NoEntropy)?;
     Ok(out)
 }
+
+/// The system's generator itself, for keys and signatures that draw their own bytes.
+#[must_use]
+pub fn generator() -> rand::SystemRandom {
+    rand::SystemRandom::new()
+}

@@ -5,16 +5,25 @@
 mod admin;
 mod audit;
 mod check;
+mod columns;
 mod completions;
 mod connect;
+mod credential;
 mod demo;
 mod demo_upstream;
 mod exit;
 mod key;
+mod label;
 mod log;
+mod man;
 mod pins;
+mod reload;
+mod revocations;
+mod run;
 mod runs;
 mod serve;
+mod source;
+mod token;
 
 use std::process::ExitCode;
 
@@ -39,17 +48,31 @@ enum Command {
     /// Write what a shell needs to complete this command line
     Completions(completions::Completions),
     /// Let a client that can only start processes talk to a gateway: stdio in, Streamable HTTP out
-    Connect(connect::Connect),
+    Connect(Box<connect::Connect>),
     /// Try the gateway on demo tool servers, with a key for each source, and watch each call being decided
     Demo(demo::Demo),
     #[command(hide = true)]
     DemoUpstream(demo_upstream::DemoUpstream),
     /// Make API keys
     Key(key::Key),
+    /// Write the manual pages of this command line
+    Man(man::Man),
     /// Show and accept tool definitions that changed
     Pins(pins::Pins),
-    /// Show and end the runs of a running gateway
+    /// Read the configuration of a running gateway anew, and say what changed and what is wider
+    Reload(reload::Reload),
+    /// Start a command as one run of an agent, with a token that it can neither choose nor change
+    Run(run::Run),
+    #[command(hide = true)]
+    RunGuard(run::guard::RunGuard),
+    /// Show what is revoked, and lift it
+    Revocations(revocations::Revocations),
+    /// Show, end and revoke the runs of a running gateway
     Runs(runs::Runs),
+    /// Close a source at once, or open it again
+    Source(source::Source),
+    /// Make, renew and look at run tokens; rotate the key that signs them
+    Token(token::Token),
 }
 
 /// Runs the command that the process was started with.
@@ -67,9 +90,16 @@ pub fn main() -> ExitCode {
         Command::DemoUpstream(command) => demo_upstream::run(command),
         Command::Key(command) => key::run(command),
         Command::Completions(command) => completions::run(&command),
-        Command::Connect(command) => connect::run(command),
+        Command::Connect(command) => connect::run(*command),
+        Command::Man(command) => man::run(&command),
         Command::Pins(command) => pins::run(command),
+        Command::Reload(command) => reload::run(command),
+        Command::Revocations(command) => revocations::run(command),
+        Command::Run(command) => run::run(command),
+        Command::RunGuard(command) => run::guard::run(command),
         Command::Runs(command) => runs::run(command),
+        Command::Source(command) => source::run(command),
+        Command::Token(command) => token::run(command),
     };
     done.unwrap_or_else(|error| exit::failed(&error))
 }

@@ -8,6 +8,14 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+/// What the machine's monotonic clock shows (`CLOCK_MONOTONIC`), for other processes that read it too.
+#[must_use]
+pub fn since_boot() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    // The kernel's clock never shows a time before it started.
+    Duration::try_from(now).unwrap_or_default()
+}
+
 /// A source of wall time and of monotonic time. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Clock(Kind);

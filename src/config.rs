@@ -10,11 +10,14 @@
 mod check;
 mod code;
 mod file;
+mod fixed;
 mod globs;
 mod machine;
+mod mark;
 mod node;
 mod problem;
 mod raw;
+mod system;
 mod units;
 
 #[cfg(test)]
@@ -22,13 +25,17 @@ mod tests;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::model::digest::Sha256;
 use crate::{audit, downstream, identity, limit, policy, upstream};
 
 pub use code::Code;
+pub use fixed::{Fixed, restart_needed};
 pub use machine::Machine;
+pub use mark::FileMark;
 pub use problem::{Problem, Problems, Severity};
+pub use system::{Switching, System};
 
 /// A checked configuration: the settings of every room.
 #[derive(Debug)]
@@ -51,16 +58,49 @@ pub struct Config {
     pub audit: audit::Settings,
     /// What identity vouches for by configuration.
     pub identity: identity::Settings,
+    /// `[auth.mint]`, `[auth.dispatchers.*]`.
+    pub mint: Option<identity::MintSettings>,
     /// Most runs at once (`limits.runs_max`).
     pub runs_max: usize,
     /// `[upstreams.*]`.
     pub upstreams: Vec<upstream::Settings>,
     /// `[sources.*]`, `[roles.*]`, `[agents.*]`.
     pub rules: policy::Rules,
+    /// What makes the gateway read its configuration anew by itself (`[reload] watch`).
+    pub watch: Watch,
+    /// What cannot change while the gateway runs.
+    pub fixed: Vec<Fixed>,
     /// What is allowed and should be known: warnings and notes.
     pub warnings: Problems,
     /// Over every file that was read, in the order of reading.
     pub digest: Sha256,
+}
+
+/// Whether a change of its files is a reason to reload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Watch {
+    /// Only a signal or a person is.
+    #[default]
+    Off,
+    /// It is.
+    On,
+}
+
+/// What was read, whether or not it can be used.
+#[derive(Debug)]
+pub struct Reading {
+    /// Over every file of it that could be read.
+    pub digest: Sha256,
+    /// Every file that was looked at, those of secrets included, as it was then.
+    pub files: Vec<FileMark>,
+    /// The configuration, or every problem that was found.
+    pub outcome: Result<Config, Problems>,
+}
+
+/// The duration that `text` writes, as durations are written here: `"15m"`.
+#[must_use]
+pub fn duration(text: &str) -> Option<Duration> {
+    units::duration(text)
 }
 
 /// Loads the configuration at `path` on this machine.
@@ -76,14 +116,39 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
 /// # Errors
 /// Every problem that was found, with the warnings among them.
 pub fn load_on(path: &Path, machine: &Machine) -> Result<Config, Problems> {
+    read_on(path, machine).outcome
+}
+
+/// Reads the configuration at `path` on this machine.
+#[must_use]
+pub fn read(path: &Path) -> Reading {
+    read_on(path, &Machine::this())
+}
+
+fn read_on(path: &Path, machine: &Machine) -> Reading {
     let found = problem::Sink::default();
     let loaded = file::load(path, &found);
+    let digest = loaded.digest;
     // After a syntax error most of what follows would be noise.
     if found.has_errors() {
-        return Err(found.into_problems());
+        let files = found.take_files();
+        return Reading { digest, files, outcome: Err(found.into_problems()) };
     }
     let document = raw::Document::read(&loaded, &found);
     let config = check::check(&document, &loaded, machine, &found);
+    let files = found.take_files();
     let problems = found.into_problems();
-    if problems.has_errors() { Err(problems) } else { Ok(Config { warnings: problems, ..config }) }
+    let is_refused = problems.has_errors();
+    let outcome = if is_refused { Err(problems) } else { Ok(Config { warnings: problems, ..config }) };
+    Reading { digest, files, outcome }
+}
+
+/// Where the admin socket of a gateway of this configuration is, as far as it can be told. The
+/// configuration may be wrong otherwise: whoever asks wants to hear of it from the gateway.
+#[must_use]
+pub fn admin_socket(path: &Path) -> PathBuf {
+    let found = problem::Sink::default();
+    let loaded = file::load(path, &found);
+    let document = raw::Document::read(&loaded, &found);
+    check::admin_socket(&document, &loaded, &Machine::this(), &found)
 }

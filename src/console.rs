@@ -6,13 +6,19 @@
 
 mod api;
 mod client;
+mod custody;
+mod reload;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 pub use api::{
     API_VERSION, Acceptance, Administration, AdministrationError, ListenerEntry, Offered, PinEntry, RunEntry,
     Status,
 };
 pub use client::{ANSWER_BYTES_MAX, ANSWER_TIMEOUT, Client, ClientError};
+pub use custody::{Custody, Revocation, RevocationEntry, SourceEntry};
+pub use reload::{ProblemEntry, RELOADS_WAITING_MAX, ReloadAnswer, ReloadRequest, ReloadResult};
 pub use socket::{AdminSocket, CONNECTIONS_MAX, REQUEST_BYTES_MAX};
+pub use tokens::{MintedToken, Minting, RenewalRequest, RotatedKey, TokenVerdict};

@@ -9,21 +9,26 @@
 mod administration;
 mod call;
 mod chronicle;
+mod custody;
 mod exchange;
 mod handshake;
 mod housekeeping;
 mod life;
 mod list;
+pub mod minting;
 mod notice;
 mod observed;
 mod outcome;
 pub mod port;
 mod refusal;
 mod relay;
+mod reload;
 pub mod reply;
 mod session;
 mod streams;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod treatment;
 mod world;
 
@@ -32,26 +37,29 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::StatusCode;
 use jiff::Timestamp;
+use tokio::sync::mpsc;
 
 use crate::audit::Journal;
 use crate::clock::Clock;
-use crate::identity::{Authenticator, Presented};
+use crate::console::ReloadRequest;
+use crate::identity::{ListenerVouches, Presented};
 use crate::limit::Gate;
 use crate::model::facts::CallFacts;
-use crate::model::principal::Principal;
 use crate::model::reason::Reason;
 use crate::model::text::Bounded;
-use crate::run::{Run, Runs};
-use crate::telemetry::{Finding, Metrics};
+use crate::run::{Approach, Run, Runs};
+use crate::telemetry::Metrics;
 use crate::upstream::Upstreams;
 use crate::wire::{self, Id, Message, Method, Notification, Request, Revision, ScanLimits, headers};
 
-pub use life::{Rooms, TableLimits, Tasks};
+pub use life::{Configured, Rooms, TableLimits, Tasks};
+pub use reload::{Next, Reloaded};
 
 use chronicle::JournalOfRuns;
 use exchange::{Caller, Exchange};
-use port::{Arrival, ProtocolHeaders, Reply};
+use port::{Accepted, Arrival, Reply};
 use refusal::{Form, Refusal};
+use reload::Reloads;
 use session::Sessions;
 use streams::Streams;
 use tally::Tally;
@@ -61,7 +69,6 @@ use world::Worlds;
 /// The rooms of the path, and what the gateway itself keeps.
 #[derive(Debug)]
 pub struct Gateway {
-    authenticator: Authenticator,
     runs: Runs,
     sessions: Sessions,
     streams: Streams,
@@ -73,21 +80,30 @@ pub struct Gateway {
     tally: Tally,
     clock: Clock,
     started: Timestamp,
-    findings: Vec<Finding>,
-    listening: Vec<(String, String)>,
+    reloads: Reloads,
+    reloader: mpsc::Sender<ReloadRequest>,
 }
 
 impl Gateway {
-    /// Step two of the path: from what a request presents to who it is. Reads headers only.
+    /// Step two of the path: from what a request presents to who it is. Reads headers only. What the
+    /// listener vouches for is taken from the configuration that is in force, like everything else.
     ///
     /// # Errors
     /// The reason why nobody can be told; it is counted (I6).
-    pub fn authenticate(&self, presented: &Presented<'_>, listener: &str) -> Result<Arc<Principal>, Reason> {
-        let known = self.authenticator.authenticate(presented);
-        if let Err(reason) = known {
-            self.count_refusal(listener, reason);
+    pub async fn authenticate(&self, presented: &Presented<'_>, listener: &str) -> Result<Accepted, Reason> {
+        let in_force = Arc::clone(&self.worlds.now().in_force);
+        let vouches = in_force.listeners.get(listener).unwrap_or(&ListenerVouches::Nothing);
+        let presented = Presented { listener: vouches, ..*presented };
+        let known = in_force.authenticator.authenticate(&presented).await;
+        // What a person revoked counts from the next request on, before anything of it is read.
+        let known = known.and_then(|principal| self.runs.admits(&principal).map(|()| principal));
+        match known {
+            Ok(principal) => Ok(Accepted { principal, under: in_force.epoch }),
+            Err(reason) => {
+                self.count_refusal(listener, reason);
+                Err(reason)
+            }
         }
-        known
     }
 
     /// Counts what a listener refused before anybody was authenticated.
@@ -97,23 +113,16 @@ impl Gateway {
     }
 
     /// Refuses a request whose body could not be used: too large, too slow, of the wrong type.
-    pub async fn refuse_unread(
-        &self,
-        principal: Arc<Principal>,
-        headers: ProtocolHeaders,
-        reason: Reason,
-        bytes_read: u64,
-    ) -> Reply {
-        let caller = self.caller(principal, headers);
+    pub async fn refuse_unread(&self, arrival: Arrival, reason: Reason, bytes_read: u64) -> Reply {
+        let caller = self.caller(arrival);
         let named = Some(Bounded::new(&format!("a body of which {bytes_read} bytes were read")));
         let facts = CallFacts { named, ..caller.facts() };
         self.refuse(*Refusal::error(facts, reason, None), caller.arrived).await
     }
 
-    /// One POST: from its bytes to its reply.
-    pub async fn receive(self: &Arc<Self>, arrival: Arrival) -> Reply {
-        let Arrival { principal, headers, body } = arrival;
-        let caller = self.caller(principal, headers);
+    /// One POST, its body read whole within the limits: from its bytes to its reply.
+    pub async fn receive(self: &Arc<Self>, arrival: Arrival, body: Bytes) -> Reply {
+        let caller = self.caller(arrival);
         let arrived = caller.arrived;
         match self.travel(caller, body).await {
             Ok(reply) => reply,
@@ -121,11 +130,14 @@ impl Gateway {
         }
     }
 
-    fn caller(&self, principal: Arc<Principal>, headers: ProtocolHeaders) -> Caller {
-        Caller { principal, headers, arrived: self.clock.monotonic() }
+    fn caller(&self, arrival: Arrival) -> Caller {
+        let Arrival { accepted: Accepted { principal, under }, origin, headers } = arrival;
+        Caller { principal, under, origin, headers, arrived: self.clock.monotonic() }
     }
 
     async fn travel(self: &Arc<Self>, caller: Caller, body: Bytes) -> Result<Reply, Box<Refusal>> {
+        // The body may have taken its time. What is decided later looks at this again.
+        self.stands(&caller).map_err(|reason| Refusal::error(caller.facts(), reason, None))?;
         let message = wire::parse(body, &ScanLimits::default())
             .map_err(|bad| Refusal::error(caller.facts(), bad.reason, bad.id))?;
         match message {
@@ -177,12 +189,18 @@ impl Gateway {
     /// Each method to its treatment. Total: see [`treatment`].
     async fn serve(self: &Arc<Self>, exchange: Exchange) -> Result<Reply, Box<Refusal>> {
         match treatment::of(&exchange.request.method, exchange.revision) {
-            Treatment::Initialize => self.initialize(exchange),
+            Treatment::Initialize => {
+                self.recognise(&exchange).await?;
+                self.initialize(exchange)
+            }
             Treatment::Discover => Ok(handshake::discover(&exchange)),
             Treatment::Ping => Ok(handshake::pong(&exchange)),
             Treatment::List => self.list(exchange).await,
             Treatment::Call => self.call(exchange).await,
-            Treatment::Listen => self.listen(exchange),
+            Treatment::Listen => {
+                self.recognise(&exchange).await?;
+                self.listen(exchange)
+            }
             Treatment::Refuse(reason) => Err(Refusal::error(exchange.facts(), reason, exchange.id())),
         }
     }
@@ -212,12 +230,23 @@ impl Gateway {
 
     /// The run that this request belongs to.
     async fn attach(&self, exchange: &Exchange, facts: &CallFacts) -> Result<Arc<Run>, Box<Refusal>> {
-        let session = exchange.session.as_ref().map(|session| &session.id);
-        let principal = &exchange.caller.principal;
+        let approach = Approach {
+            principal: &exchange.caller.principal,
+            session: exchange.session.as_ref().map(|session| &session.id),
+            origin: &exchange.caller.origin,
+            now: self.clock.wall(),
+        };
         self.runs
-            .attach(principal, session, self.clock.wall(), &JournalOfRuns(&self.journal))
+            .attach(approach, &JournalOfRuns(&self.journal))
             .await
             .map_err(|reason| Refusal::error(facts.clone(), reason, exchange.id()))
+    }
+
+    /// What is opened beside a run belongs to it all the same: sessions and streams.
+    async fn recognise(&self, exchange: &Exchange) -> Result<(), Box<Refusal>> {
+        let Caller { principal, origin, .. } = &exchange.caller;
+        let known = self.runs.recognise(principal, origin).await;
+        known.map_err(|reason| Refusal::error(exchange.facts(), reason, exchange.id()))
     }
 }
 

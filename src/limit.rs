@@ -1,4 +1,4 @@
-//! How many calls may be in flight: in the gateway, per principal, per upstream.
+//! How many calls may be in flight: in the gateway, per principal or claimed run, per upstream.
 //!
 //! Must never evict a live call to make room, never wait, and never know what it admits: the proof it
 //! wraps is generic. Trusts that what it admits is dropped when the call has ended.
@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::model::name::{EntryPointName, Subject, UpstreamName};
+use crate::model::name::{EntryPointName, Subject, Txn, UpstreamName};
 use crate::model::principal::Principal;
 use crate::model::reason::Reason;
 
@@ -29,7 +29,8 @@ pub struct Gate(Arc<Shared>);
 /// Whose call it is and where it goes.
 #[derive(Debug, Clone, Copy)]
 pub struct Keys<'a> {
-    /// The caller; its calls are counted per entry point and subject.
+    /// The caller; its calls are counted per entry point and claimed run, where its credential names one:
+    /// a family of agents has one count (DESIGN §5). Else per entry point and subject.
     pub principal: &'a Principal,
     /// The upstream.
     pub upstream: &'a UpstreamName,
@@ -66,8 +67,13 @@ impl Gate {
     /// A gate with room as `settings` say.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let table = Mutex::new(Table::default());
-        Self(Arc::new(Shared { settings, table, emptied: Notify::new() }))
+        let table = Mutex::new(Table { settings, ..Table::default() });
+        Self(Arc::new(Shared { table, emptied: Notify::new() }))
+    }
+
+    /// From now on there is room as `settings` say. What is in flight stays, also where it is more.
+    pub fn adjust(&self, settings: Settings) {
+        self.0.table().settings = settings;
     }
 
     /// Takes a place for `permit`, or hands it back with the reason why there is none.
@@ -75,8 +81,8 @@ impl Gate {
     /// # Errors
     /// `draining`, `gateway_busy`, `principal_busy` or `upstream_busy`, looked at in this order.
     pub fn admit<P>(&self, permit: P, keys: Keys<'_>) -> Result<Admission<P>, (P, Reason)> {
-        let caller = (keys.principal.entry_point.clone(), keys.principal.subject.clone());
-        let taken = self.0.table().take(&self.0.settings, &caller, keys.upstream);
+        let caller = Caller::of(keys.principal);
+        let taken = self.0.table().take(&caller, keys.upstream);
         match taken {
             Ok(()) => {
                 let upstream = keys.upstream.clone();
@@ -155,11 +161,31 @@ impl fmt::Debug for InFlight {
     }
 }
 
-type Caller = (EntryPointName, Subject);
+/// What calls are counted for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Caller {
+    entry_point: EntryPointName,
+    unit: Unit,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Unit {
+    Subject(Subject),
+    Claim(Txn),
+}
+
+impl Caller {
+    fn of(principal: &Principal) -> Self {
+        let unit = match principal.claimed() {
+            Some(txn) => Unit::Claim(txn.clone()),
+            None => Unit::Subject(principal.subject.clone()),
+        };
+        Self { entry_point: principal.entry_point.clone(), unit }
+    }
+}
 
 #[derive(Debug)]
 struct Shared {
-    settings: Settings,
     table: Mutex<Table>,
     /// Told when the last call in flight of a draining gate has ended.
     emptied: Notify,
@@ -174,6 +200,7 @@ impl Shared {
 
 #[derive(Debug, Default)]
 struct Table {
+    settings: Settings,
     intake: Intake,
     in_flight: usize,
     callers: HashMap<Caller, usize>,
@@ -188,7 +215,8 @@ enum Intake {
 }
 
 impl Table {
-    fn take(&mut self, settings: &Settings, caller: &Caller, upstream: &UpstreamName) -> Result<(), Reason> {
+    fn take(&mut self, caller: &Caller, upstream: &UpstreamName) -> Result<(), Reason> {
+        let settings = &self.settings;
         if self.intake == Intake::Closed {
             return Err(Reason::Draining);
         }

@@ -3,11 +3,16 @@
 //! Never does I/O, never reads a clock and never decides. It trusts nothing: a value of one of these
 //! types exists only if its constructor accepted what it was made from.
 
+pub mod barrier;
 pub mod call;
+pub mod certificate;
+pub mod change;
+pub mod claim;
 pub mod decision;
 pub mod digest;
 pub mod facts;
 pub mod glob;
+pub mod mint;
 pub mod name;
 pub mod place;
 pub mod principal;

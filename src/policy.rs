@@ -15,7 +15,9 @@
 //! 3. A tool is visible if the credential's own sources, roles and agents do not deny it. What is not
 //!    visible is refused like what does not exist (I5). Taint never changes visibility.
 //! 4. Then the run's provenance is added; it can only make the answer stricter (I1).
-//! 5. A changed definition refuses what nobody denies.
+//! 5. What a closed source has influenced, or what would bring it, is refused: visible tools by this reason,
+//!    hidden ones as ever. Closing a source only takes away.
+//! 6. A changed definition refuses what nobody denies.
 //!
 //! **Example.** `chat` allows `*`, `web` allows `browser.*`, `assistant` allows `mail.*` and
 //! `browser.*`. A chat run of an assistant sees `mail.send` and may call it. After it has read a page,
@@ -23,13 +25,14 @@
 //! determined by `web`; `browser.open` still passes.
 
 mod bits;
+mod changes;
 mod judge;
 mod row;
 mod rules;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::model::call::Call;
 use crate::model::decision::{Answer, Decision, PolicyEpoch, Visibility};
@@ -53,6 +56,17 @@ pub struct Policy {
     sources: BTreeMap<SourceName, Row>,
     roles: BTreeMap<RoleName, Row>,
     agents: BTreeMap<AgentName, Row>,
+}
+
+/// How its run stands when a call is decided.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing<'a> {
+    /// What has influenced the run.
+    pub provenance: &'a Provenance,
+    /// What the answer to the call may bring.
+    pub brings: &'a Provenance,
+    /// The sources that people closed.
+    pub closed: &'a BTreeSet<SourceName>,
 }
 
 /// What was decided on a call. Owns the call either way.
@@ -97,9 +111,9 @@ impl Policy {
     }
 
     /// Decides on `call`. The run's provenance counts together with the credential's own sources.
-    pub fn decide(&self, principal: &Principal, provenance: &Provenance, call: Call) -> Ruling {
+    pub fn decide(&self, principal: &Principal, standing: Standing<'_>, call: Call) -> Ruling {
         let decision = match self.index.get(&call.tool) {
-            Some(&tool) => self.judge(principal, provenance, tool, call.pin),
+            Some(&tool) => self.judge(principal, standing, tool, call.pin),
             None => self.explain_unknown(),
         };
         match decision.verdict {
@@ -134,6 +148,11 @@ impl Policy {
             epoch: self.epoch,
             visibility: Visibility::Hidden,
         }
+    }
+
+    /// The sources of the configuration.
+    pub fn sources(&self) -> impl Iterator<Item = &SourceName> {
+        self.sources.keys()
     }
 
     /// The policy's number.

@@ -1,32 +1,42 @@
 //! Listening sockets and the HTTP/1.1 connections on them, for every room that listens.
 //!
-//! Must never know a path, a credential or what a request means; must never listen beyond loopback, for
-//! there is no TLS yet. Trusts the kernel's word on who is at the other end of a unix socket, and nothing
-//! that a peer sends. Every wait and every buffer of a connection has its limit here (invariant I11).
+//! Must never know a path, a credential or what a request means; must never listen beyond loopback without
+//! TLS or a declared proxy. Trusts the kernel's word on who is at the other end of a socket, and nothing
+//! that a peer sends but a client certificate that verifies. Every wait and every buffer of a connection
+//! has its limit here (invariant I11).
 
 mod bind;
 mod body;
 mod connection;
 mod host;
+mod proxies;
 mod server;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod watched;
 
-pub use bind::{BindError, Listener, Place, bind_tcp, bind_unix};
+pub use bind::{BindError, Cover, Listener, Place, bind_covered, bind_tcp, bind_unix};
 pub use body::{BodyLimits, Unread, read_body};
 pub use connection::{Respond, refusal};
-pub use host::HostRule;
+pub use host::{HostRule, Scheme};
+pub use proxies::{Network, NetworkError};
 pub use server::{Drained, Server};
+pub use tls::{Refreshed, Tls, TlsError, TlsFiles};
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::model::certificate::ClientCertificate;
+
 /// What is known of the other end before it says anything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Peer {
     /// Its uid as the kernel reports it; absent on TCP.
     pub uid: Option<u32>,
+    /// The certificate that it showed in the TLS handshake, and that verified.
+    pub certificate: Option<Arc<ClientCertificate>>,
 }
 
 /// What one listener grants its connections.
@@ -44,6 +54,10 @@ pub const HEAD_BYTES_MAX: usize = 32 * 1024;
 pub const HEADERS_MAX: usize = 100;
 /// Bytes that one connection buffers in either direction.
 pub const BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// Longest time for a TLS handshake, from accept to its end.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long before its end a certificate is said to end soon, in hours.
+pub const EXPIRES_SOON_HOURS: i64 = 14 * 24;
 /// A kept-alive connection that sends no further request for this long is closed.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 /// A peer that reads nothing of what waits for it for this long loses the connection.

@@ -5,6 +5,7 @@
 //! Trusts what the gateway reports of itself through [`Observed`].
 
 mod admin;
+mod certificates;
 mod figures;
 mod health;
 mod log;
@@ -13,7 +14,8 @@ mod metrics;
 mod tests;
 
 pub use admin::AdminResponder;
-pub use figures::{Breaker, Figures, JournalFigures, Observed, UpstreamFigures};
+pub use certificates::CertificateState;
+pub use figures::{Breaker, Figures, JournalFigures, Observed, ReloadFigures, UpstreamFigures};
 pub use health::{Finding, Halt, Readiness};
 pub use log::{Colour, LogError, LogFormat, start_log};
 pub use metrics::{CallTimes, Metrics};

@@ -5,12 +5,15 @@
 //! another (I12); never list a definition that was not accepted (DESIGN §4.6). It trusts its settings,
 //! which come from the configuration file alone (CASES A51), and nothing that an upstream says.
 
+mod account;
 mod breaker;
 mod cancel;
 mod catalogue;
+mod changes;
 mod exchange;
 mod failure;
 mod figures;
+mod fleet;
 mod forward;
 mod handover;
 mod http;
@@ -30,28 +33,33 @@ mod task;
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::clock::Clock;
+use crate::model::change::Changes;
 use crate::model::facts::RunId;
 use crate::model::name::{Subject, UpstreamName};
 
+use fleet::Yard;
 use instance::Parts;
-use keeper::Keeper;
+use keeper::{Keeper, Roster};
 use notice::Notices;
-use pool::{Attempts, Pool};
+use pool::{Attempts, Pool, Remembered};
 use process::Leftovers;
 
+pub use account::Account;
 pub use breaker::{BACKOFF_FIRST, BACKOFF_MAX, BREAKER_FAILURES_MAX, BREAKER_OPEN};
 pub use cancel::{CancelSignal, Canceller, cancel};
 pub use catalogue::{Catalogue, Tool};
 pub use failure::{Answer, AnswerKind, DETAIL_BYTES_MAX, Detail, Executed, Failure};
 pub use figures::Figures;
+pub use fleet::{Fleet, Prepared};
 pub use forward::Forwarded;
 pub use keeper::{ACCEPTED_MAX, AcceptError, Acceptance, OWN_PREFIX, PinChange};
 pub use listing::{DEFINITION_BYTES_MAX, PAGES_MAX, TOOLS_MAX};
@@ -70,9 +78,11 @@ pub struct Upstreams(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     keeper: Arc<Keeper>,
-    pools: Vec<Pool>,
-    notices: Notices,
-    clock: Clock,
+    fleet: ArcSwap<Fleet>,
+    /// Pools that are in no fleet any more and may still have calls to end: never more than there are
+    /// calls in flight and instances that are being ended.
+    leaving: Mutex<Vec<Remembered>>,
+    yard: Yard,
 }
 
 /// On whose behalf a call is forwarded: who may share its instance.
@@ -125,6 +135,17 @@ pub enum StartError {
     },
 }
 
+impl StartError {
+    /// Which upstream cannot be set up, where it is one of them.
+    #[must_use]
+    pub fn upstream(&self) -> Option<&UpstreamName> {
+        match self {
+            Self::Roots { upstream, .. } | Self::Header { upstream, .. } => Some(upstream),
+            Self::Lock(_) | Self::StateDir { .. } => None,
+        }
+    }
+}
+
 impl Upstreams {
     /// Reads what was accepted, kills what a gateway before this one left running, and starts nothing
     /// yet: an upstream starts when it is needed. Call it inside a runtime, and only while holding
@@ -140,16 +161,53 @@ impl Upstreams {
         notices: mpsc::Sender<Notice>,
     ) -> Result<Self, StartError> {
         let notices = Notices::new(notices);
-        let settings: Arc<[Settings]> = settings.into();
-        let keeper = Arc::new(Keeper::open(Arc::clone(&settings), lock_path, notices.clone())?);
         let leftovers = Leftovers::reap(state_dir, &notices)
             .map_err(|source| StartError::StateDir { path: state_dir.to_owned(), source })?;
-        let mut pools = Vec::with_capacity(settings.len());
-        for settings in settings.iter() {
-            let parts = parts(settings, &leftovers, &clock, &notices)?;
-            pools.push(Pool::new(parts, Arc::clone(&keeper)));
-        }
-        Ok(Self(Arc::new(Shared { keeper, pools, notices, clock })))
+        let yard = Yard { leftovers, clock, notices };
+        let launches = launches(&yard, &settings, &Fleet::none())?;
+        let keeper = Keeper::open(roster(settings, &launches), lock_path, yard.notices.clone())?;
+        let keeper = Arc::new(keeper);
+        let fleet = ArcSwap::from_pointee(Fleet::after(&Fleet::none(), launches, &keeper));
+        Ok(Self(Arc::new(Shared { keeper, fleet, leaving: Mutex::default(), yard })))
+    }
+
+    /// Makes ready to go on with other settings. Nothing changes yet.
+    ///
+    /// # Errors
+    /// [`StartError`] says what to mend.
+    pub fn prepare(&self, settings: Vec<Settings>) -> Result<Prepared, StartError> {
+        let before = self.fleet();
+        let launches = launches(&self.0.yard, &settings, &before)?;
+        let roster = roster(settings, &launches);
+        Ok(Prepared { roster, fleet: Fleet::after(&before, launches, &self.0.keeper) })
+    }
+
+    /// The catalogue that [`Upstreams::replace`] would publish now.
+    pub async fn draft(&self, prepared: &Prepared) -> Catalogue {
+        self.0.keeper.draft(&prepared.roster).await
+    }
+
+    /// What `prepared` changes in what is set up now, and which of it lets more pass.
+    pub async fn changes_by(&self, prepared: &Prepared) -> Changes {
+        changes::changes(&self.0.keeper.settings().await, &prepared.roster.settings)
+    }
+
+    /// Goes on with other settings: publishes their catalogue and gives new calls their upstreams. What
+    /// is no longer configured, or is launched in another way, ends once the calls that were decided for
+    /// it have ended. What was not started yet is started by the next [`Upstreams::list_ready`].
+    pub async fn replace(&self, prepared: Prepared) {
+        let Prepared { roster, fleet } = prepared;
+        self.0.keeper.replace(roster).await;
+        let before = self.0.fleet.swap(Arc::new(fleet.clone()));
+        let mut leaving = self.0.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+        leaving.retain(|left| left.pool().is_some());
+        leaving.extend(before.without(&fleet).map(Pool::remember));
+    }
+
+    /// The upstreams as they are set up now.
+    #[must_use]
+    pub fn fleet(&self) -> Fleet {
+        Fleet::clone(&self.0.fleet.load())
     }
 
     /// The catalogue as it is now.
@@ -169,14 +227,14 @@ impl Upstreams {
     /// comes up later is announced through [`Upstreams::changes`].
     pub async fn list_ready(&self) {
         let mut waits = JoinSet::new();
-        for pool in &self.0.pools {
+        for pool in self.fleet().pools() {
             let settings = &pool.parts().settings;
             let is_seen = self.0.keeper.has_seen(&settings.name).await;
             if is_seen && pool.attempts() == Attempts::Some {
                 continue;
             }
             let wait = settings.list_wait.saturating_sub(pool.listing_for().unwrap_or_default());
-            let (pool, notices) = (pool.clone(), self.0.notices.clone());
+            let (pool, notices) = (pool.clone(), self.0.yard.notices.clone());
             let ready = async move {
                 let key = pool.key_for_listing();
                 if timeout(wait, pool.acquire(&key)).await.is_err() && !wait.is_zero() && !is_seen {
@@ -206,21 +264,24 @@ impl Upstreams {
     /// The counts of every upstream.
     #[must_use]
     pub fn figures(&self) -> Vec<(UpstreamName, Figures)> {
-        let parts = self.0.pools.iter().map(Pool::parts);
+        let fleet = self.fleet();
+        let parts = fleet.pools().map(Pool::parts);
         parts.map(|parts| (parts.settings.name.clone(), parts.counters.read())).collect()
     }
 
     /// How each upstream is now.
     #[must_use]
     pub fn conditions(&self) -> Vec<(UpstreamName, Condition)> {
-        self.0.pools.iter().map(|pool| (pool.parts().settings.name.clone(), pool.condition())).collect()
+        let fleet = self.fleet();
+        fleet.pools().map(|pool| (pool.parts().settings.name.clone(), pool.condition())).collect()
     }
 
     /// Ends every instance and every child with all it started, within [`STOP_MAX`]. New calls are
     /// refused from now on; those in flight fail.
     pub async fn stop(&self) {
+        let leaving = std::mem::take(&mut *self.0.leaving.lock().unwrap_or_else(PoisonError::into_inner));
         let mut stops = JoinSet::new();
-        for pool in self.0.pools.clone() {
+        for pool in self.fleet().pools().cloned().chain(leaving.iter().filter_map(Remembered::pool)) {
             stops.spawn(async move { pool.stop().await });
         }
         let all = async { while stops.join_next().await.is_some() {} };
@@ -230,30 +291,15 @@ impl Upstreams {
     }
 }
 
-fn parts(
-    settings: &Settings,
-    leftovers: &Leftovers,
-    clock: &Clock,
-    notices: &Notices,
-) -> Result<Parts, StartError> {
-    let upstream = || settings.name.clone();
-    let (client, headers) = match &settings.launch {
-        Launch::Process { .. } => (None, ::http::HeaderMap::new()),
-        Launch::Http { url, headers } => {
-            let client = http::Client::new(url)
-                .map_err(|source| StartError::Roots { upstream: upstream(), source })?;
-            let headers = http::static_headers(headers)
-                .map_err(|header| StartError::Header { upstream: upstream(), header })?;
-            (Some(client), headers)
-        }
-    };
-    Ok(Parts {
-        settings: Arc::new(settings.clone()),
-        client,
-        headers,
-        leftovers: leftovers.clone(),
-        counters: Arc::default(),
-        notices: notices.clone(),
-        clock: clock.clone(),
-    })
+fn launches(
+    yard: &Yard,
+    settings: &[Settings],
+    before: &Fleet,
+) -> Result<Vec<(Arc<Settings>, Parts)>, StartError> {
+    settings.iter().map(|settings| yard.launch(settings, before)).collect()
+}
+
+fn roster(settings: Vec<Settings>, launches: &[(Arc<Settings>, Parts)]) -> Roster {
+    let launches = launches.iter().map(|(launch, _)| Arc::clone(launch)).collect();
+    Roster { settings: settings.into(), launches }
 }

@@ -11,13 +11,12 @@ use super::directory::{STANDBY_NAME, segment_name};
 use super::encode;
 use super::event::Detail;
 use super::figures::HaltCause;
-use super::line::{Kind, Lines, Object, RECORD_BYTES_MAX, Stamp};
+use super::line::{Kind, Lines, Object, Stamp};
 use super::live::{Change, Live, OpenCall};
 use super::segment::Segment;
+use super::state;
 use super::writer::{Standby, Writer, add};
 use crate::model::digest::Sha256;
-use crate::model::name::Subject;
-use crate::model::provenance::Provenance;
 
 /// Why a segment is begun. The word stands in its first line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +112,7 @@ impl Writer {
     fn write_head(&mut self, why: Why, preamble: &[Preamble], standby: Standby) -> io::Result<Segment> {
         let first = self.lines.chain.next;
         let stamp = Stamp::now(&self.shared.clock);
+        self.live.forget_dead(stamp.wall);
         self.build_head(&stamp, why, preamble);
         let head = self.lines.bytes.len() as u64;
         let Standby { file, mut allocated } = standby;
@@ -152,7 +152,7 @@ impl Writer {
                 });
             }
         });
-        state(lines, stamp, &self.live);
+        state::write(lines, stamp, &self.live);
         for line in self.unsynced.bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let refused = self.unsynced.refused.iter().any(|seq| is_line(line, *seq));
             lines.push(stamp, Kind::Restated, |object| {
@@ -245,81 +245,4 @@ fn fold(live: &mut Live, seq: Seq, at: jiff::Timestamp, record: &Preamble) {
 /// Whether `line` is the line `seq`: its first members are always `v` and `seq`.
 fn is_line(line: &[u8], seq: Seq) -> bool {
     line.starts_with(format!("{{\"v\":1,\"seq\":{},", seq.0).as_bytes())
-}
-
-/// The live state as lines, each of a bounded size.
-fn state(lines: &mut Lines, stamp: &Stamp, live: &Live) {
-    let mut runs: Vec<_> = live.runs.values().collect();
-    runs.sort_by(|a, b| a.run.cmp(&b.run));
-    chunks(
-        lines,
-        stamp,
-        "runs",
-        &runs,
-        |run| 512 + provenance_bytes(&run.provenance),
-        |object, run| {
-            object.text("run", run.run.as_str());
-            object.text("entry_point", run.entry_point.as_str());
-            object.text("subject", run.subject.as_str());
-            if let Some(session) = &run.session {
-                object.text("session", session);
-            }
-            encode::sources(object, "provenance", &run.provenance);
-            object.time("started", run.started);
-            object.time("used", run.used);
-            object.text("history", run.history.as_str());
-        },
-    );
-    let mut stored: Vec<(&str, Option<&Subject>, &Provenance)> = Vec::new();
-    for (upstream, store) in &live.stored {
-        if !store.all.is_empty() {
-            stored.push((upstream.as_str(), None, &store.all));
-        }
-        stored.extend(store.subjects.iter().map(|(who, sources)| (upstream.as_str(), Some(who), sources)));
-    }
-    chunks(
-        lines,
-        stamp,
-        "stored",
-        &stored,
-        |entry| 512 + provenance_bytes(entry.2),
-        |object, entry| {
-            object.text("upstream", entry.0);
-            if let Some(subject) = entry.1 {
-                object.text("subject", subject.as_str());
-            }
-            encode::sources(object, "sources", entry.2);
-        },
-    );
-    let open: Vec<_> = live.open.values().collect();
-    chunks(lines, stamp, "open", &open, |_| 1024, |object, call| encode::open_call(object, call));
-}
-
-fn chunks<T>(
-    lines: &mut Lines,
-    stamp: &Stamp,
-    key: &str,
-    entries: &[T],
-    bytes_of: impl Fn(&T) -> usize,
-    write: impl Fn(&mut Object<'_>, &T),
-) {
-    let mut rest = entries;
-    while !rest.is_empty() {
-        let mut bytes = 0;
-        let fitting = rest.iter().take_while(|entry| {
-            bytes += bytes_of(entry);
-            bytes <= RECORD_BYTES_MAX / 4
-        });
-        // An entry that is larger than the bound stands alone; none is larger than a record may be.
-        let count = fitting.count().max(1);
-        let (chunk, after) = rest.split_at(count.min(rest.len()));
-        lines.push(stamp, Kind::State, |object| {
-            object.objects(key, chunk.iter(), |object, entry| write(object, entry))
-        });
-        rest = after;
-    }
-}
-
-fn provenance_bytes(provenance: &Provenance) -> usize {
-    provenance.iter().map(|source| source.as_str().len() + 3).sum()
 }

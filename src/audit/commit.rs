@@ -18,8 +18,10 @@ use super::live::{Change, Intended, Live, LiveRun};
 use super::proof::{OpenIntent, Phase};
 use super::queue::{Body, Entry, Reply};
 use super::writer::{Writer, add};
+use crate::model::claim::Claim;
 use crate::model::facts::CallFacts;
 use crate::model::name::ToolId;
+use crate::model::principal::Principal;
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
 
@@ -275,9 +277,12 @@ impl Entry {
                 Event::AuthenticationFailures { .. } | Event::Upstream { .. } => false,
                 Event::RunStart { .. }
                 | Event::RunEnd { .. }
+                | Event::Barrier { .. }
                 | Event::Taint { .. }
                 | Event::StoredCleared { .. }
                 | Event::Pin { .. }
+                | Event::Mint(_)
+                | Event::TokenKey { .. }
                 | Event::Reload { .. } => true,
             },
         }
@@ -288,9 +293,10 @@ impl Entry {
     fn counts_once(&self) -> Durability {
         match &self.body {
             Body::Event { event, .. } => match **event {
-                Event::RunStart { .. } | Event::RunEnd { .. } | Event::StoredCleared { .. } => {
-                    Durability::Synced
-                }
+                Event::RunStart { .. }
+                | Event::RunEnd { .. }
+                | Event::Barrier { .. }
+                | Event::StoredCleared { .. } => Durability::Synced,
                 _ => Durability::Written,
             },
             Body::Intent(..) | Body::Outcome { .. } | Body::Close => Durability::Written,
@@ -343,32 +349,52 @@ fn intended(facts: &CallFacts, tool: Option<Arc<str>>) -> Intended<'_> {
         upstream: facts.tool.as_ref().map(|ToolId { upstream, .. }| upstream),
         tool,
         stores: facts.stores,
+        txn: facts.principal.claimed(),
+        until: facts.principal.until,
+    }
+}
+
+/// What a request that belonged to no run says of one that has ended.
+fn late(principal: &Principal) -> Change<'_> {
+    match principal.claimed() {
+        Some(txn) => Change::Late { entry_point: &principal.entry_point, txn, until: principal.until },
+        None => Change::None,
     }
 }
 
 fn change_of(event: &Event, at: jiff::Timestamp) -> Change<'_> {
     match event {
         Event::Denial { facts, .. } | Event::List { facts, .. } => match &facts.run {
-            Some(run) => Change::Used { run, provenance: Some(&facts.provenance), adds: &facts.adds },
-            None => Change::None,
+            Some(run) => Change::Used {
+                run,
+                provenance: Some(&facts.provenance),
+                adds: &facts.adds,
+                until: facts.principal.until,
+            },
+            None => late(&facts.principal),
         },
-        Event::RunStart { run, principal, session, history } => Change::RunStarted(LiveRun {
+        Event::RunStart { run, principal, session, origin, history } => Change::RunStarted(LiveRun {
             run: run.clone(),
             entry_point: principal.entry_point.clone(),
             subject: principal.subject.clone(),
             session: session.as_deref().map(|session| encode::session_digest(session).into()),
+            claim: Claim::of(principal),
+            origin: origin.clone(),
             provenance: principal.sources.clone(),
             started: at,
             used: at,
             history: *history,
         }),
-        Event::RunEnd { run, .. } => Change::RunEnded(run),
-        Event::Taint { run, adds, .. } => Change::Used { run, provenance: None, adds },
+        Event::RunEnd { run, why, until, .. } => Change::RunEnded { run, why: *why, until: *until },
+        Event::Barrier { change, by } => Change::Barrier { change: Cow::Borrowed(change), by: *by },
+        Event::Taint { run, adds, entries, .. } => Change::Joined { run, adds, entries },
         Event::StoredCleared { upstream, subject, .. } => {
             Change::StoredCleared { upstream, subject: subject.as_ref() }
         }
         Event::AuthenticationFailures { .. }
         | Event::Pin { .. }
+        | Event::Mint(_)
+        | Event::TokenKey { .. }
         | Event::Upstream { .. }
         | Event::Reload { .. } => Change::None,
     }

@@ -4,12 +4,20 @@
 //! with the digest and length of the whole (CASES A70). Text that the caller chose stands under `claimed`
 //! and nowhere else (CASES A74, A82).
 
+mod mint;
+mod trigger;
+
 use std::time::Duration;
 
+#[cfg(test)]
+pub(super) use trigger::TRIGGER_RECORD_BYTES_MAX;
+pub(super) use trigger::{claim, origin};
+
 use super::Seq;
-use super::event::{Event, JsonRpc, Latency, OutcomeFacts};
+use super::event::{Event, JsonRpc, Latency, OutcomeFacts, ReloadResult, WIDENED_BYTES_MAX, WIDENED_MAX};
 use super::line::{Flag, Kind, Object, whole_list};
 use super::live::OpenCall;
+use crate::model::barrier::{BarrierChange, Revoked};
 use crate::model::decision::{Answer, Decision, Dimension, Rule, Visibility};
 use crate::model::digest::Sha256;
 use crate::model::facts::CallFacts;
@@ -56,6 +64,16 @@ impl Cuts {
             self.0.push(Cut { member, bytes, sha256 });
         }
         object.texts(key, names.take(NAMES_MAX));
+    }
+
+    fn sentences(&mut self, object: &mut Object<'_>, key: &'static str, all: &[String]) {
+        let kept: Vec<Bounded<WIDENED_BYTES_MAX>> =
+            all.iter().take(WIDENED_MAX).map(|sentence| Bounded::new(sentence)).collect();
+        if all.len() > WIDENED_MAX || kept.iter().any(|sentence| sentence.whole().is_some()) {
+            let (bytes, sha256) = whole_list(all.iter().map(String::as_str));
+            self.0.push(Cut { member: key, bytes, sha256 });
+        }
+        object.texts(key, kept.iter().map(Bounded::as_str));
     }
 
     fn write(self, object: &mut Object<'_>) {
@@ -119,10 +137,16 @@ pub(super) fn kind(event: &Event) -> Kind {
         Event::AuthenticationFailures { .. } => Kind::AuthFailures,
         Event::RunStart { .. } => Kind::RunStart,
         Event::RunEnd { .. } => Kind::RunEnd,
+        Event::Barrier { change, .. } => match change {
+            BarrierChange::Revoke(_) | BarrierChange::Lift(_) => Kind::Revocation,
+            BarrierChange::Close(_) | BarrierChange::Open(_) => Kind::Source,
+        },
         Event::Taint { .. } => Kind::Taint,
         Event::StoredCleared { .. } => Kind::StoredCleared,
         Event::Pin { .. } => Kind::Pin,
         Event::Upstream { .. } => Kind::Upstream,
+        Event::Mint(_) => Kind::Mint,
+        Event::TokenKey { .. } => Kind::TokenKey,
         Event::Reload { .. } => Kind::Reload,
     }
 }
@@ -146,32 +170,11 @@ pub(super) fn event(object: &mut Object<'_>, event: &Event, adds: &Provenance) {
             object.number("count", *count);
             object.time("since", *since);
         }
-        Event::RunStart { run, principal: who, session, history } => {
-            object.text("run", run.as_str());
-            principal(object, who, &mut cuts);
-            if let Some(session) = session {
-                object.text("session_sha256", &session_digest(session));
-            }
-            sources(object, "provenance", &who.sources);
-            object.text("history", history.as_str());
-        }
-        Event::RunEnd { run, why, by } => {
-            object.text("run", run.as_str());
-            object.text("why", why.as_str());
-            actor(object, by.as_ref());
-        }
-        Event::Taint { run, cause, .. } => {
-            object.text("run", run.as_str());
-            sources(object, "adds", adds);
-            object.text("cause", cuts.text("cause", cause));
-        }
-        Event::StoredCleared { upstream, subject, by } => {
-            object.text("upstream", upstream.as_str());
-            if let Some(subject) = subject {
-                object.text("subject", subject.as_str());
-            }
-            actor(object, Some(by));
-        }
+        Event::RunStart { .. }
+        | Event::RunEnd { .. }
+        | Event::Barrier { .. }
+        | Event::Taint { .. }
+        | Event::StoredCleared { .. } => of_runs(object, event, adds, &mut cuts),
         Event::Pin { tool: of, change, accepted, offered, by } => {
             tool(object, of);
             object.text("change", change.as_str());
@@ -187,14 +190,77 @@ pub(super) fn event(object: &mut Object<'_>, event: &Event, adds: &Provenance) {
             object.text("detail", cuts.text("detail", detail));
             object.number("count", *count);
         }
-        Event::Reload { config, epoch, result, detail } => {
-            object.digest("config", config);
-            object.number("epoch", epoch.0);
-            object.text("result", result.as_str());
-            object.text("detail", cuts.text("detail", detail));
-        }
+        Event::Reload { .. } => reload(object, event, &mut cuts),
+        Event::Mint(_) | Event::TokenKey { .. } => mint::event(object, event, &mut cuts),
     }
     cuts.write(object);
+}
+
+fn reload(object: &mut Object<'_>, event: &Event, cuts: &mut Cuts) {
+    let Event::Reload { config, epoch, result, detail, widened, by } = event else { return };
+    object.digest("config", config);
+    object.number("epoch", epoch.0);
+    object.text("result", result.as_str());
+    object.text("detail", cuts.text("detail", detail));
+    if *result == ReloadResult::InForce {
+        object.number("widened_count", u64::try_from(widened.len()).unwrap_or(u64::MAX));
+        cuts.sentences(object, "widened", widened);
+    }
+    actor(object, by.as_ref());
+}
+
+/// What happened to runs, and what people closed or cleared.
+fn of_runs(object: &mut Object<'_>, event: &Event, adds: &Provenance, cuts: &mut Cuts) {
+    match event {
+        Event::RunStart { run, principal: who, session, origin, history } => {
+            object.text("run", run.as_str());
+            principal(object, who, cuts);
+            if let Some(session) = session {
+                object.text("session_sha256", &session_digest(session));
+            }
+            trigger::started(object, who, cuts);
+            if let Some(origin) = origin {
+                trigger::origin(object, origin);
+            }
+            sources(object, "provenance", &who.sources);
+            object.text("history", history.as_str());
+        }
+        Event::RunEnd { run, why, by, until } => {
+            object.text("run", run.as_str());
+            object.text("why", why.as_str());
+            actor(object, by.as_ref());
+            if let Some(until) = until {
+                object.time("tokens_until", *until);
+            }
+        }
+        Event::Barrier { change, by } => {
+            barrier(object, change);
+            actor(object, Some(by));
+        }
+        Event::Taint { run, cause, entries, .. } => {
+            object.text("run", run.as_str());
+            sources(object, "adds", adds);
+            if !entries.is_empty() {
+                trigger::entries(object, entries);
+            }
+            object.text("cause", cuts.text("cause", cause));
+        }
+        Event::StoredCleared { upstream, subject, by } => {
+            object.text("upstream", upstream.as_str());
+            if let Some(subject) = subject {
+                object.text("subject", subject.as_str());
+            }
+            actor(object, Some(by));
+        }
+        Event::Denial { .. }
+        | Event::List { .. }
+        | Event::AuthenticationFailures { .. }
+        | Event::Pin { .. }
+        | Event::Upstream { .. }
+        | Event::Mint(_)
+        | Event::TokenKey { .. }
+        | Event::Reload { .. } => {}
+    }
 }
 
 pub(super) fn unknown(object: &mut Object<'_>, call: &OpenCall) {
@@ -230,6 +296,8 @@ fn call(object: &mut Object<'_>, facts: &CallFacts, adds: &Provenance, cuts: &mu
         object.text("run", run.as_str());
     }
     principal(object, &facts.principal, cuts);
+    let own = &facts.principal.trigger;
+    trigger::cut(object, facts.trigger.as_deref().unwrap_or(own), cuts);
     let provenance: Vec<_> = facts.provenance.iter().map(|source| source.as_str()).collect();
     cuts.names(object, "provenance", "provenance", provenance.iter().copied());
     sources(object, "adds", adds);
@@ -284,6 +352,12 @@ fn principal(object: &mut Object<'_>, principal: &Principal, cuts: &mut Cuts) {
         cuts.names(object, "agents", "principal.agents", agents.iter().copied());
         let sources: Vec<_> = principal.sources.iter().map(|source| source.as_str()).collect();
         cuts.names(object, "sources", "principal.sources", sources.iter().copied());
+        if let Some(txn) = principal.claimed() {
+            object.text("txn", txn.as_str());
+        }
+        if let Some(until) = principal.until {
+            object.time("until", until);
+        }
     });
 }
 
@@ -342,6 +416,7 @@ fn dimension(dimension: &Dimension) -> (&'static str, Option<&str>) {
         Dimension::Agent(name) => ("agent", Some(name.as_str())),
         Dimension::Roles => ("roles", None),
         Dimension::Agents => ("agents", None),
+        Dimension::Closed(name) => ("closed", Some(name.as_str())),
         Dimension::Pin => ("pin", None),
     }
 }
@@ -368,7 +443,28 @@ fn tool(object: &mut Object<'_>, tool: &ToolId) {
     object.dotted("tool", tool.upstream.as_str(), tool.tool.as_str());
 }
 
-fn actor(object: &mut Object<'_>, actor: Option<&crate::model::run::Actor>) {
+fn barrier(object: &mut Object<'_>, change: &BarrierChange) {
+    let (word, whose) = match change {
+        BarrierChange::Revoke(who) => ("revoked", Ok(who)),
+        BarrierChange::Lift(who) => ("lifted", Ok(who)),
+        BarrierChange::Close(source) => ("closed", Err(source)),
+        BarrierChange::Open(source) => ("opened", Err(source)),
+    };
+    object.text("change", word);
+    match whose {
+        Ok(who) => revoked(object, who),
+        Err(source) => object.text("source", source.as_str()),
+    }
+}
+
+pub(super) fn revoked(object: &mut Object<'_>, who: &Revoked) {
+    match who {
+        Revoked::Subject(subject) => object.text("subject", subject.as_str()),
+        Revoked::EntryPoint(name) => object.text("entry_point", name.as_str()),
+    }
+}
+
+pub(super) fn actor(object: &mut Object<'_>, actor: Option<&crate::model::run::Actor>) {
     if let Some(actor) = actor {
         object.object("by", |object| object.number("uid", u64::from(actor.uid)));
     }

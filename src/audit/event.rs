@@ -3,24 +3,35 @@
 //! Must never hold a credential or a value of the arguments. Text that strangers chose is bounded before
 //! it comes here, so that no size of anything suppresses a record (invariant I6).
 
+mod mint;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::model::barrier::BarrierChange;
 use crate::model::decision::PolicyEpoch;
 use crate::model::digest::Sha256;
 use crate::model::facts::{CLAIM_BYTES_MAX, CallFacts, RunId};
 use crate::model::name::{Subject, ToolId, UpstreamName};
-use crate::model::principal::Principal;
+use crate::model::principal::{Origin, Principal};
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
 use crate::model::run::{Actor, RunEnding, RunHistory};
 use crate::model::text::Bounded;
+use crate::model::trigger::TriggerEntry;
+
+pub use mint::{KeyChange, MintAct, MintFacts, MintResult, MintedBy};
 
 /// Bound of an explanation in a record (an error of the system, of an upstream), in bytes.
 pub const DETAIL_BYTES_MAX: usize = 512;
+
+/// Most sentences in a record on what a configuration widened.
+pub const WIDENED_MAX: usize = 32;
+/// Bound of one sentence in a record on what a configuration widened, in bytes.
+pub const WIDENED_BYTES_MAX: usize = 256;
 
 /// Bounded free text of a record.
 pub type Detail = Bounded<DETAIL_BYTES_MAX>;
@@ -68,6 +79,8 @@ pub enum Event {
         principal: Arc<Principal>,
         /// The session that it is bound to, where a run is a session.
         session: Option<Arc<str>>,
+        /// Where its first request came in.
+        origin: Option<Origin>,
         /// [`RunHistory::Lost`] starts it closed: what it read before is not known.
         history: RunHistory,
     },
@@ -79,6 +92,15 @@ pub enum Event {
         why: RunEnding,
         /// Who ended it, where a person did.
         by: Option<Actor>,
+        /// Until when its tokens may be valid, where it is claimed by any.
+        until: Option<Timestamp>,
+    },
+    /// A person closed something or opened it again (`revocation`, `source`). Durable before it counts.
+    Barrier {
+        /// What.
+        change: BarrierChange,
+        /// Who.
+        by: Actor,
     },
     /// Sources that joined a run outside a call (`taint`). Durable before it counts.
     Taint {
@@ -86,6 +108,8 @@ pub enum Event {
         run: RunId,
         /// What joined.
         adds: Provenance,
+        /// The entries of its trigger that came with them.
+        entries: Vec<TriggerEntry>,
         /// What brought it.
         cause: Claim,
     },
@@ -122,6 +146,17 @@ pub enum Event {
         /// How many like it this record stands for.
         count: u64,
     },
+    /// A run token was asked for (`mint`). Durable.
+    Mint(Box<MintFacts>),
+    /// A key for run tokens signs from now on (`token_key`). Durable.
+    TokenKey {
+        /// What happened.
+        change: KeyChange,
+        /// The key.
+        kid: String,
+        /// Who rotated, where a person did.
+        by: Option<Actor>,
+    },
     /// A configuration was put in force or refused (`reload`). Durable.
     Reload {
         /// Digest of the files.
@@ -130,8 +165,13 @@ pub enum Event {
         epoch: PolicyEpoch,
         /// What became of it.
         result: ReloadResult,
-        /// Why, or what it widened.
+        /// Why it was refused, or what it changed.
         detail: Detail,
+        /// What it lets somebody do that could not be done before: a sentence each, cut in the record to
+        /// [`WIDENED_MAX`] of at most [`WIDENED_BYTES_MAX`] bytes.
+        widened: Vec<String>,
+        /// Who asked for it, where a person did.
+        by: Option<Actor>,
     },
 }
 

@@ -89,12 +89,20 @@ kinds! {
     RunEnd = "run_end";
     /// Sources joined a run outside a call.
     Taint = "taint";
+    /// Credentials no longer count, or count again.
+    Revocation = "revocation";
+    /// A source was closed, or opened again.
+    Source = "source";
     /// What is stored at an upstream no longer carries sources.
     StoredCleared = "stored_cleared";
     /// A tool definition was accepted or changed.
     Pin = "pin";
     /// Something about an upstream that is no call.
     Upstream = "upstream";
+    /// A run token was asked for.
+    Mint = "mint";
+    /// A key signs run tokens from now on.
+    TokenKey = "token_key";
     /// A configuration was put in force or refused.
     Reload = "reload";
     /// Reserved: a call waits for its client.
@@ -361,11 +369,23 @@ impl From<bool> for Flag {
 
 /// The digest and length of the JSON array that [`Object::texts`] would have written.
 pub(super) fn whole_list<'t>(values: impl Iterator<Item = &'t str>) -> (u64, Sha256) {
+    whole_value(|object| object.texts("", values))
+}
+
+/// The digest and length of the JSON value that `write` writes under the empty key.
+pub(super) fn whole_value(write: impl FnOnce(&mut Object<'_>)) -> (u64, Sha256) {
     let mut bytes = Vec::new();
-    Object { out: &mut bytes, first: First::Yes }.texts("", values);
-    // What comes before the array is the empty key and its colon.
-    let array = bytes.strip_prefix(b"\"\":").unwrap_or_default();
-    (array.len() as u64, Sha256::of(array))
+    write(&mut Object { out: &mut bytes, first: First::Yes });
+    // What comes before the value is the empty key and its colon.
+    let value = bytes.strip_prefix(b"\"\":").unwrap_or_default();
+    (value.len() as u64, Sha256::of(value))
+}
+
+/// How many bytes `value` takes as a JSON string.
+pub(super) fn text_bytes(value: &str) -> usize {
+    let mut bytes = Vec::new();
+    text(&mut bytes, value);
+    bytes.len()
 }
 
 fn number(out: &mut Vec<u8>, value: u64) {

@@ -12,12 +12,19 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Seq;
+use crate::model::barrier::{BarrierChange, Revoked, Since};
 use crate::model::call::Stores;
+use crate::model::claim::{Claim, Tombstone};
 use crate::model::facts::RunId;
-use crate::model::name::{EntryPointName, Subject, UpstreamName};
+use crate::model::name::{EntryPointName, SourceName, Subject, Txn, UpstreamName};
+use crate::model::principal::Origin;
 use crate::model::provenance::Provenance;
-use crate::model::run::RunHistory;
+use crate::model::run::{Actor, RunEnding, RunHistory};
 use crate::model::stored::Stored;
+use crate::model::trigger::TriggerEntry;
+
+/// Tombstones beyond which those of dead tokens are looked for. The run table holds fewer live ones.
+const TOMBSTONES_KEPT_MAX: usize = 200_000;
 
 /// What the journal knows of the present.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,6 +35,12 @@ pub struct Live {
     pub stored: BTreeMap<UpstreamName, Stored>,
     /// The calls whose outcome is not recorded.
     pub open: BTreeMap<Seq, OpenCall>,
+    /// The claimed runs that have ended, for as long as one of their tokens may be valid.
+    pub tombstones: BTreeMap<(EntryPointName, Txn), Tombstone>,
+    /// Callers whose credentials do not count.
+    pub revoked: BTreeMap<Revoked, Since>,
+    /// Sources that nothing may come from.
+    pub closed: BTreeMap<SourceName, Since>,
 }
 
 /// A run that has not ended.
@@ -44,6 +57,12 @@ pub struct LiveRun {
     /// restart, so the digest is all that is needed, and no secret is written (invariant I10).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<Arc<str>>,
+    /// What its tokens settled, where they claim it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claim>,
+    /// Where its first request came in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// Everything that has influenced it.
     pub provenance: Provenance,
     /// When it started.
@@ -52,6 +71,14 @@ pub struct LiveRun {
     pub used: Timestamp,
     /// Whether all of its history is there.
     pub history: RunHistory,
+}
+
+impl LiveRun {
+    fn seen(&mut self, until: Option<Timestamp>) {
+        if let Some(claim) = &mut self.claim {
+            claim.seen(until);
+        }
+    }
 }
 
 /// A call whose outcome is not recorded.
@@ -82,12 +109,35 @@ pub(super) enum Change<'a> {
     /// A part of the live state as the head of a segment holds it.
     Restore(&'a StatePart),
     RunStarted(LiveRun),
-    RunEnded(&'a RunId),
-    /// A run was used under `provenance`, and `adds` joined it.
+    RunEnded {
+        run: &'a RunId,
+        why: RunEnding,
+        /// Until when its tokens may be valid, where it is claimed by any.
+        until: Option<Timestamp>,
+    },
+    /// A run was used under `provenance` by a credential that ends at `until`, and `adds` joined it.
     Used {
         run: &'a RunId,
         provenance: Option<&'a Provenance>,
         adds: &'a Provenance,
+        until: Option<Timestamp>,
+    },
+    /// A later credential brought more than its run had.
+    Joined {
+        run: &'a RunId,
+        adds: &'a Provenance,
+        entries: &'a [TriggerEntry],
+    },
+    /// A request belonged to no run. Where its run has ended, its token has to be dead too.
+    Late {
+        entry_point: &'a EntryPointName,
+        txn: &'a Txn,
+        until: Option<Timestamp>,
+    },
+    /// A person closed something or opened it again.
+    Barrier {
+        change: Cow<'a, BarrierChange>,
+        by: Actor,
     },
     Intended(Intended<'a>),
     /// The call of this intent has ended, or nobody will ever know.
@@ -110,6 +160,10 @@ pub(super) struct Intended<'a> {
     pub(super) upstream: Option<&'a UpstreamName>,
     pub(super) tool: Option<Arc<str>>,
     pub(super) stores: Stores,
+    /// The run that the credential names, where it is claimed.
+    pub(super) txn: Option<&'a Txn>,
+    /// When the credential of the call ends.
+    pub(super) until: Option<Timestamp>,
 }
 
 /// The body of a `state` line.
@@ -121,6 +175,29 @@ pub(super) struct StatePart {
     pub(super) stored: Vec<StoredPart>,
     #[serde(default)]
     pub(super) open: Vec<OpenCall>,
+    #[serde(default)]
+    pub(super) tombstones: Vec<Tombstone>,
+    #[serde(default)]
+    pub(super) revoked: Vec<RevokedPart>,
+    #[serde(default)]
+    pub(super) closed: Vec<ClosedPart>,
+}
+
+/// One caller whose credentials do not count.
+#[derive(Debug, Deserialize)]
+pub(super) struct RevokedPart {
+    #[serde(flatten)]
+    pub(super) who: Revoked,
+    pub(super) at: Timestamp,
+    pub(super) by: Actor,
+}
+
+/// One source that is closed.
+#[derive(Debug, Deserialize)]
+pub(super) struct ClosedPart {
+    pub(super) source: SourceName,
+    pub(super) at: Timestamp,
+    pub(super) by: Actor,
 }
 
 /// One entry of a store: what one subject reads back, or every subject where it names none.
@@ -139,16 +216,30 @@ impl Live {
             Change::None => {}
             Change::Restore(part) => self.restore(part),
             Change::RunStarted(run) => self.start_run(run),
-            Change::RunEnded(run) => {
-                self.runs.remove(run);
-            }
-            Change::Used { run, provenance, adds } => {
+            Change::RunEnded { run, why, until } => self.end_run(at, run, why, until),
+            Change::Used { run, provenance, adds, until } => {
                 if let Some(run) = self.runs.get_mut(run) {
                     run.used = run.used.max(at);
                     run.provenance.join(adds);
                     provenance.map(|provenance| run.provenance.join(provenance));
+                    run.seen(until);
                 }
             }
+            Change::Joined { run, adds, entries } => {
+                if let Some(run) = self.runs.get_mut(run) {
+                    run.used = run.used.max(at);
+                    run.provenance.join(adds);
+                    if let Some(claim) = &mut run.claim {
+                        claim.join(entries);
+                    }
+                }
+            }
+            Change::Late { entry_point, txn, until } => {
+                if let Some(stone) = self.tombstones.get_mut(&(entry_point.clone(), txn.clone())) {
+                    stone.outlive(until);
+                }
+            }
+            Change::Barrier { change, by } => self.change_barrier(&change, Since { at, by }),
             Change::Intended(call) => self.intend(seq, at, call),
             Change::Ended(intent) => {
                 self.open.remove(&intent);
@@ -163,10 +254,17 @@ impl Live {
     /// A caller has one run at a time, so a run of the same key that has not ended is one whose start was
     /// recorded and refused to the gateway. It was never used; should it have been, nothing of it is lost.
     fn start_run(&mut self, mut run: LiveRun) {
+        if let Some(claim) = &run.claim {
+            // The run table starts none of which a token may be alive: this stone has had its time.
+            self.tombstones.remove(&(run.entry_point.clone(), claim.txn.clone()));
+        }
         let stale = self.runs.values().find(|other| {
             other.entry_point == run.entry_point
-                && other.subject == run.subject
-                && other.session == run.session
+                && match (&other.claim, &run.claim) {
+                    (Some(other), Some(claim)) => other.txn == claim.txn,
+                    (None, None) => other.subject == run.subject && other.session == run.session,
+                    (Some(_), None) | (None, Some(_)) => false,
+                }
         });
         if let Some(stale) = stale.map(|stale| stale.run.clone()).and_then(|id| self.runs.remove(&id)) {
             run.provenance.join(&stale.provenance);
@@ -196,6 +294,37 @@ impl Live {
         Cow::Owned(owed)
     }
 
+    /// A claimed run leaves a tombstone. Those whose tokens are dead make room for it.
+    fn end_run(&mut self, at: Timestamp, run: &RunId, why: RunEnding, until: Option<Timestamp>) {
+        let Some(ended) = self.runs.remove(run) else { return };
+        let Some(claim) = ended.claim else { return };
+        if self.tombstones.len() >= TOMBSTONES_KEPT_MAX {
+            self.forget_dead(at);
+        }
+        // The record of a claimed run's end always says it; without it nothing is known, and it stays.
+        let until = until.unwrap_or(Timestamp::MAX);
+        let (entry_point, txn, run) = (ended.entry_point, claim.txn, ended.run);
+        self.bury(Tombstone { entry_point, txn, run, why, until });
+    }
+
+    fn bury(&mut self, stone: Tombstone) {
+        self.tombstones.insert((stone.entry_point.clone(), stone.txn.clone()), stone);
+    }
+
+    /// Forgets ended runs of which no token may be valid at `now`.
+    pub(super) fn forget_dead(&mut self, now: Timestamp) {
+        self.tombstones.retain(|_, stone| now < stone.until);
+    }
+
+    fn change_barrier(&mut self, change: &BarrierChange, since: Since) {
+        match change {
+            BarrierChange::Revoke(who) => _ = self.revoked.entry(who.clone()).or_insert(since),
+            BarrierChange::Lift(who) => _ = self.revoked.remove(who),
+            BarrierChange::Close(source) => _ = self.closed.entry(source.clone()).or_insert(since),
+            BarrierChange::Open(source) => _ = self.closed.remove(source),
+        }
+    }
+
     fn intend(&mut self, seq: Seq, at: Timestamp, call: Intended<'_>) {
         let mut written = call.provenance.clone();
         written.join(call.adds);
@@ -207,6 +336,8 @@ impl Live {
                 entry_point: call.entry_point.clone(),
                 subject: call.subject.clone(),
                 session: None,
+                claim: call.txn.map(Claim::lost),
+                origin: None,
                 provenance: call.provenance.clone(),
                 started: at,
                 used: at,
@@ -214,6 +345,7 @@ impl Live {
             });
             run.used = run.used.max(at);
             run.provenance.join(&written);
+            run.seen(call.until);
             // A record may cut its list of sources; the run has them all.
             written.join(&run.provenance);
         }
@@ -235,6 +367,13 @@ impl Live {
     fn restore(&mut self, part: &StatePart) {
         self.runs.extend(part.runs.iter().map(|run| (run.run.clone(), run.clone())));
         self.open.extend(part.open.iter().map(|call| (call.intent, call.clone())));
+        part.tombstones.iter().for_each(|stone| self.bury(stone.clone()));
+        for RevokedPart { who, at, by } in &part.revoked {
+            self.revoked.insert(who.clone(), Since { at: *at, by: *by });
+        }
+        for ClosedPart { source, at, by } in &part.closed {
+            self.closed.insert(source.clone(), Since { at: *at, by: *by });
+        }
         for entry in &part.stored {
             let stored = self.stored.entry(entry.upstream.clone()).or_default();
             let own = match &entry.subject {

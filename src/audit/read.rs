@@ -12,13 +12,17 @@ use serde::Deserialize;
 
 use super::Seq;
 use super::line::{Chain, FORMAT_VERSION, Kind, LINE_BYTES_MAX, leaf, split_digest};
-use super::live::{Change, Intended, LiveRun, OpenCall, StatePart, StoredPart};
+use super::live::{Change, ClosedPart, Intended, LiveRun, OpenCall, RevokedPart, StatePart, StoredPart};
+use crate::model::barrier::{BarrierChange, Revoked};
 use crate::model::call::Stores;
+use crate::model::claim::{Claim, Tombstone};
 use crate::model::digest::Sha256;
 use crate::model::facts::RunId;
-use crate::model::name::{EntryPointName, Subject, UpstreamName};
+use crate::model::name::{EntryPointName, SourceName, Subject, Txn, UpstreamName};
+use crate::model::principal::Origin;
 use crate::model::provenance::Provenance;
-use crate::model::run::RunHistory;
+use crate::model::run::{Actor, RunEnding, RunHistory};
+use crate::model::trigger::TriggerEntry;
 
 /// What is wrong with one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -125,6 +129,16 @@ pub(super) struct Members {
     runs: Option<Vec<LiveRun>>,
     stored: Option<Vec<StoredPart>>,
     open: Option<Vec<OpenCall>>,
+    tombstones: Option<Vec<Tombstone>>,
+    revoked: Option<Vec<RevokedPart>>,
+    closed: Option<Vec<ClosedPart>>,
+    claim: Option<Claim>,
+    origin: Option<Origin>,
+    entries: Option<Vec<TriggerEntry>>,
+    tokens_until: Option<Timestamp>,
+    change: Option<String>,
+    source: Option<SourceName>,
+    by: Option<Actor>,
     #[serde(skip)]
     state: StatePart,
     /// A line that is stated again, as it stood.
@@ -135,6 +149,8 @@ pub(super) struct Members {
 struct Who {
     entry_point: EntryPointName,
     subject: Subject,
+    txn: Option<Txn>,
+    until: Option<Timestamp>,
 }
 
 /// The segment before, as the first line of a segment names it.
@@ -169,15 +185,23 @@ impl Record {
         let kind = kind.ok_or_else(foreign)?;
         let mut members = match kind {
             // These are nothing to the fold, and the names of their members mean other things.
-            Kind::Upstream | Kind::Reload | Kind::Pin | Kind::AuthFailures | Kind::Start | Kind::Stop => {
-                Members::default()
-            }
+            Kind::Upstream
+            | Kind::Reload
+            | Kind::Pin
+            | Kind::Mint
+            | Kind::TokenKey
+            | Kind::AuthFailures
+            | Kind::Start
+            | Kind::Stop => Members::default(),
             _ => serde_json::from_slice(line).map_err(body)?,
         };
         members.state = StatePart {
             runs: members.runs.take().unwrap_or_default(),
             stored: members.stored.take().unwrap_or_default(),
             open: members.open.take().unwrap_or_default(),
+            tombstones: members.tombstones.take().unwrap_or_default(),
+            revoked: members.revoked.take().unwrap_or_default(),
+            closed: members.closed.take().unwrap_or_default(),
         };
         if kind == Kind::Intent {
             // The name of an upstream holds no dot, so the first one ends it.
@@ -215,22 +239,35 @@ impl Record {
         Chain { next: self.seq.next(), prev: self.leaf }
     }
 
+    /// Whether a source or an entry of the trigger joined a run with it.
+    pub(super) fn adds_sources(&self) -> bool {
+        let Members { adds, entries, .. } = &self.members;
+        adds.as_ref().is_some_and(|adds| !adds.is_empty()) || entries.as_ref().is_some_and(|e| !e.is_empty())
+    }
+
     /// What the record changes; nothing where a member that this kind must have is missing.
     pub(super) fn change(&self) -> Option<Change<'_>> {
         let members = &self.members;
         Some(match self.kind {
             Kind::State => Change::Restore(&members.state),
             Kind::RunStart => Change::RunStarted(self.run_started()?),
-            Kind::RunEnd => Change::RunEnded(members.run.as_ref()?),
-            Kind::Taint => {
-                Change::Used { run: members.run.as_ref()?, provenance: None, adds: members.adds.as_ref()? }
-            }
+            Kind::RunEnd => Change::RunEnded {
+                run: members.run.as_ref()?,
+                why: RunEnding::parse(members.why.as_deref()?)?,
+                until: members.tokens_until,
+            },
+            Kind::Taint => Change::Joined {
+                run: members.run.as_ref()?,
+                adds: members.adds.as_ref()?,
+                entries: members.entries.as_deref().unwrap_or_default(),
+            },
+            Kind::Revocation | Kind::Source => self.barrier()?,
             Kind::Denial | Kind::List => match &members.run {
                 Some(run) => {
                     let (provenance, adds) = (members.provenance.as_ref(), members.adds.as_ref()?);
-                    Change::Used { run, provenance, adds }
+                    Change::Used { run, provenance, adds, until: members.principal.as_ref()?.until }
                 }
-                None => Change::None,
+                None => self.late(),
             },
             Kind::Intent => Change::Intended(self.intended()?),
             Kind::Outcome | Kind::Unknown => Change::Ended(members.intent?),
@@ -249,6 +286,8 @@ impl Record {
             | Kind::Halted
             | Kind::AuthFailures
             | Kind::Pin
+            | Kind::Mint
+            | Kind::TokenKey
             | Kind::Upstream
             | Kind::Reload
             | Kind::Checkpoint => Change::None,
@@ -266,6 +305,8 @@ impl Record {
             entry_point: who.entry_point.clone(),
             subject: who.subject.clone(),
             session: members.session_sha256.clone(),
+            claim: members.claim.clone(),
+            origin: members.origin.clone(),
             provenance: members.provenance.clone()?,
             started: self.at,
             used: self.at,
@@ -285,7 +326,36 @@ impl Record {
             upstream: members.upstream.as_ref(),
             tool: members.tool.clone(),
             stores: members.stores?,
+            txn: who.txn.as_ref(),
+            until: who.until,
         })
+    }
+
+    /// What a request that belonged to no run says of one that has ended.
+    fn late(&self) -> Change<'_> {
+        match self.members.principal.as_ref() {
+            Some(Who { entry_point, txn: Some(txn), until, .. }) => {
+                Change::Late { entry_point, txn, until: *until }
+            }
+            Some(_) | None => Change::None,
+        }
+    }
+
+    fn barrier(&self) -> Option<Change<'_>> {
+        let members = &self.members;
+        let whose = || match (&members.subject, &members.entry_point) {
+            (Some(subject), None) => Some(Revoked::Subject(subject.clone())),
+            (None, Some(name)) => Some(Revoked::EntryPoint(name.clone())),
+            (Some(_), Some(_)) | (None, None) => None,
+        };
+        let change = match (self.kind, members.change.as_deref()?) {
+            (Kind::Revocation, "revoked") => BarrierChange::Revoke(whose()?),
+            (Kind::Revocation, "lifted") => BarrierChange::Lift(whose()?),
+            (Kind::Source, "closed") => BarrierChange::Close(members.source.clone()?),
+            (Kind::Source, "opened") => BarrierChange::Open(members.source.clone()?),
+            _ => return None,
+        };
+        Some(Change::Barrier { change: Cow::Owned(change), by: members.by? })
     }
 }
 

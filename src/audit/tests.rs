@@ -1,6 +1,7 @@
 //! What the journal must hold: nothing acknowledged is lost, nothing lost is passed over, nothing halts for
 //! good. Each test ends with a look at the whole journal from outside ([`Room::verified`]).
 
+mod claims;
 mod damage;
 mod faults;
 mod path;
@@ -21,7 +22,7 @@ use crate::model::digest::Sha256;
 use crate::model::facts::{CallFacts, RunId};
 use crate::model::name::{EntryPointName, RoleName, SourceName, Subject, ToolId, ToolName, UpstreamName};
 use crate::model::place::Place;
-use crate::model::principal::{Label, Principal, RunRule, RunScope};
+use crate::model::principal::{Label, Origin, Principal, RunRule, RunScope};
 use crate::model::provenance::Provenance;
 use crate::model::run::{Actor, RunEnding, RunHistory};
 use crate::model::text::Bounded;
@@ -140,7 +141,12 @@ fn principal(subject: &str) -> Arc<Principal> {
             agents: vec![],
             sources: sources(["chat"]),
         },
-        RunRule { scope: RunScope::Subject, idle: Duration::MAX, max: Duration::MAX },
+        RunRule {
+            scope: RunScope::Subject,
+            idle: Duration::MAX,
+            max: Duration::MAX,
+            token_ttl_max: Duration::MAX,
+        },
     ))
 }
 
@@ -160,6 +166,7 @@ fn facts(run: &RunId) -> CallFacts {
     CallFacts {
         principal: principal("user:1"),
         run: Some(run.clone()),
+        trigger: None,
         provenance: sources(["chat"]),
         adds: Provenance::default(),
         stores: Stores::Nothing,
@@ -196,7 +203,15 @@ async fn start_run(journal: &Journal, id: &RunId) -> Result<Seq, Reason> {
     let principal = principal("user:1");
     // Each run of these tests is a session of its own.
     let session = Some(id.as_str().into());
-    journal.record(Event::RunStart { run: id.clone(), principal, session, history: RunHistory::Whole }).await
+    journal
+        .record(Event::RunStart {
+            run: id.clone(),
+            principal,
+            session,
+            origin: None,
+            history: RunHistory::Whole,
+        })
+        .await
 }
 
 /// A durable intent that nothing was sent on yet.

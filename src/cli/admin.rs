@@ -2,12 +2,14 @@
 //!
 //! Must never let what a socket said steer the terminal.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use jiff::Timestamp;
+
 use super::exit;
-use crate::config;
+use crate::config::{self, Config};
 use crate::console::{Client, ClientError};
 use crate::model::text::printable;
 
@@ -19,16 +21,25 @@ pub(super) struct Target {
     pub(super) config: PathBuf,
 }
 
-/// A client of the gateway that `config` configures.
+/// A client of the gateway that `config` configures. What is wrong with the file by now is no reason not
+/// to talk to a gateway that runs: it matters only where there is none.
 pub(super) fn client(config: &Path) -> anyhow::Result<Client> {
-    let config = config::load(config).map_err(|problems| exit::configuration(&problems))?;
-    Ok(Client::new(config.admin_socket))
+    let socket = config::admin_socket(config);
+    if !socket.exists() {
+        configuration(config)?;
+    }
+    Ok(Client::new(socket))
+}
+
+/// What `config` configures.
+pub(super) fn configuration(config: &Path) -> anyhow::Result<Config> {
+    config::load(config).map_err(|problems| exit::configuration(&problems))
 }
 
 /// The error that a command ends with.
 pub(super) fn failed(error: ClientError) -> anyhow::Error {
     match error {
-        ClientError::Refused { reason, message } if reason == "missing" || reason == "stale" => {
+        ClientError::Refused { reason, message } if is_about_the_request(&reason) => {
             anyhow::anyhow!("{}", printable(&message))
         }
         ClientError::Refused { message, .. } => {
@@ -36,6 +47,22 @@ pub(super) fn failed(error: ClientError) -> anyhow::Error {
         }
         error => exit::unavailable(&anyhow::Error::new(error)),
     }
+}
+
+/// Whether the gateway is well and only cannot do this.
+fn is_about_the_request(reason: &str) -> bool {
+    matches!(reason, "missing" | "stale" | "impossible")
+}
+
+/// Writes an answer as JSON.
+pub(super) fn json<T: serde::Serialize>(value: &T, out: &mut impl Write) -> anyhow::Result<()> {
+    let text = serde_json::to_string_pretty(value)?;
+    Ok(writeln!(out, "{text}")?)
+}
+
+/// When something was, for people.
+pub(super) fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
 /// How a command ends. Whoever reads the answer and closes the pipe has what they wanted.

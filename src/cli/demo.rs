@@ -16,7 +16,6 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::{demo_upstream, serve};
 use crate::demo::{Key, Kind, Paste, Setup, snippets};
@@ -61,13 +60,13 @@ pub(super) async fn run(command: Demo) -> anyhow::Result<ExitCode> {
     let setup = Setup { addr, program: &program, browser_url, keys: &hashed };
     let config = place.write("gateway.toml", &setup.configuration())?;
 
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let running = serve::start(&config).await?;
+    let mut signals = serve::Signals::new(serve::OnHangUp::Stop)?;
+    let mut running = serve::start(&config).await?;
     introduce(&place, &running, &keys)?;
+    let journal_dir = running.journal_dir.clone();
     tokio::select! {
-        seen = live::follow(&running.journal_dir) => seen?,
-        _ = interrupt.recv() => (),
-        _ = terminate.recv() => (),
+        seen = live::follow(&journal_dir) => seen?,
+        () = running.heed(&mut signals) => (),
     }
     running.stop().await?;
     Ok(ExitCode::SUCCESS)

@@ -40,6 +40,11 @@ pub(super) fn unavailable(error: &anyhow::Error) -> anyhow::Error {
     anyhow::Error::new(Coded { code: UNAVAILABLE, message: format!("{error:#}") })
 }
 
+/// A failure with a code of its own.
+pub(super) fn coded(code: u8, message: String) -> anyhow::Error {
+    anyhow::Error::new(Coded { code, message })
+}
+
 /// Says how a command is called. Help and version were asked for and are no mistake.
 pub(super) fn usage(usage: &clap::Error) -> ExitCode {
     // Where nobody can read the help, the exit code still says it.

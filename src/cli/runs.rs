@@ -1,19 +1,27 @@
-//! `sluicegate runs`: the open runs of a running gateway, and ending one.
+//! `sluicegate runs`: the runs of a gateway, their stories, and their ends.
 //!
 //! Must never end a run that was not named whole: ids are not completed from their beginning.
+
+mod story;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::admin::{Target, client, conclude, failed};
+use super::admin::{Target, client, conclude, configuration, failed, json, time};
+use super::columns;
+use super::revocations::Whose;
+use crate::config::Config;
 use crate::console::RunEntry;
+use crate::identity::EntryPoints;
+use crate::model::barrier::Revoked;
 use crate::model::facts::RunId;
+use crate::model::name::EntryPointName;
+use crate::model::provenance::Provenance;
 use crate::model::run::RunHistory;
-use crate::model::text::printable;
 
-/// Show and end the runs of a running gateway.
+/// Show, end and revoke the runs of a running gateway.
 #[derive(Debug, Args)]
 pub(super) struct Runs {
     #[command(subcommand)]
@@ -29,17 +37,30 @@ pub(super) struct Runs {
 enum RunsCommand {
     /// List the open runs.
     List,
-    /// Show one run.
+    /// Tell the story of a run, open or ended: what started it, what it read and why, calls, refusals.
     Show {
-        /// The run, as `runs list` names it.
+        /// The run, as `runs list` and the journal name it.
         #[arg(value_name = "ID", value_parser = run_id)]
         id: RunId,
+        /// How many of its newest records to tell.
+        #[arg(short = 'n', long, value_name = "N", default_value_t = story::RECORDS_DEFAULT)]
+        records: usize,
     },
-    /// End a run, on the record. Its next request starts a fresh one.
+    /// End a run, on the record. Where tokens claim it they are refused; else its next request starts another.
     End {
         /// The run, as `runs list` names it.
         #[arg(value_name = "ID", value_parser = run_id)]
         id: RunId,
+    },
+    /// Refuse credentials from the next request on, on the record: those of a run that tokens claim, of a
+    /// subject, or of an entry point. Their runs end and their streams are closed.
+    Revoke {
+        /// The run, as `runs list` names it.
+        #[arg(value_name = "ID", value_parser = run_id, required_unless_present = "whose",
+              conflicts_with = "whose")]
+        id: Option<RunId>,
+        #[command(flatten)]
+        whose: Option<Whose>,
     },
 }
 
@@ -56,9 +77,10 @@ async fn answer(args: &Runs, out: &mut impl Write) -> anyhow::Result<()> {
             let runs = client.runs().await.map_err(failed)?;
             if args.json { json(&runs, out) } else { Ok(list(&runs, out)?) }
         }
-        RunsCommand::Show { id } => {
-            let run = client.run(id).await.map_err(failed)?;
-            if args.json { json(&run, out) } else { Ok(show(&run, out)?) }
+        RunsCommand::Show { id, records } => {
+            let config = configuration(&args.target.config)?;
+            let told = story::read(&config, &client, id, *records).await?;
+            if args.json { json(&told.as_json()?, out) } else { Ok(story::write(&told, out)?) }
         }
         RunsCommand::End { id } => {
             client.end_run(id).await.map_err(failed)?;
@@ -68,67 +90,70 @@ async fn answer(args: &Runs, out: &mut impl Write) -> anyhow::Result<()> {
                 Ok(writeln!(out, "run {id} has ended")?)
             }
         }
+        RunsCommand::Revoke { id: Some(id), .. } => {
+            client.revoke_run(id).await.map_err(failed)?;
+            if args.json {
+                json(&serde_json::json!({"run": id, "revoked": true}), out)
+            } else {
+                Ok(writeln!(out, "run {id} has ended, and its tokens are refused")?)
+            }
+        }
+        RunsCommand::Revoke { whose, .. } => {
+            let Some(who) = whose.as_ref().and_then(Whose::named) else { return Ok(()) };
+            // A person who locks somebody out does not wait for a file to be right.
+            if let Ok(config) = configuration(&args.target.config) {
+                warn_if_unknown(&config, &who)?;
+            }
+            let done = client.revoke(&who).await.map_err(failed)?;
+            if args.json {
+                json(&serde_json::json!({"revoked": who, "runs_ended": done.runs_ended}), out)
+            } else {
+                let runs = done.runs_ended;
+                Ok(writeln!(out, "credentials of {who} are refused; {runs} open runs have ended")?)
+            }
+        }
     }
 }
 
-fn json<T: serde::Serialize>(value: &T, out: &mut impl Write) -> anyhow::Result<()> {
-    let text = serde_json::to_string_pretty(value)?;
-    Ok(writeln!(out, "{text}")?)
+/// A name that was mistyped would revoke nobody. It may also be one of another configuration.
+fn warn_if_unknown(config: &Config, who: &Revoked) -> io::Result<()> {
+    match who {
+        Revoked::EntryPoint(name) if !is_known(config, name) => {
+            writeln!(io::stderr(), "sluicegate: warning: the configuration has no entry point `{name}`")
+        }
+        Revoked::EntryPoint(_) | Revoked::Subject(_) => Ok(()),
+    }
+}
+
+fn is_known(config: &Config, name: &EntryPointName) -> bool {
+    let listeners = config.listeners.iter().map(|listener| &listener.vouches);
+    EntryPoints::of(&config.identity, listeners).rule_of(name).is_some()
 }
 
 fn list(runs: &[RunEntry], out: &mut impl Write) -> io::Result<()> {
     if runs.is_empty() {
         return writeln!(out, "no run is open");
     }
-    let header = ["RUN", "ENTRY POINT", "SUBJECT", "PROVENANCE", "LAST USED", "STATE"].map(str::to_owned);
-    let rows: Vec<[String; 6]> = std::iter::once(header)
-        .chain(runs.iter().map(|run| {
-            [
-                run.run.to_string(),
-                run.entry_point.to_string(),
-                run.subject.to_string(),
-                provenance(run),
-                run.used.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
-                state(run).to_owned(),
-            ]
-        }))
-        .collect();
-    let mut widths = [0; 6];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.chars().count().max(*width);
-        }
-    }
-    for row in &rows {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{:<width$}", printable(cell)));
-        writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
-    }
-    Ok(())
+    let header = ["RUN", "ENTRY POINT", "SUBJECT", "AGENT", "TXN", "PROVENANCE", "LAST USED", "STATE"];
+    let rows = runs.iter().map(|run| {
+        let claim = run.claim.as_ref();
+        let agent = claim.and_then(|claim| claim.agent.as_ref()).map(ToString::to_string);
+        [
+            run.run.to_string(),
+            run.entry_point.to_string(),
+            run.subject.to_string(),
+            agent.unwrap_or_else(|| "-".to_owned()),
+            claim.map_or_else(|| "-".to_owned(), |claim| claim.txn.to_string()),
+            names(&run.provenance),
+            time(run.used),
+            state(run).to_owned(),
+        ]
+    });
+    columns::write(header, rows, out)
 }
 
-fn show(run: &RunEntry, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "run          {}", run.run)?;
-    writeln!(out, "entry point  {}", run.entry_point)?;
-    writeln!(out, "subject      {}", run.subject)?;
-    if let Some(session) = &run.session {
-        writeln!(out, "session      {}", printable(session))?;
-    }
-    writeln!(out, "provenance   {}", provenance(run))?;
-    writeln!(out, "started      {}", run.started)?;
-    writeln!(out, "last used    {}", run.used)?;
-    writeln!(out, "state        {}", state(run))?;
-    if run.history == RunHistory::Lost {
-        writeln!(
-            out,
-            "\nPart of this run's history is lost, so nobody knows what it has read and every call"
-        )?;
-        writeln!(out, "is refused. `sluicegate runs end {}` lets a fresh run start.", run.run)?;
-    }
-    Ok(())
-}
-
-fn provenance(run: &RunEntry) -> String {
-    run.provenance.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+fn names(provenance: &Provenance) -> String {
+    provenance.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
 fn state(run: &RunEntry) -> &'static str {
@@ -149,7 +174,6 @@ mod tests {
 
     use super::*;
     use crate::model::name::{EntryPointName, SourceName, Subject};
-    use crate::model::provenance::Provenance;
 
     #[test]
     fn runs_are_listed_in_columns() {
@@ -159,6 +183,8 @@ mod tests {
             entry_point: EntryPointName::new("keys.laptop").unwrap(),
             subject: Subject::new("user:4711").unwrap(),
             session: None,
+            claim: None,
+            origin: None,
             provenance: Provenance::of([source("web"), source("chat")]),
             started: Timestamp::UNIX_EPOCH,
             used: Timestamp::UNIX_EPOCH,

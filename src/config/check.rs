@@ -4,15 +4,24 @@
 //! error refuses the whole configuration.
 
 mod assert;
+mod client;
 mod entry_point;
+mod fixed;
+mod issuer;
 mod launch;
 mod listen;
 mod lists;
+mod mint;
 mod names;
 mod notes;
 mod quantity;
+mod reach;
+mod refine;
+mod resource;
 mod secret;
+mod trigger;
 mod upstream;
+mod user;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -25,7 +34,7 @@ use super::machine::Machine;
 use super::node::Located;
 use super::problem::{Problems, Sink};
 use super::raw::{self, Document};
-use super::{Config, node};
+use super::{Config, Watch, node};
 
 use names::Names;
 use quantity::Quantities;
@@ -52,51 +61,57 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
     let names = Names::declare(document, found);
     let scope = Scope { dir: &loaded.dir, machine, names: &names, found };
     let state_dir = state_dir(&document.gateway, loaded, scope);
-    let admin_socket = match &document.admin.socket {
-        Some(socket) => listen::socket_path(socket, scope),
-        None => {
-            let path = state_dir.join(ADMIN_SOCKET_DEFAULT);
-            let written = document.gateway.state_dir.as_ref();
-            listen::check_length(&path, written.map_or(&loaded.start, |written| &written.place), found);
-            path
-        }
-    };
+    let admin_socket = socket_of(document, &state_dir, loaded, scope);
     let rules = lists::check(document, scope);
     let mut labels = entry_point::Labels::new(scope);
     let keys = entry_point::keys(&document.keys, &mut labels);
+    let clients = client::check(&document.clients, &document.listen, &mut labels);
     let admin = document.admin.address.as_ref().and_then(|address| listen::tcp_address(address, found));
     let taken = listen::Taken::by_admin(&document.admin, admin, &admin_socket, loaded);
-    let listeners = listen::check(&document.listen, taken, &document.keys, &mut labels, loaded);
+    let listeners = listen::check(
+        &document.listen,
+        taken,
+        document.keys.len() + document.issuers.len() + usize::from(document.mint.is_some()),
+        &mut labels,
+        loaded,
+    );
     let upstreams = upstream::check(&document.upstreams, scope);
+    let (identity, mint) = vouching(document, keys, clients, &listeners, &state_dir, &mut labels);
     notes::say(document, &labels, scope);
-    let understood = [keys.len(), listeners.len(), upstreams.len()];
+    let (minters, dispatchers) = mint.as_ref().map_or((0, 0), |mint| (1, mint.dispatchers.len()));
+    // The gateway's own issuer is written nowhere.
+    let issuers = identity.issuers.len().saturating_sub(minters);
+    let (keys, clients) = (identity.keys.len(), identity.clients.len());
+    let understood = [keys, clients, listeners.len(), upstreams.len(), issuers, minters, dispatchers];
     refuse_gaps(document, understood, loaded, found);
     let limits = Quantities::new(found);
+    let audit = audit_settings(&document.audit, &state_dir, found);
+    let lock_path = lock_path(&document.gateway, scope);
+    let watch = document.reload.watch.as_ref().is_some_and(|watch| watch.value);
     Config {
-        lock_path: lock_path(&document.gateway, scope),
+        fixed: fixed::gather(
+            document,
+            loaded,
+            &fixed::Values {
+                state_dir: &state_dir,
+                lock_path: &lock_path,
+                admin_socket: &admin_socket,
+                admin,
+                audit: &audit,
+                mint: mint.as_ref(),
+            },
+        ),
+        watch: if watch { Watch::On } else { Watch::Off },
+        lock_path,
         admin_socket,
         admin,
         listeners,
         limits: socket_limits(&document.limits, limits),
-        in_flight: limit::Settings {
-            in_flight_max: limits.count(
-                &document.limits.calls_in_flight_max,
-                "calls_in_flight_max",
-                limit::IN_FLIGHT_MAX_DEFAULT,
-            ),
-            in_flight_per_principal_max: limits.count(
-                &document.limits.calls_in_flight_per_principal_max,
-                "calls_in_flight_per_principal_max",
-                limit::IN_FLIGHT_PER_PRINCIPAL_MAX_DEFAULT,
-            ),
-            in_flight_per_upstream_max: upstreams
-                .iter()
-                .map(|upstream| (upstream.name.clone(), upstream.calls_in_flight_max))
-                .collect(),
-        },
-        audit: audit_settings(&document.audit, &state_dir, found),
+        in_flight: in_flight_limits(&document.limits, limits, &upstreams),
+        audit,
         state_dir,
-        identity: identity::Settings { keys },
+        identity,
+        mint,
         runs_max: limits.count(&document.limits.runs_max, "runs_max", run::RUNS_MAX_DEFAULT),
         upstreams,
         rules,
@@ -105,9 +120,52 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
     }
 }
 
+/// Where the admin socket is, whatever else is wrong.
+pub(super) fn admin_socket(document: &Document, loaded: &Loaded, machine: &Machine, found: &Sink) -> PathBuf {
+    let names = Names::declare(document, found);
+    let scope = Scope { dir: &loaded.dir, machine, names: &names, found };
+    let state_dir = state_dir(&document.gateway, loaded, scope);
+    socket_of(document, &state_dir, loaded, scope)
+}
+
+fn socket_of(document: &Document, state_dir: &Path, loaded: &Loaded, scope: Scope<'_>) -> PathBuf {
+    if let Some(socket) = &document.admin.socket {
+        return listen::socket_path(socket, scope);
+    }
+    let path = state_dir.join(ADMIN_SOCKET_DEFAULT);
+    let written = document.gateway.state_dir.as_ref();
+    listen::check_length(&path, written.map_or(&loaded.start, |written| &written.place), scope.found);
+    path
+}
+
+/// Every credential that is verified, and the tokens that the gateway makes itself.
+fn vouching(
+    document: &Document,
+    keys: Vec<identity::KeySettings>,
+    clients: Vec<identity::ClientSettings>,
+    listeners: &[downstream::ListenSettings],
+    state_dir: &Path,
+    labels: &mut entry_point::Labels<'_>,
+) -> (identity::Settings, Option<identity::MintSettings>) {
+    let scope = labels.scope;
+    let url = resource::url(&document.gateway, listeners, scope);
+    let attributes = trigger::declarations(&document.sources, scope);
+    let written_url = document.gateway.url.as_ref();
+    let known = issuer::Known { url: url.as_ref(), written_url, attributes: &attributes };
+    let mut issuers = issuer::check(&document.issuers, &known, labels);
+    let around =
+        mint::Around { state_dir, url: url.as_ref(), written_url, attributes: &attributes, keys: &keys };
+    let mint = mint::check(document, &around, labels);
+    issuers.extend(mint.as_ref().and_then(mint::own_issuer));
+    (identity::Settings { keys, clients, issuers, attributes, url }, mint)
+}
+
 /// What was left out has to have been reported: a table that vanished in silence would be a hole (I2).
-fn refuse_gaps(document: &Document, understood: [usize; 3], loaded: &Loaded, found: &Sink) {
-    let written = [document.keys.len(), document.listen.len(), document.upstreams.len()];
+fn refuse_gaps(document: &Document, understood: [usize; 7], loaded: &Loaded, found: &Sink) {
+    let Document { keys, clients, listen, upstreams, issuers, mint, dispatchers, .. } = document;
+    let minters = usize::from(mint.is_some());
+    let (keys, clients, dispatchers) = (keys.len(), clients.len(), dispatchers.len());
+    let written = [keys, clients, listen.len(), upstreams.len(), issuers.len(), minters, dispatchers];
     if written != understood && !found.has_errors() {
         let message = "a table was not understood, and nothing says why";
         found.error(Code::BadValue, &loaded.start, message, "please report this as a fault of Sluicegate");
@@ -137,6 +195,29 @@ fn state_dir(gateway: &raw::Gateway, loaded: &Loaded, scope: Scope<'_>) -> PathB
 
 fn lock_path(gateway: &raw::Gateway, scope: Scope<'_>) -> PathBuf {
     scope.path(gateway.lock_file.as_ref().map_or(LOCK_FILE_DEFAULT, |written| written.value.as_str()))
+}
+
+fn in_flight_limits(
+    limits: &raw::Limits,
+    read: Quantities<'_>,
+    upstreams: &[crate::upstream::Settings],
+) -> limit::Settings {
+    limit::Settings {
+        in_flight_max: read.count(
+            &limits.calls_in_flight_max,
+            "calls_in_flight_max",
+            limit::IN_FLIGHT_MAX_DEFAULT,
+        ),
+        in_flight_per_principal_max: read.count(
+            &limits.calls_in_flight_per_principal_max,
+            "calls_in_flight_per_principal_max",
+            limit::IN_FLIGHT_PER_PRINCIPAL_MAX_DEFAULT,
+        ),
+        in_flight_per_upstream_max: upstreams
+            .iter()
+            .map(|upstream| (upstream.name.clone(), upstream.calls_in_flight_max))
+            .collect(),
+    }
 }
 
 fn socket_limits(limits: &raw::Limits, read: Quantities<'_>) -> downstream::Limits {

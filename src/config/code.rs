@@ -58,6 +58,8 @@ codes! {
     BadPermission = "bad_permission";
     /// Keys that exclude each other, or one that needs another.
     Conflict = "conflict";
+    /// A setting that a running gateway cannot change.
+    RestartNeeded = "restart_needed";
 
     // Names that are used and were not declared.
     /// An upstream that is not declared.
@@ -68,26 +70,46 @@ codes! {
     UnknownRole = "unknown_role";
     /// An agent that is not declared, where agents are.
     UnknownAgent = "unknown_agent";
+    /// An attribute that its source does not declare.
+    UnknownAttribute = "unknown_attribute";
 
     // Entry points and listeners.
     /// No listener at all.
     NoListener = "no_listener";
-    /// A listener beyond loopback.
+    /// A listener beyond loopback that nothing protects.
     NotLoopback = "not_loopback";
+    /// A listener beyond loopback that does not say by which names it is called.
+    HostsMissing = "hosts_missing";
     /// Two listeners at one place.
     ListenerCollision = "listener_collision";
+    /// A place where a running gateway cannot listen.
+    CannotListen = "cannot_listen";
     /// A listener that no credential could pass.
     NoCredential = "no_credential";
     /// The digest of a key is malformed, or is the key itself.
     BadHash = "bad_hash";
     /// Two keys with one digest.
     DuplicateHash = "duplicate_hash";
+    /// Two clients with one certificate.
+    DuplicateClient = "duplicate_client";
+    /// A certificate, its key or its authorities cannot be used.
+    BadCertificate = "bad_certificate";
+    /// A private key that others may use.
+    KeyFileOpen = "key_file_open";
+    /// The certificates for the URL of a key set cannot be used.
+    CaUnreadable = "ca_unreadable";
 
     // Upstreams and the machine.
+    /// An upstream that a running gateway cannot set up.
+    CannotLaunch = "cannot_launch";
     /// An upstream that does not say what it returns.
     ReturnsMissing = "returns_missing";
     /// A secret that is not there.
     SecretMissing = "secret_missing";
+    /// A user that this machine does not know.
+    UnknownUser = "unknown_user";
+    /// The gateway may not start a process under another user.
+    UserForbidden = "user_forbidden";
     /// The state directory is not one, or others may read it.
     BadStateDir = "bad_state_dir";
 
@@ -100,6 +122,12 @@ codes! {
     IdleBeyondMax = "idle_beyond_max";
     /// A credential whose subject has no role: it may nothing.
     NoRole = "no_role";
+    /// An issuer that may assert so little that each of its tokens is refused.
+    AssertsNothing = "asserts_nothing";
+    /// A key set that cannot be used now.
+    KeysUnreadable = "keys_unreadable";
+    /// A key set that others may write.
+    KeysFileOpen = "keys_file_open";
     /// A credential that names no agent, where agents are configured: it may nothing.
     NoAgent = "no_agent";
     /// Two roles of one credential disagree on a tool.
@@ -112,12 +140,16 @@ codes! {
     LongWireName = "long_wire_name";
     /// A declared source, role or agent that nothing uses.
     Unused = "unused";
-    /// A secret file that others may read.
+    /// A secret file that others may use: refused, or where only its group may, a warning.
     SecretFileOpen = "secret_file_open";
     /// A secret that stands in the configuration itself.
     SecretInFile = "secret_in_file";
     /// A secret that would travel unencrypted.
     PlainHttp = "plain_http";
+    /// A certificate that ends soon.
+    CertificateExpires = "certificate_expires";
+    /// A folder that the user of an upstream may not enter.
+    CwdShut = "cwd_shut";
     /// A program that cannot be found now.
     CommandNotFound = "command_not_found";
 

@@ -102,6 +102,7 @@ impl Reading<'_> {
             let help = "name an existing file that the gateway's user may read (`--config PATH`)";
             self.found.error(Code::FileUnreadable, named_at, message, help);
         };
+        self.found.note_file(path);
         let mut bytes = Vec::new();
         let limit = u64::try_from(FILE_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
         // Opening a pipe would wait for its other end.

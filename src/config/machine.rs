@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::system::System;
+
 /// The machine as a configuration sees it.
 #[derive(Clone)]
 pub struct Machine {
@@ -15,6 +17,8 @@ pub struct Machine {
     pub program: Option<PathBuf>,
     /// The uid of the gateway, which `peers.self` means.
     pub uid: u32,
+    /// Its clock and its users.
+    pub system: System,
 }
 
 /// The word in `command` that means the running binary.
@@ -31,6 +35,7 @@ impl Machine {
             env: std::env::vars_os().filter_map(text).collect(),
             program: std::env::current_exe().ok().filter(is_own),
             uid: rustix::process::geteuid().as_raw(),
+            system: System::this(),
         }
     }
 

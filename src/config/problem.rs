@@ -5,6 +5,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -12,6 +13,7 @@ use crate::model::place::Place;
 use crate::model::text::printable;
 
 use super::code::Code;
+use super::mark::FileMark;
 
 /// How bad a problem is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -46,6 +48,14 @@ pub struct Problem {
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
+    /// These problems, in the order of files and lines.
+    #[must_use]
+    pub fn of(mut problems: Vec<Problem>) -> Self {
+        problems.sort();
+        problems.dedup();
+        Self(problems)
+    }
+
     /// Whether any of them refuses the configuration.
     #[must_use]
     pub fn has_errors(&self) -> bool {
@@ -106,6 +116,7 @@ impl std::error::Error for Problems {}
 #[derive(Debug, Default)]
 pub(super) struct Sink {
     problems: RefCell<Vec<Problem>>,
+    files: RefCell<Vec<FileMark>>,
     /// Keys that were written, rightly or not, each with the place of its table: what is there and
     /// wrong is not also missing.
     attempted: RefCell<BTreeSet<(Place, String)>>,
@@ -142,15 +153,21 @@ impl Sink {
         self.add(Severity::Note, code, place, message.into(), help.into());
     }
 
+    /// Notes that the file at `path` is about to be read.
+    pub(super) fn note_file(&self, path: &Path) {
+        self.files.borrow_mut().push(FileMark::of(path));
+    }
+
+    pub(super) fn take_files(&self) -> Vec<FileMark> {
+        self.files.take()
+    }
+
     pub(super) fn has_errors(&self) -> bool {
         self.problems.borrow().iter().any(|problem| problem.severity == Severity::Error)
     }
 
     pub(super) fn into_problems(self) -> Problems {
-        let mut problems = self.problems.into_inner();
-        problems.sort();
-        problems.dedup();
-        Problems(problems)
+        Problems::of(self.problems.into_inner())
     }
 
     /// Remembers that `key` was written in the table at `table`.

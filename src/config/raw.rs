@@ -4,8 +4,11 @@
 
 mod assert;
 mod entry_point;
+mod issuer;
 mod lists;
+mod mint;
 mod secret;
+mod tls;
 mod upstream;
 
 use super::file::Loaded;
@@ -14,8 +17,11 @@ use super::problem::Sink;
 
 pub(super) use assert::MayAssert;
 pub(super) use entry_point::{EntryPoint, Key, Listen, Vouches};
+pub(super) use issuer::{Issuer, Jwks, Refine, RefineRule};
 pub(super) use lists::{Entry as ListEntry, Row};
+pub(super) use mint::{Dispatcher, Mint};
 pub(super) use secret::{Secret, Secrets};
+pub(super) use tls::{Client, Reach, Tls};
 pub(super) use upstream::{ToolRule, Upstream};
 
 /// Everything that was written.
@@ -25,12 +31,17 @@ pub(super) struct Document {
     pub(super) admin: Admin,
     pub(super) listen: Vec<Listen>,
     pub(super) keys: Vec<Key>,
+    pub(super) clients: Vec<Client>,
+    pub(super) mint: Option<Mint>,
+    pub(super) dispatchers: Vec<Dispatcher>,
+    pub(super) issuers: Vec<Issuer>,
     pub(super) upstreams: Vec<Upstream>,
     pub(super) sources: Vec<Row>,
     pub(super) roles: Vec<Row>,
     pub(super) agents: Vec<Row>,
     pub(super) limits: Limits,
     pub(super) audit: Audit,
+    pub(super) reload: Reload,
 }
 
 /// `[gateway]`.
@@ -38,6 +49,7 @@ pub(super) struct Document {
 pub(super) struct Gateway {
     pub(super) state_dir: Option<Located<String>>,
     pub(super) lock_file: Option<Located<String>>,
+    pub(super) url: Option<Located<String>>,
 }
 
 /// `[admin]`.
@@ -81,13 +93,22 @@ impl Document {
         let (gateway, admin) = (Gateway::read(&root), Admin::read(&root));
         let auth = section(&root, "auth");
         let keys = auth.as_ref().map(|auth| each(auth, "keys", "[auth.keys.", Key::read)).unwrap_or_default();
+        let clients = auth.as_ref().map(|auth| each(auth, "clients", "[auth.clients.", Client::read));
+        let issuers = auth.as_ref().map(|auth| each(auth, "issuers", "[auth.issuers.", Issuer::read));
+        let mint = auth.as_ref().and_then(Mint::read);
+        let dispatchers =
+            auth.as_ref().map(|auth| each(auth, "dispatchers", "[auth.dispatchers.", Dispatcher::read));
         if let Some(auth) = auth {
-            auth.finish(&[("issuers", "signed run tokens"), ("clients", "client certificates")]);
+            auth.finish(&[]);
         }
         let document = Self {
             gateway,
             admin,
             keys,
+            clients: clients.unwrap_or_default(),
+            issuers: issuers.unwrap_or_default(),
+            mint,
+            dispatchers: dispatchers.unwrap_or_default(),
             listen: each(&root, "listen", "[listen.", Listen::read),
             upstreams: each(&root, "upstreams", "[upstreams.", Upstream::read),
             sources: each(&root, "sources", "[sources.", Row::read_source),
@@ -95,6 +116,7 @@ impl Document {
             agents: each(&root, "agents", "[agents.", Row::read),
             limits: Limits::read(&root),
             audit: Audit::read(&root),
+            reload: Reload::read(&root),
         };
         root.finish(LATER);
         document
@@ -114,15 +136,17 @@ const LATER: &[Later] = &[
     ("sinks", "audit sinks"),
     ("telemetry", "traces"),
     ("console", "the console"),
-    ("tls", "TLS"),
-    ("reload", "reload"),
 ];
 
 impl Gateway {
     fn read(root: &Fields<'_>) -> Self {
         let Some(fields) = section(root, "gateway") else { return Self::default() };
-        let gateway = Self { state_dir: fields.text("state_dir"), lock_file: fields.text("lock_file") };
-        fields.finish(&[("url", "the public URL"), ("guardrails", "Cedar guardrails"), ("reload", "reload")]);
+        let gateway = Self {
+            state_dir: fields.text("state_dir"),
+            lock_file: fields.text("lock_file"),
+            url: fields.text("url"),
+        };
+        fields.finish(&[("guardrails", "Cedar guardrails")]);
         gateway
     }
 }
@@ -175,6 +199,21 @@ impl Audit {
             ("encrypt", "encrypted values"),
         ]);
         audit
+    }
+}
+
+/// `[reload]`.
+#[derive(Debug, Default)]
+pub(super) struct Reload {
+    pub(super) watch: Option<Located<bool>>,
+}
+
+impl Reload {
+    fn read(root: &Fields<'_>) -> Self {
+        let Some(fields) = section(root, "reload") else { return Self::default() };
+        let reload = Self { watch: fields.boolean("watch") };
+        fields.finish(&[]);
+        reload
     }
 }
 

@@ -3,6 +3,8 @@
 //! The cases are files in `tests/cases/config`; what is expected stands beside each. With
 //! `UPDATE_SNAPSHOTS=1` in the environment it is written anew, for the author to read in the diff.
 
+mod tls;
+
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -22,18 +24,34 @@ fn machine() -> Machine {
         ("SLUICEGATE_TEST_HASH", "sha256:0000000000000000000000000000000000000000000000000000000000000002"),
     ];
     let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    Machine { env, program: None, uid: 1000 }
+    Machine { env, program: None, uid: 1000, system: system() }
+}
+
+/// A system with two users, whose gateway may become neither.
+fn system() -> System {
+    let user = |name: &str, id| upstream::Account {
+        name: name.to_owned(),
+        uid: id,
+        gid: id,
+        home: PathBuf::from("/nonexistent"),
+    };
+    System {
+        clock: crate::clock::Clock::manual("2026-06-01T00:00:00Z".parse().unwrap()),
+        users: vec![user("gateway", 1000), user("mail-mcp", 1001)],
+        switching: Switching::Forbidden("this is a test"),
+    }
 }
 
 /// Compares what each case of a folder says with the file beside it.
 fn check_cases(folder: &str, say: impl Fn(&Path) -> String) {
     let dir = root().join("tests/cases/config").join(folder);
     // Git keeps no modes but the executable one.
-    let open = std::fs::Permissions::from_mode(0o644);
-    for secret in ["parts/open.secret", "parts/empty.secret"] {
-        let path = dir.join(secret);
+    let modes =
+        [("open.secret", 0o644), ("group.secret", 0o640), ("empty.secret", 0o600), ("keys.jwks.json", 0o666)];
+    for (name, mode) in modes {
+        let path = dir.join("parts").join(name);
         if path.exists() {
-            std::fs::set_permissions(path, open.clone()).unwrap();
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
         }
     }
     let mut cases: Vec<PathBuf> =
@@ -90,8 +108,18 @@ fn every_code_is_seen_in_a_case_and_documented() {
             }
         }
     }
-    // These need a file or a folder that no repository can hold; tests of their own see them.
-    let elsewhere = [Code::FileTooLarge, Code::BadStateDir];
+    // These need a file or a folder that no repository can hold, or a gateway that runs; tests of their
+    // own see them.
+    let elsewhere = [
+        Code::FileTooLarge,
+        Code::BadStateDir,
+        Code::KeyFileOpen,
+        Code::CertificateExpires,
+        Code::CwdShut,
+        Code::RestartNeeded,
+        Code::CannotListen,
+        Code::CannotLaunch,
+    ];
     for code in Code::ALL {
         let word = code.word();
         assert!(document.contains(&format!("| `{word}` |")), "docs/CONFIGURATION.md has no row for `{word}`");
@@ -106,7 +134,7 @@ fn the_example_of_the_repository_loads_without_a_warning() {
     let path = dir.path().join("gateway.toml");
     std::fs::copy(root().join("gateway.toml"), &path).unwrap();
     let program = PathBuf::from("/usr/bin/env");
-    let machine = Machine { env: BTreeMap::new(), program: Some(program), uid: 1000 };
+    let machine = Machine { env: BTreeMap::new(), program: Some(program), uid: 1000, system: system() };
     let config = load_on(&path, &machine).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(config.warnings.count(Severity::Warning), 0, "{}", config.warnings);
     assert_eq!(config.state_dir, dir.path().join("state"));

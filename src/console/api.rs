@@ -7,9 +7,13 @@ use std::future::Future;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::custody::Custody;
+use super::reload::ReloadAnswer;
+use crate::model::claim::Claim;
 use crate::model::digest::Sha256;
 use crate::model::facts::RunId;
 use crate::model::name::{EntryPointName, Subject};
+use crate::model::principal::Origin;
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
 use crate::model::run::{Actor, RunHistory};
@@ -19,7 +23,7 @@ use crate::telemetry::Readiness;
 pub const API_VERSION: &str = "v1";
 
 /// What people may ask of a running gateway.
-pub trait Administration: Send + Sync + 'static {
+pub trait Administration: Custody {
     /// How it is.
     fn status(&self) -> impl Future<Output = Status> + Send;
 
@@ -48,6 +52,13 @@ pub trait Administration: Send + Sync + 'static {
         by: Actor,
         acceptances: Vec<Acceptance>,
     ) -> impl Future<Output = Result<(), AdministrationError>> + Send;
+
+    /// Reads the configuration anew and puts it in force, or says what is wrong with it; on the record
+    /// either way.
+    ///
+    /// # Errors
+    /// [`AdministrationError`] where neither could be done.
+    fn reload(&self, by: Actor) -> impl Future<Output = Result<ReloadAnswer, AdministrationError>> + Send;
 }
 
 /// Why something was not done.
@@ -59,6 +70,17 @@ pub enum AdministrationError {
     /// What it is about has changed since it was shown.
     #[error("{0}")]
     Stale(String),
+    /// It cannot be done to this, or there is no more room for it.
+    #[error("{0}")]
+    Impossible(String),
+    /// It may not be done.
+    #[error("{message}")]
+    Refused {
+        /// Why.
+        reason: Reason,
+        /// In a sentence for the operator.
+        message: String,
+    },
     /// The gateway cannot do it now.
     #[error("{message}")]
     Unavailable {
@@ -109,6 +131,12 @@ pub struct RunEntry {
     /// The session it belongs to, where a run is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
+    /// What its tokens settled, where they claim it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claim>,
+    /// Where its first request came in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// Everything that has influenced it.
     pub provenance: Provenance,
     /// When it started.

@@ -2,6 +2,9 @@
 //!
 //! Must never wait without a limit, nor trust an answer to be small: the socket may be someone else's.
 
+mod custody;
+mod tokens;
+
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +19,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::api::{API_VERSION, Accept, Acceptance, PinEntry, Problem, RunEntry, Status};
+use super::reload::ReloadAnswer;
 use crate::model::facts::RunId;
 use crate::socket::{BodyLimits, read_body};
 
@@ -120,6 +124,15 @@ impl Client {
     pub async fn accept_pins(&self, accept: Vec<Acceptance>) -> Result<(), ClientError> {
         let body = serde_json::to_vec(&Accept { accept }).map_err(|error| self.broken(&error))?;
         self.ask(Method::POST, "pins/accept", body.into()).await.map(drop)
+    }
+
+    /// Has the configuration read anew.
+    ///
+    /// # Errors
+    /// [`ClientError`] where nothing came of it. A configuration that was refused is an answer.
+    pub async fn reload(&self) -> Result<ReloadAnswer, ClientError> {
+        let body = self.ask(Method::POST, "reload", Bytes::new()).await?;
+        serde_json::from_slice(&body).map_err(|error| self.broken(&error))
     }
 
     async fn get<T: DeserializeOwned>(&self, what: &str) -> Result<T, ClientError> {

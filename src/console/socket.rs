@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use serde::Serialize;
 
 use super::api::{Accept, Administration, AdministrationError, Problem};
+use super::tokens::{self, Minting};
 use crate::model::facts::RunId;
 use crate::model::reason::Reason;
 use crate::model::run::Actor;
@@ -47,7 +48,7 @@ impl AdminSocket {
 
     /// Serves `listener` on behalf of `administration`.
     #[must_use]
-    pub fn serve<A: Administration>(listener: Listener, administration: Arc<A>) -> Self {
+    pub fn serve<A: Administration + Minting>(listener: Listener, administration: Arc<A>) -> Self {
         let own_uid = rustix::process::geteuid().as_raw();
         let hosts = HostRule::new(listener.place(), &[]);
         let limits = ConnectionLimits { connections_max: CONNECTIONS_MAX, head_timeout: TIMEOUT };
@@ -67,7 +68,7 @@ pub(super) struct Desk<A> {
     pub(super) administration: Arc<A>,
 }
 
-impl<A: Administration> Desk<A> {
+impl<A: Administration + Minting> Desk<A> {
     /// Who asks, if they may.
     pub(super) fn operator(&self, head: &Parts, peer: Peer) -> Result<Actor, Refusal> {
         match peer.uid {
@@ -106,6 +107,9 @@ impl<A: Administration> Desk<A> {
                 administration.end_run(operator, &run_id(id)?).await?;
                 Ok(no_content())
             }
+            ["v1", "revocations" | "sources", ..] | ["v1", "runs", _, "revoke"] => {
+                self.custody(operator, head, body, segments.get(1..).unwrap_or_default()).await
+            }
             ["v1", "pins"] => {
                 require(head, &Method::GET)?;
                 json(&administration.pins().await)
@@ -116,12 +120,17 @@ impl<A: Administration> Desk<A> {
                 administration.accept_pins(operator, accept).await?;
                 Ok(no_content())
             }
-            _ => Err(Refusal::Reason(StatusCode::NOT_FOUND, Reason::PathUnknown)),
+            ["v1", "reload"] => {
+                require(head, &Method::POST)?;
+                json(&administration.reload(operator).await?)
+            }
+            ["v1", "token", what @ ..] => tokens::answer(administration, what, operator, head, body).await,
+            _ => Err(no_path()),
         }
     }
 }
 
-impl<A: Administration> Respond for Desk<A> {
+impl<A: Administration + Minting> Respond for Desk<A> {
     type Body = Full<Bytes>;
 
     async fn respond(&self, request: Request<Incoming>, peer: Peer) -> Response<Full<Bytes>> {
@@ -166,6 +175,12 @@ impl Refusal {
             Self::Administration(AdministrationError::Stale(message)) => {
                 (StatusCode::CONFLICT, "stale", message)
             }
+            Self::Administration(AdministrationError::Impossible(message)) => {
+                (StatusCode::CONFLICT, "impossible", message)
+            }
+            Self::Administration(AdministrationError::Refused { reason, message }) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, reason.code(), message)
+            }
             Self::Administration(AdministrationError::Unavailable { reason, message }) => {
                 (StatusCode::SERVICE_UNAVAILABLE, reason.code(), message)
             }
@@ -178,14 +193,18 @@ impl Refusal {
     }
 }
 
-fn require(head: &Parts, method: &Method) -> Result<(), Refusal> {
+pub(super) fn no_path() -> Refusal {
+    Refusal::Reason(StatusCode::NOT_FOUND, Reason::PathUnknown)
+}
+
+pub(super) fn require(head: &Parts, method: &Method) -> Result<(), Refusal> {
     if head.method == *method {
         return Ok(());
     }
     Err(Refusal::Method(if method == Method::GET { "GET" } else { "POST" }))
 }
 
-fn run_id(text: &str) -> Result<RunId, Refusal> {
+pub(super) fn run_id(text: &str) -> Result<RunId, Refusal> {
     let bytes = data_encoding::HEXLOWER.decode(text.as_bytes()).map_err(|_| no_run(text))?;
     Ok(RunId::of(bytes.try_into().map_err(|_| no_run(text))?))
 }
@@ -195,7 +214,10 @@ fn no_run(id: &str) -> Refusal {
     Refusal::Missing(format!("there is no open run `{id}`; `sluicegate runs list` shows those that are"))
 }
 
-async fn read_json<T: serde::de::DeserializeOwned>(head: &Parts, body: Incoming) -> Result<T, Refusal> {
+pub(super) async fn read_json<T: serde::de::DeserializeOwned>(
+    head: &Parts,
+    body: Incoming,
+) -> Result<T, Refusal> {
     if head.headers.get(CONTENT_TYPE).is_none_or(|kind| kind != "application/json") {
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         return Err(Refusal::Reason(status, Reason::ContentTypeForbidden));
@@ -208,7 +230,7 @@ async fn read_json<T: serde::de::DeserializeOwned>(head: &Parts, body: Incoming)
         .map_err(|error| Refusal::Body(format!("the body is not what this takes: {error}")))
 }
 
-fn json<T: Serialize>(value: &T) -> Result<Response<Full<Bytes>>, Refusal> {
+pub(super) fn json<T: Serialize>(value: &T) -> Result<Response<Full<Bytes>>, Refusal> {
     let body = serde_json::to_vec(value)
         .map_err(|_| Refusal::Reason(StatusCode::INTERNAL_SERVER_ERROR, Reason::Fault))?;
     let mut response = Response::new(Full::new(body.into()));
@@ -216,7 +238,7 @@ fn json<T: Serialize>(value: &T) -> Result<Response<Full<Bytes>>, Refusal> {
     Ok(response)
 }
 
-fn no_content() -> Response<Full<Bytes>> {
+pub(super) fn no_content() -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::new()));
     *response.status_mut() = StatusCode::NO_CONTENT;
     response

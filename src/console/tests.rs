@@ -1,5 +1,7 @@
 //! The admin socket, both ends of it.
 
+mod custody;
+
 use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 
@@ -22,6 +24,7 @@ use crate::telemetry::Readiness;
 struct Gateway {
     ended: Mutex<Vec<RunId>>,
     accepted: Mutex<Vec<(u32, Acceptance)>>,
+    custody: Mutex<Vec<String>>,
 }
 
 fn run_entry() -> RunEntry {
@@ -30,6 +33,8 @@ fn run_entry() -> RunEntry {
         entry_point: EntryPointName::new("keys.laptop").unwrap(),
         subject: Subject::new("user:4711").unwrap(),
         session: None,
+        claim: None,
+        origin: None,
         provenance: Provenance::of([SourceName::new("chat").unwrap()]),
         started: Timestamp::UNIX_EPOCH,
         used: Timestamp::UNIX_EPOCH,
@@ -88,6 +93,50 @@ impl Administration for Gateway {
         }
         Ok(())
     }
+
+    async fn reload(&self, by: Actor) -> Result<ReloadAnswer, AdministrationError> {
+        let widened = vec![format!("asked by {}", by.uid)];
+        let (epoch, config, result) = (2, Sha256::of(b"files"), ReloadResult::InForce);
+        Ok(ReloadAnswer { result, epoch, config, widened, changed: Vec::new(), problems: Vec::new() })
+    }
+}
+
+fn accepted() -> TokenVerdict {
+    let entry_point = EntryPointName::new("issuers.sluicegate").unwrap();
+    TokenVerdict::Accepted { entry_point, sources: Provenance::of([SourceName::new("email").unwrap()]) }
+}
+
+impl Minting for Gateway {
+    async fn mint(
+        &self,
+        by: Actor,
+        request: crate::model::mint::TokenRequest,
+    ) -> Result<MintedToken, AdministrationError> {
+        if request.subject.as_str() != "user:4711" {
+            let message = "subject `x` may not be asserted here".into();
+            return Err(AdministrationError::Refused { reason: Reason::LabelForbidden, message });
+        }
+        let txn = crate::model::name::Txn::new(&format!("by-{}", by.uid)).unwrap();
+        let (token, audience) = (crate::model::mint::TokenText::new("eyJ".into()), "http://a/mcp".into());
+        Ok(MintedToken { token, txn, exp: 7, expires_in: 5, audience })
+    }
+
+    async fn renew(&self, _by: Actor, renewal: RenewalRequest) -> Result<MintedToken, AdministrationError> {
+        let txn = crate::model::name::Txn::new("renewed").unwrap();
+        let audience = String::new();
+        Ok(MintedToken { token: renewal.token, txn, exp: 9, expires_in: 5, audience })
+    }
+
+    async fn rotate_token_key(&self, _by: Actor) -> Result<RotatedKey, AdministrationError> {
+        Ok(RotatedKey { kid: "kid".into() })
+    }
+
+    async fn judge_token(&self, token: &crate::model::mint::TokenText) -> TokenVerdict {
+        match token.reveal() {
+            "eyJ" => accepted(),
+            _ => TokenVerdict::Refused { reason: Reason::TokenExpired },
+        }
+    }
 }
 
 struct Stage {
@@ -121,6 +170,26 @@ async fn what_people_ask_comes_back_as_it_was() {
     client.accept_pins(vec![acceptance.clone()]).await.unwrap();
     let uid = rustix::process::geteuid().as_raw();
     assert_eq!(*stage.gateway.accepted.lock().unwrap(), [(uid, acceptance)]);
+}
+
+#[tokio::test]
+async fn tokens_are_minted_renewed_and_judged_for_whoever_asks() {
+    let stage = stage();
+    let client = Client::new(stage.path.clone());
+    let ask = |subject| serde_json::json!({ "sources": [{ "kind": "email" }], "subject": subject });
+    let request = |subject| serde_json::from_value(ask(subject)).unwrap();
+    let minted = client.mint(&request("user:4711")).await.unwrap();
+    let uid = rustix::process::geteuid().as_raw();
+    assert_eq!((minted.token.reveal(), minted.txn.as_str()), ("eyJ", &*format!("by-{uid}")));
+    let renewal = RenewalRequest { token: minted.token.clone(), ttl_s: Some(60) };
+    assert_eq!(client.renew(&renewal).await.unwrap().txn.as_str(), "renewed");
+    assert_eq!(client.rotate_token_key().await.unwrap().kid, "kid");
+    let token = |text: &str| crate::model::mint::TokenText::new(text.into());
+    assert_eq!(client.judge_token(token("eyJ")).await.unwrap(), accepted());
+    let expired = TokenVerdict::Refused { reason: Reason::TokenExpired };
+    assert_eq!(client.judge_token(token("old")).await.unwrap(), expired);
+    let refused = client.mint(&request("user:1")).await.unwrap_err();
+    assert!(matches!(refused, ClientError::Refused { reason, .. } if reason == "label_forbidden"));
 }
 
 #[tokio::test]
@@ -161,7 +230,19 @@ async fn only_what_it_knows_is_answered() {
         ("POST /v1/status", "405"),
         ("GET /v1/pins/accept", "405"),
         ("POST /v1/pins/accept", "415"),
+        ("GET /v1/token/mint", "405"),
+        ("POST /v1/token/mint", "415"),
+        ("POST /v1/token", "404"),
+        ("POST /v1/token/mint/x", "404"),
         ("POST /v1/upstreams", "404"),
+        ("GET /v1/runs/x/revoke", "405"),
+        ("DELETE /v1/revocations", "405"),
+        ("POST /v1/revocations", "415"),
+        ("GET /v1/revocations/lift", "405"),
+        ("POST /v1/sources", "405"),
+        ("POST /v1/sources/email", "404"),
+        ("GET /v1/sources/email/close", "405"),
+        ("POST /v1/sources/a%2fb/close", "400"),
     ] {
         let answer = raw(&stage.path, &format!("{request} HTTP/1.1\r\n{end}")).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request}: {answer}");
@@ -184,6 +265,6 @@ fn another_uid_is_refused_whatever_the_mode_of_the_socket() {
     for (uid, may) in
         [(Some(990), true), (Some(0), true), (Some(991), false), (Some(65534), false), (None, false)]
     {
-        assert_eq!(desk.operator(&head, Peer { uid }).is_ok(), may, "{uid:?}");
+        assert_eq!(desk.operator(&head, Peer { uid, certificate: None }).is_ok(), may, "{uid:?}");
     }
 }

@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONNECTION};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response};
 use hyper::body::{Body, Incoming};
@@ -14,20 +15,39 @@ use hyper::body::{Body, Incoming};
 use super::guards::{self, Verb};
 use super::reply::{self, ReplyBody};
 use super::to_end::ToEnd;
-use super::{Limits, ListenSettings, headers};
+use super::token::{self, Answered};
+use super::{Limits, ListenSettings, challenge, headers};
 use crate::gateway::Gateway;
-use crate::gateway::port::{Arrival, Reply};
+use crate::gateway::port::{Accepted, Arrival, Reply};
 use crate::identity::Presented;
-use crate::model::principal::Principal;
+use crate::model::principal::Origin;
 use crate::model::reason::Reason;
 use crate::socket::{BodyLimits, HostRule, Peer, Place, Respond, Unread, read_body, refusal};
 
 /// What one listener needs to answer.
 pub(super) struct Entrance {
+    place: Place,
+    rules: ArcSwap<Rules>,
+    gateway: Arc<Gateway>,
+}
+
+/// What the configuration says of it.
+struct Rules {
     settings: ListenSettings,
+    /// Its name, as every request takes it along.
+    listener: Arc<str>,
     hosts: HostRule,
     limits: BodyLimits,
-    gateway: Arc<Gateway>,
+}
+
+impl Rules {
+    fn new(settings: ListenSettings, place: &Place, limits: &Limits) -> Self {
+        let reach = &settings.reach;
+        let hosts = HostRule::named(place, reach.scheme(), &reach.hosts, &settings.origins);
+        let limits = BodyLimits { bytes_max: limits.body_max, timeout: limits.body_timeout };
+        let listener = settings.name.as_str().into();
+        Self { settings, listener, hosts, limits }
+    }
 }
 
 impl Entrance {
@@ -37,40 +57,66 @@ impl Entrance {
         limits: &Limits,
         gateway: Arc<Gateway>,
     ) -> Self {
-        let hosts = HostRule::new(place, &settings.origins);
-        let limits = BodyLimits { bytes_max: limits.body_max, timeout: limits.body_timeout };
-        Self { settings, hosts, limits, gateway }
+        let rules = ArcSwap::from_pointee(Rules::new(settings, place, limits));
+        Self { place: place.clone(), rules, gateway }
+    }
+
+    /// Goes on with other settings. Requests that were begun keep those that they were begun under.
+    pub(super) fn follow(&self, settings: ListenSettings, limits: &Limits) {
+        self.rules.store(Arc::new(Rules::new(settings, &self.place, limits)));
+    }
+
+    /// Its settings.
+    pub(super) fn settings(&self) -> ListenSettings {
+        self.rules.load().settings.clone()
     }
 
     /// Who asks for what, by the head alone.
-    fn admit(&self, head: &Parts, peer: Peer) -> Result<(Verb, Arc<Principal>), Refused> {
-        self.hosts.check(head).map_err(Refused::Uncounted)?;
+    async fn admit(&self, rules: &Rules, head: &Parts, peer: &Peer) -> Result<(Verb, Accepted), Refused> {
+        rules.hosts.check(head).map_err(Refused::Uncounted)?;
         let verb = guards::verb(head).map_err(Refused::Uncounted)?;
+        let credentials = headers::credentials(&head.headers);
         let presented = Presented {
-            listener: &self.settings.vouches,
-            authorization: &headers::credentials(&head.headers),
+            listener: &rules.settings.vouches,
+            authorization: &credentials.authorization,
+            txn_token: &credentials.txn_token,
+            dpop: &credentials.dpop,
+            method: head.method.as_str(),
             peer_uid: peer.uid,
+            certificate: peer.certificate.as_deref(),
         };
-        let principal =
-            self.gateway.authenticate(&presented, &self.settings.name).map_err(Refused::Counted)?;
-        Ok((verb, principal))
+        let accepted = self.gateway.authenticate(&presented, &rules.settings.name).await;
+        accepted.map(|accepted| (verb, accepted)).map_err(Refused::Counted)
     }
 
-    fn refuse(&self, refused: Refused) -> Response<ReplyBody> {
+    /// `POST /token`: the same hosts and origins, another kind of caller.
+    async fn hand_to_dispatchers(
+        &self,
+        rules: &Rules,
+        head: Parts,
+        incoming: Incoming,
+    ) -> Response<ReplyBody> {
+        if let Err(reason) = rules.hosts.check(&head) {
+            return close(self.refuse(rules, Refused::Uncounted(reason)));
+        }
+        let (gateway, listener) = (Arc::clone(&self.gateway), rules.settings.name.clone());
+        match ToEnd::new(token::answer(gateway, listener, rules.limits.timeout, head, incoming)).await {
+            Answered::Whole(response) => response,
+            Answered::Unread(response) => close(response),
+        }
+    }
+
+    fn refuse(&self, rules: &Rules, refused: Refused) -> Response<ReplyBody> {
         let reason = match refused {
             Refused::Counted(reason) => reason,
             Refused::Uncounted(reason) => {
-                self.gateway.count_refusal(&self.settings.name, reason);
+                self.gateway.count_refusal(&rules.settings.name, reason);
                 reason
             }
         };
         let mut response = refusal(guards::status_of(reason), reason);
         match refused {
-            // RFC 6750, 3. No error code is given and no metadata is named: a client that knows neither
-            // shows the status to its user, and one that knows both starts no login that leads nowhere.
-            Refused::Counted(_) => {
-                response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
+            Refused::Counted(reason) => challenge::add(reason, response.headers_mut()),
             Refused::Uncounted(Reason::HttpMethodForbidden) => {
                 response.headers_mut().insert(ALLOW, HeaderValue::from_static(guards::VERBS));
             }
@@ -85,14 +131,20 @@ impl Respond for Entrance {
 
     async fn respond(&self, request: Request<Incoming>, peer: Peer) -> Response<ReplyBody> {
         let (head, incoming) = request.into_parts();
-        let (verb, principal) = match self.admit(&head, peer) {
+        let rules = self.rules.load_full();
+        if token::is_asked(&head, &self.gateway) {
+            return self.hand_to_dispatchers(&rules, head, incoming).await;
+        }
+        let (verb, accepted) = match self.admit(&rules, &head, &peer).await {
             Ok(admitted) => admitted,
-            Err(refused) if incoming.is_end_stream() => return self.refuse(refused),
+            Err(refused) if incoming.is_end_stream() => return self.refuse(&rules, refused),
             // The body stays unread, so nothing behind it can be found.
-            Err(refused) => return close(self.refuse(refused)),
+            Err(refused) => return close(self.refuse(&rules, refused)),
         };
-        let asked = Asked { verb, principal, head, incoming };
-        let work = ToEnd::new(answer(Arc::clone(&self.gateway), self.limits, asked));
+        let origin = Origin { listener: Arc::clone(&rules.listener), uid: peer.uid };
+        let arrival = Arrival { accepted, origin, headers: headers::protocol(&head.headers) };
+        let asked = Asked { verb, arrival, head, incoming };
+        let work = ToEnd::new(answer(Arc::clone(&self.gateway), rules.limits, asked));
         let (reply, after) = work.await;
         let response = reply::render(reply).await;
         match after {
@@ -102,7 +154,7 @@ impl Respond for Entrance {
     }
 
     fn refused(&self, reason: Reason) {
-        self.gateway.count_refusal(&self.settings.name, reason);
+        self.gateway.count_refusal(&self.rules.load().settings.name, reason);
     }
 }
 
@@ -118,7 +170,7 @@ enum Refused {
 /// What a principal asks for.
 struct Asked {
     verb: Verb,
-    principal: Arc<Principal>,
+    arrival: Arrival,
     head: Parts,
     incoming: Incoming,
 }
@@ -131,8 +183,7 @@ enum After {
 
 /// From the principal on: each way through here ends in a reply of the gateway, which records it.
 async fn answer(gateway: Arc<Gateway>, limits: BodyLimits, asked: Asked) -> (Reply, After) {
-    let Asked { verb, principal, head, incoming } = asked;
-    let headers = headers::protocol(&head.headers);
+    let Asked { verb, arrival, head, incoming } = asked;
     let readable = match verb {
         Verb::Post => guards::content_type(&head.headers)
             .and_then(|()| guards::accepts(&head.headers, &["application/json", "text/event-stream"])),
@@ -147,12 +198,12 @@ async fn answer(gateway: Arc<Gateway>, limits: BodyLimits, asked: Asked) -> (Rep
     };
     match (body, verb) {
         (Err(unread), _) => {
-            let reply = gateway.refuse_unread(principal, headers, unread.reason, unread.bytes_read).await;
+            let reply = gateway.refuse_unread(arrival, unread.reason, unread.bytes_read).await;
             (reply, After::Close)
         }
-        (Ok(body), Verb::Post) => (gateway.receive(Arrival { principal, headers, body }).await, After::Keep),
-        (Ok(_), Verb::Get) => (gateway.open_stream(principal, headers).await, After::Keep),
-        (Ok(_), Verb::Delete) => (gateway.end_session(principal, headers).await, After::Keep),
+        (Ok(body), Verb::Post) => (gateway.receive(arrival, body).await, After::Keep),
+        (Ok(_), Verb::Get) => (gateway.open_stream(arrival).await, After::Keep),
+        (Ok(_), Verb::Delete) => (gateway.end_session(arrival).await, After::Keep),
     }
 }
 

@@ -44,6 +44,7 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         Reason::HostForbidden | Reason::OriginForbidden => StatusCode::FORBIDDEN,
         Reason::PathUnknown => StatusCode::NOT_FOUND,
         Reason::HttpMethodForbidden => StatusCode::METHOD_NOT_ALLOWED,
+        Reason::KeysUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::UNAUTHORIZED,
     }
 }

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, USER_AGENT};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::gateway::port::ProtocolHeaders;
 
@@ -28,9 +28,20 @@ pub(super) fn protocol(headers: &HeaderMap) -> ProtocolHeaders {
     }
 }
 
-/// Every `Authorization`.
-pub(super) fn credentials(headers: &HeaderMap) -> Vec<&[u8]> {
-    headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect()
+/// Every value of each header that carries a credential or a proof. They go to `identity` and no further.
+pub(super) struct Credentials<'a> {
+    pub(super) authorization: Vec<&'a [u8]>,
+    pub(super) txn_token: Vec<&'a [u8]>,
+    pub(super) dpop: Vec<&'a [u8]>,
+}
+
+pub(super) fn credentials(headers: &HeaderMap) -> Credentials<'_> {
+    let all = |name: HeaderName| headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+    Credentials {
+        authorization: all(AUTHORIZATION),
+        txn_token: all(HeaderName::from_static("txn-token")),
+        dpop: all(HeaderName::from_static("dpop")),
+    }
 }
 
 fn raw(value: &HeaderValue) -> Bytes {
@@ -57,6 +68,7 @@ mod tests {
             ("x-forwarded-for", "10.0.0.1"),
             ("x-sluicegate-source", "chat"),
             ("txn-token", "evil"),
+            ("dpop", "evil"),
         ];
         for (name, value) in sent {
             headers.append(name, HeaderValue::from_static(value));

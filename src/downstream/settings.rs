@@ -1,30 +1,56 @@
 //! The settings of listeners, checked.
 //!
-//! Must never hold a TCP address beyond loopback: there is no TLS yet.
+//! Must never hold a TCP address beyond loopback without TLS or a declared proxy.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::identity::ListenerVouches;
+use crate::model::place::Place;
+use crate::socket::ConnectionLimits;
+use crate::socket::{Network, Scheme, TlsFiles};
 
 /// One listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenSettings {
     /// `[listen.NAME]`.
     pub name: String,
+    /// Where it is written.
+    pub place: Place,
     /// Where it listens.
     pub bind: Bind,
     /// What it vouches for by itself.
     pub vouches: ListenerVouches,
     /// `Origin` values beside the listener's own that may use it (`origins`).
     pub origins: Vec<String>,
+    /// What protects it, and who may reach it.
+    pub reach: Reach,
+}
+
+/// What protects a listener, and who may reach it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Its certificate (`tls`).
+    pub tls: Option<TlsFiles>,
+    /// The names by which it is called beside loopback's (`hosts`).
+    pub hosts: Vec<String>,
+    /// The only peers that may connect; empty where everybody may (`behind_proxy`).
+    pub proxies: Vec<Network>,
+}
+
+impl Reach {
+    /// How the outside reaches it. A declared proxy is one that ends TLS.
+    #[must_use]
+    pub fn scheme(&self) -> Scheme {
+        if self.tls.is_some() || !self.proxies.is_empty() { Scheme::Https } else { Scheme::Http }
+    }
 }
 
 /// Where a listener listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Bind {
-    /// A loopback address.
+    /// An address; beyond loopback only under cover.
     Tcp(SocketAddr),
     /// A unix socket.
     Unix {
@@ -52,6 +78,13 @@ pub struct Limits {
     pub session_idle: Duration,
     /// Open streams (GET, `subscriptions/listen`) at once (`limits.streams_max`).
     pub streams_max: usize,
+}
+
+impl Limits {
+    /// What one listener grants its connections.
+    pub(super) fn of_connections(&self) -> ConnectionLimits {
+        ConnectionLimits { connections_max: self.connections_max, head_timeout: self.head_timeout }
+    }
 }
 
 /// `limits.connections_max` where the configuration is silent.

@@ -3,16 +3,19 @@
 //! Must never be reached by a run's credential: `console` asks only for peers of its own socket. What
 //! changes something is on the record before it counts.
 
+use tokio::sync::oneshot;
+
 use super::Gateway;
 use super::chronicle::JournalOfRuns;
 use crate::audit::{Event, PinChange};
 use crate::console::{
-    Acceptance, Administration, AdministrationError, ListenerEntry, Offered, PinEntry, RunEntry, Status,
+    Acceptance, Administration, AdministrationError, ListenerEntry, Offered, PinEntry, ReloadAnswer,
+    ReloadRequest, RunEntry, Status,
 };
 use crate::model::facts::RunId;
 use crate::model::name::{ToolId, ToolName, UpstreamName};
 use crate::model::reason::Reason;
-use crate::model::run::Actor;
+use crate::model::run::{Actor, RunEnding};
 use crate::run::RunReport;
 use crate::telemetry::Observed as _;
 use crate::upstream::{self, AcceptError};
@@ -25,6 +28,9 @@ impl Administration for Gateway {
             started: self.started,
             readiness: self.readiness(),
             listeners: self
+                .worlds
+                .now()
+                .in_force
                 .listening
                 .iter()
                 .map(|(name, place)| ListenerEntry { name: name.clone(), place: place.clone() })
@@ -44,7 +50,8 @@ impl Administration for Gateway {
     }
 
     async fn end_run(&self, by: Actor, run: &RunId) -> Result<(), AdministrationError> {
-        match self.runs.end(run, by, &JournalOfRuns(&self.journal)).await {
+        let (why, since) = (RunEnding::Person, self.since(by));
+        match self.runs.end(run, why, since, &JournalOfRuns(&self.journal)).await {
             Ok(Some(_)) => Ok(()),
             Ok(None) => Err(AdministrationError::Missing(format!("there is no open run {run}"))),
             Err(reason) => Err(unavailable(reason)),
@@ -100,14 +107,24 @@ impl Administration for Gateway {
             }),
         }
     }
+
+    /// Handed on to whoever holds the configuration: no room reads one.
+    async fn reload(&self, by: Actor) -> Result<ReloadAnswer, AdministrationError> {
+        let (answer, answered) = oneshot::channel();
+        let asked = self.reloader.try_send(ReloadRequest { by, answer });
+        asked.map_err(|_| unavailable(Reason::GatewayBusy))?;
+        answered.await.unwrap_or_else(|_| Err(unavailable(Reason::Draining)))
+    }
 }
 
 fn entry(report: RunReport) -> RunEntry {
     RunEntry {
+        session: report.key.session().map(ToString::to_string),
         run: report.run,
         entry_point: report.key.entry_point,
-        subject: report.key.subject,
-        session: report.key.session.map(|session| session.to_string()),
+        subject: report.subject,
+        claim: report.claim,
+        origin: report.origin,
         provenance: report.provenance,
         started: report.started,
         used: report.used,
@@ -125,6 +142,6 @@ fn stale(tool: &ToolId) -> AdministrationError {
     AdministrationError::Stale(format!("`{tool}` is no longer offered as it was shown; look at it again"))
 }
 
-fn unavailable(reason: Reason) -> AdministrationError {
+pub(super) fn unavailable(reason: Reason) -> AdministrationError {
     AdministrationError::Unavailable { reason, message: reason.sentence().to_owned() }
 }

@@ -24,9 +24,9 @@ use crate::model::facts::CallFacts;
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
 use crate::model::text::Bounded;
-use crate::policy::{Permit, Ruling};
+use crate::policy::{Permit, Ruling, Standing};
 use crate::run::Section;
-use crate::upstream::Tool;
+use crate::upstream::{Fleet, Tool};
 use crate::wire::{Params, StripMeta, headers};
 
 impl Gateway {
@@ -38,14 +38,19 @@ impl Gateway {
         facts.arguments = Some(named.arguments);
         let run = self.attach(&exchange, &facts).await?;
         facts.run = Some(run.id().clone());
+        facts.trigger = run.trigger();
         let in_flight =
             exchange.begin().map_err(|reason| Refusal::error(facts.clone(), reason, exchange.id()))?;
         let slot = self.journal.reserve().await;
-        let world = self.worlds.now();
-        let tool = world.catalogue.find(&named.name);
-        let stage = Stage { gateway: self, world: &world, exchange: &exchange, named: &named, tool };
+        // Whatever was waited for, it is decided by what is in force now.
         let passed = run
-            .section(self.clock.wall(), |section| stage.pass(section, slot, facts.clone()))
+            .section(self.clock.wall(), |section| {
+                self.worlds.within(|world| {
+                    let tool = world.catalogue.find(&named.name);
+                    let stage = Stage { gateway: self, world, exchange: &exchange, named: &named, tool };
+                    stage.pass(section, slot, facts.clone())
+                })
+            })
             .map_err(|closed| Refusal::error(facts, closed, exchange.id()))??;
         if !passed.adds.is_empty() {
             self.announce_taint(&run);
@@ -59,6 +64,7 @@ impl Gateway {
             decided: self.clock.monotonic(),
             facts: passed.facts,
             run,
+            fleet: passed.fleet,
             in_flight,
         };
         Ok(self.carry(passed.pending, leg))
@@ -104,6 +110,7 @@ struct Passed {
     pending: Pending<Admission<Permit>>,
     facts: CallFacts,
     adds: Provenance,
+    fleet: Fleet,
     output: Output,
 }
 
@@ -115,6 +122,12 @@ impl Stage<'_> {
         slot: Result<Slot, Reason>,
         mut facts: CallFacts,
     ) -> Result<Passed, Box<Refusal>> {
+        let principal = &self.exchange.caller.principal;
+        if !self.world.in_force.entry_points.holds(principal, self.exchange.caller.under) {
+            return Err(self.protocol(facts, Reason::CredentialUnknown));
+        }
+        // An entry point that vouches for other sources than it did brings them into the run that it had.
+        facts.adds = section.taint_by_label(&principal.sources);
         facts.provenance = section.provenance().clone();
         let Some(tool) = self.tool else {
             return Err(self.refused(facts, self.world.policy.explain_unknown()));
@@ -122,12 +135,13 @@ impl Stage<'_> {
         facts.tool = Some(tool.id.clone());
         facts.definition = Some(tool.pin.accepted());
         facts.stores = tool.stores;
-        let principal = &self.exchange.caller.principal;
         let is_modern = self.exchange.revision.is_modern();
         let strip = if is_modern { StripMeta::Modern } else { StripMeta::Nothing };
         let payload = self.named.params.payload(&tool.id.tool, strip);
         let call = call_of(tool, payload, self.named.arguments);
-        let permit = match self.world.policy.decide(principal, section.provenance(), call) {
+        let (brings, closed) = (section.brings(&tool.id.upstream, &tool.returns), section.closed());
+        let standing = Standing { provenance: section.provenance(), brings: &brings, closed: &closed };
+        let permit = match self.world.policy.decide(principal, standing, call) {
             Ruling::Permit(permit) => permit,
             Ruling::Refuse(_, decision) => return Err(self.refused(facts, decision)),
         };
@@ -141,11 +155,12 @@ impl Stage<'_> {
             .map_err(|(_, reason)| self.closed(facts.clone(), reason))?;
         let slot = slot.map_err(|reason| self.closed(facts.clone(), reason))?;
         let call = admission.permit().call();
-        facts.adds = section.taint(call);
+        facts.adds.join(&section.taint(&brings));
         section.store(call);
         let adds = facts.adds.clone();
         let pending = slot.intend(admission, facts.clone());
-        Ok(Passed { pending, facts, adds, output: output(tool) })
+        let fleet = self.world.fleet.only(&tool.id.upstream);
+        Ok(Passed { pending, facts, adds, fleet, output: output(tool) })
     }
 
     /// What the policy refuses: as if nonexistent where hidden, with its reason where visible.

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::audit::{Event, Journal};
+use crate::audit::{Claim, Event, Journal};
 use crate::model::reason::Reason;
 use crate::model::run::RunHistory;
 use crate::run::{Chronicle, Milestone};
@@ -16,13 +16,21 @@ pub(super) struct JournalOfRuns<'a>(pub(super) &'a Journal);
 impl Chronicle for JournalOfRuns<'_> {
     async fn record(&self, milestone: Milestone<'_>) -> Result<(), Reason> {
         let event = match milestone {
-            Milestone::Started { run, key, principal } => Event::RunStart {
+            Milestone::Started { run, key, principal, origin } => Event::RunStart {
                 run: run.clone(),
                 principal: Arc::clone(principal),
-                session: key.session.clone(),
+                session: key.session().cloned(),
+                origin: Some(origin.clone()),
                 history: RunHistory::Whole,
             },
-            Milestone::Ended { run, why, by } => Event::RunEnd { run: run.clone(), why, by },
+            Milestone::Joined { run, adds, entries } => Event::Taint {
+                run: run.clone(),
+                adds,
+                entries: entries.to_vec(),
+                cause: Claim::new("a later credential of the run"),
+            },
+            Milestone::Ended { run, why, by, until } => Event::RunEnd { run: run.clone(), why, by, until },
+            Milestone::Barrier { change, by } => Event::Barrier { change: change.clone(), by },
         };
         self.0.record(event).await.map(|_seq| ())
     }

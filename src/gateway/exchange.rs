@@ -11,8 +11,9 @@ use bytes::Bytes;
 use super::port::ProtocolHeaders;
 use super::session::{InFlight, Session};
 use crate::model::call::Stores;
+use crate::model::decision::PolicyEpoch;
 use crate::model::facts::{CLAIM_BYTES_MAX, CallFacts};
-use crate::model::principal::Principal;
+use crate::model::principal::{Origin, Principal};
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
 use crate::model::text::Bounded;
@@ -22,6 +23,10 @@ use crate::wire::{Id, Request, Revision, headers};
 #[derive(Debug)]
 pub(super) struct Caller {
     pub(super) principal: Arc<Principal>,
+    /// The configuration that accepted the credential.
+    pub(super) under: PolicyEpoch,
+    /// Where it came in.
+    pub(super) origin: Origin,
     pub(super) headers: ProtocolHeaders,
     /// When the request was taken up, on the monotonic clock.
     pub(super) arrived: Duration,
@@ -43,6 +48,7 @@ impl Caller {
         CallFacts {
             principal: Arc::clone(&self.principal),
             run: None,
+            trigger: None,
             provenance: self.principal.sources.clone(),
             adds: Provenance::default(),
             stores: Stores::Nothing,

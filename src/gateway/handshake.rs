@@ -45,6 +45,8 @@ impl Gateway {
         let principal = Arc::clone(&exchange.caller.principal);
         let session =
             self.sessions.open(principal, revision, client, self.clock.monotonic()).map_err(refuse)?;
+        // A reload that hung up on the caller before the session was there did not see it.
+        self.stands(&exchange.caller).inspect_err(|_| self.sessions.close(&session)).map_err(refuse)?;
         let result = json!({
             "protocolVersion": revision.as_str(),
             "capabilities": capabilities(),

@@ -41,8 +41,8 @@ impl Gateway {
 
     /// Ends the run that a closed session was, where a run is a session.
     pub(super) async fn end_run_of(&self, session: &Session) {
-        let ended =
-            self.runs.end_session(&session.principal, &session.id, &JournalOfRuns(&self.journal)).await;
+        let (now, chronicle) = (self.clock.wall(), JournalOfRuns(&self.journal));
+        let ended = self.runs.end_session(&session.principal, &session.id, now, &chronicle).await;
         if let Err(reason) = ended {
             // The run stays until it expires: its session is gone, so nobody can use it.
             tracing::warn!(%reason, "the end of a session's run could not be recorded");
@@ -67,7 +67,7 @@ impl Gateway {
     pub(super) async fn follow_catalogue_forever(self: Arc<Self>) {
         let mut changes = self.upstreams.changes();
         while changes.changed().await.is_ok() {
-            self.worlds.follow(self.upstreams.catalogue());
+            self.worlds.follow(&self.upstreams).await;
             self.streams.announce(&self.worlds.now());
         }
     }

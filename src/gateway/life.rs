@@ -3,6 +3,7 @@
 //! Must never take a call before the runs of the last process are back, nor end before every call in
 //! flight has its outcome in the journal.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,29 +12,31 @@ use tokio::task::JoinSet;
 
 use super::Gateway;
 use super::chronicle::JournalOfRuns;
+use super::reload::Reloads;
 use super::session::Sessions;
 use super::streams::Streams;
 use super::tally::Tally;
-use super::world::Worlds;
+use super::world::{InForce, World, Worlds};
 use crate::audit::{Journal, Live};
 use crate::clock::Clock;
-use crate::identity::Authenticator;
-use crate::limit::Gate;
-use crate::model::name::EntryPointName;
-use crate::model::principal::RunRule;
+use crate::console::ReloadRequest;
+use crate::identity::{Authenticator, EntryPoints, ListenerVouches, Minter, Opened};
+use crate::limit::{self, Gate};
+use crate::model::decision::PolicyEpoch;
+use crate::model::digest::Sha256;
 use crate::model::reason::Reason;
 use crate::policy::Rules;
-use crate::run::{RecoveredRun, RunKey, Runs, StoredSources};
+use crate::run::{BarrierReport, RecoveredRun, RecoveredRuns, RunKey, Runs, StoredSources};
 use crate::telemetry::{Finding, Metrics};
 use crate::upstream::{Notice, Upstreams};
 
 /// What a gateway is made of. Everything in it is open already.
 #[derive(Debug)]
 pub struct Rooms {
-    /// Credential → principal.
-    pub authenticator: Authenticator,
-    /// Calls in flight.
-    pub gate: Gate,
+    /// What the configuration says.
+    pub configured: Configured,
+    /// Whether the first key for run tokens was made, where the gateway makes them.
+    pub mint_opened: Option<Opened>,
     /// The journal.
     pub journal: Journal,
     /// What the journal knows of the present.
@@ -42,18 +45,37 @@ pub struct Rooms {
     pub upstreams: Upstreams,
     /// What they tell.
     pub notices: mpsc::Receiver<Notice>,
-    /// The lists of the configuration.
-    pub rules: Rules,
     /// Counters and histograms.
     pub metrics: Arc<Metrics>,
     /// The clocks.
     pub clock: Clock,
-    /// What operators should know for as long as this configuration is in force.
+    /// Who takes what people ask of the configuration.
+    pub reloader: mpsc::Sender<ReloadRequest>,
+}
+
+/// What a configuration says to the gateway. One follows another as a whole: see [`Gateway::reload`].
+#[derive(Debug)]
+pub struct Configured {
+    /// Digest of its files.
+    pub config: Sha256,
+    /// Its lists.
+    pub rules: Rules,
+    /// Credential → principal.
+    pub authenticator: Authenticator,
+    /// What makes run tokens, where it is configured.
+    pub minter: Option<Arc<Minter>>,
+    /// Every entry point.
+    pub entry_points: EntryPoints,
+    /// What each listener vouches for by itself.
+    pub listeners: HashMap<String, ListenerVouches>,
+    /// Calls in flight.
+    pub in_flight: limit::Settings,
+    /// The limits of the gateway's own tables.
+    pub limits: TableLimits,
+    /// What operators should know for as long as it is in force.
     pub findings: Vec<Finding>,
     /// Name and place of every listener.
     pub listening: Vec<(String, String)>,
-    /// The limits of the gateway's own tables.
-    pub limits: TableLimits,
 }
 
 /// The limits of the gateway's own tables.
@@ -69,6 +91,9 @@ pub struct TableLimits {
     pub streams_max: usize,
 }
 
+/// The number of the configuration that the gateway starts with.
+const FIRST_EPOCH: PolicyEpoch = PolicyEpoch(1);
+
 /// The gateway's own tasks. Dropping them ends them.
 #[derive(Debug)]
 pub struct Tasks {
@@ -76,34 +101,50 @@ pub struct Tasks {
 }
 
 impl Gateway {
-    /// A gateway of these rooms. `rule_of` says what a run is at an entry point of the configuration.
-    /// Has to be called within a tokio runtime.
+    /// A gateway of these rooms. Has to be called within a tokio runtime.
     ///
     /// # Errors
-    /// Why the runs of sessions that did not survive could not be ended on the record.
-    pub async fn begin(
-        rooms: Rooms,
-        rule_of: impl Fn(&EntryPointName) -> Option<RunRule>,
-    ) -> Result<(Arc<Self>, Tasks), Reason> {
-        let Rooms { live, limits, notices, .. } = rooms;
-        let (recovered, stored) = recover(live);
+    /// Why the runs of sessions that did not survive could not be ended on the record, or what is in force
+    /// could not be recorded.
+    pub async fn begin(rooms: Rooms) -> Result<(Arc<Self>, Tasks), Reason> {
+        let Rooms { live, configured, notices, .. } = rooms;
+        let Configured { limits, entry_points, in_flight, .. } = configured;
+        let entry_points = entry_points.following(&EntryPoints::default(), FIRST_EPOCH);
+        let rule_of = |entry_point: &_| entry_points.rule_of(entry_point);
+        let runs = Runs::recover(recover(live), limits.runs_max, rule_of);
+        let in_force = InForce {
+            epoch: FIRST_EPOCH,
+            config: configured.config,
+            rules: configured.rules,
+            authenticator: configured.authenticator,
+            minter: configured.minter,
+            entry_points,
+            listeners: configured.listeners,
+            findings: configured.findings,
+            listening: configured.listening,
+        };
+        let (catalogue, fleet) = (rooms.upstreams.catalogue(), rooms.upstreams.fleet());
         let gateway = Arc::new(Self {
-            authenticator: rooms.authenticator,
-            runs: Runs::recover(recovered, stored, limits.runs_max, rule_of),
+            runs,
             sessions: Sessions::new(limits.sessions_max, limits.session_idle),
             streams: Streams::new(limits.streams_max),
-            worlds: Worlds::new(rooms.rules, rooms.upstreams.catalogue()),
-            gate: rooms.gate,
+            worlds: Worlds::new(World::compile(Arc::new(in_force), catalogue, fleet)),
+            gate: Gate::new(in_flight),
             journal: rooms.journal,
             upstreams: rooms.upstreams,
             metrics: rooms.metrics,
             tally: Tally::default(),
             started: rooms.clock.wall(),
             clock: rooms.clock,
-            findings: rooms.findings,
-            listening: rooms.listening,
+            reloads: Reloads::default(),
+            reloader: rooms.reloader,
         });
-        gateway.runs.end_lost_sessions(&JournalOfRuns(&gateway.journal)).await?;
+        gateway.record_first().await?;
+        if let Some(opened) = rooms.mint_opened {
+            gateway.record_first_key(&opened).await?;
+        }
+        let chronicle = JournalOfRuns(&gateway.journal);
+        gateway.runs.end_lost_sessions(gateway.clock.wall(), &chronicle).await?;
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&gateway).expire_forever());
         tasks.spawn(Arc::clone(&gateway).write_tally_forever());
@@ -116,7 +157,7 @@ impl Gateway {
     /// the first call of a fresh gateway does not find an empty catalogue: no call starts one (I5).
     pub async fn meet_upstreams(&self) {
         self.upstreams.list_ready().await;
-        self.worlds.follow(self.upstreams.catalogue());
+        self.worlds.follow(&self.upstreams).await;
     }
 
     /// Ends the gateway: takes no new calls, lets those in flight end within `patience`, then stops the
@@ -139,14 +180,22 @@ impl Gateway {
 }
 
 /// What the journal knows, in the words of the run table.
-fn recover(live: Live) -> (Vec<RecoveredRun>, StoredSources) {
+pub(super) fn recover(live: Live) -> RecoveredRuns {
     let runs = live.runs.into_values().map(|run| RecoveredRun {
+        key: RunKey::recovered(run.entry_point, &run.subject, run.session, run.claim.as_ref()),
         id: run.run,
-        key: RunKey { entry_point: run.entry_point, subject: run.subject, session: run.session },
+        subject: run.subject,
+        claim: run.claim,
+        origin: run.origin,
         provenance: run.provenance,
         started: run.started,
         used: run.used,
         history: run.history,
     });
-    (runs.collect(), StoredSources::recover(live.stored))
+    RecoveredRuns {
+        runs: runs.collect(),
+        stored: StoredSources::recover(live.stored),
+        tombstones: live.tombstones.into_values().collect(),
+        barriers: BarrierReport { revoked: live.revoked, closed: live.closed },
+    }
 }

@@ -26,10 +26,14 @@ impl Gateway {
         }
         let run = self.attach(&exchange, &facts).await?;
         facts.run = Some(run.id().clone());
+        facts.trigger = run.trigger();
         facts.provenance = run.provenance();
         self.upstreams.list_ready().await;
         let world = self.worlds.now();
         let principal = &exchange.caller.principal;
+        if !world.in_force.entry_points.holds(principal, exchange.caller.under) {
+            return Err(Refusal::error(facts, Reason::CredentialUnknown, exchange.id()));
+        }
         // 2026-07-28, server/tools: the list must not vary by earlier requests, so there the call decides
         // what taint has closed. For the older revisions a shorter list is a courtesy.
         let under = (!exchange.revision.is_modern()).then_some(&facts.provenance);

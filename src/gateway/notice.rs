@@ -97,8 +97,8 @@ fn event_of(notice: Notice) -> Option<Event> {
         }
         // Several records: see `events_of`.
         Notice::PinsAccepted { .. } => return None,
-        Notice::ToolsChanged { upstream, version } => {
-            tracing::info!(%upstream, version, "the catalogue changed");
+        Notice::ToolsChanged { version } => {
+            tracing::info!(version, "the catalogue changed");
             return None;
         }
     };

@@ -26,6 +26,7 @@ impl Observed for Gateway {
                 seq: journal.written_seq,
             },
             upstreams: self.upstream_figures(),
+            reloads: self.reload_figures(),
         }
     }
 
@@ -41,7 +42,10 @@ impl Observed for Gateway {
             let code = Reason::Draining.code().to_owned();
             unready.push(Finding { code, message: Reason::Draining.sentence().to_owned() });
         }
-        Readiness { unready, halted, findings: self.findings.clone() }
+        let mut findings = self.worlds.now().in_force.findings.clone();
+        findings.extend(self.metrics.certificate_findings());
+        findings.extend(self.reloads.finding());
+        Readiness { unready, halted, findings }
     }
 }
 

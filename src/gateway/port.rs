@@ -8,17 +8,27 @@ use bytes::Bytes;
 use http::StatusCode;
 use tokio::sync::mpsc;
 
-use crate::model::principal::Principal;
+use crate::model::decision::PolicyEpoch;
+use crate::model::principal::{Origin, Principal};
 
-/// One POST, its credential already a principal, its body read whole within the limits.
+/// A caller whose credential was accepted, and by which configuration.
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    /// Who calls.
+    pub(super) principal: Arc<Principal>,
+    /// Who it was for that accepted the credential: a later configuration may see it otherwise.
+    pub(super) under: PolicyEpoch,
+}
+
+/// One request without its body, its credential already a principal.
 #[derive(Debug)]
 pub struct Arrival {
     /// Who calls.
-    pub principal: Arc<Principal>,
+    pub accepted: Accepted,
+    /// Where it came in.
+    pub origin: Origin,
     /// The protocol's headers.
     pub headers: ProtocolHeaders,
-    /// The body.
-    pub body: Bytes,
 }
 
 /// The headers that MCP gives a meaning, every occurrence of each, raw.

@@ -19,12 +19,13 @@ use crate::audit::{Event, Intent, Pending};
 use crate::limit::Admission;
 use crate::model::decision::Answer;
 use crate::model::facts::CallFacts;
+use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
 use crate::model::text::Bounded;
 use crate::policy::Permit;
 use crate::run::Run;
 use crate::telemetry::CallTimes;
-use crate::upstream::{self, AnswerKind, Failure, Forwarded, Route};
+use crate::upstream::{self, AnswerKind, Failure, Fleet, Forwarded, Route};
 use crate::wire::{Id, Method, Object, Revision, encode, result};
 
 /// Progress notifications of one call that may wait; further ones are dropped, the answer never is.
@@ -39,6 +40,8 @@ pub(super) struct Leg {
     pub(super) output: Output,
     pub(super) facts: CallFacts,
     pub(super) run: Arc<Run>,
+    /// The upstream that it was decided for, with the settings of that moment.
+    pub(super) fleet: Fleet,
     /// When the request was taken up, and when it was decided, on the monotonic clock.
     pub(super) arrived: Duration,
     pub(super) decided: Duration,
@@ -92,9 +95,8 @@ impl Gateway {
         let (progress, mut reported) = mpsc::channel(PROGRESS_MAX);
         let (canceller, cancel) = upstream::cancel();
         let mut canceller = Some(canceller);
-        let key = leg.run.key();
-        let route = Route { subject: key.subject.clone(), run: leg.run.id().clone() };
-        let mut forwarding = std::pin::pin!(self.upstreams.forward(intent, &route, progress, cancel));
+        let route = Route { subject: leg.run.subject().clone(), run: leg.run.id().clone() };
+        let mut forwarding = std::pin::pin!(leg.fleet.forward(intent, &route, progress, cancel));
         let mut given_up = std::pin::pin!(leg.given_up(events));
         loop {
             tokio::select! {
@@ -141,17 +143,25 @@ impl Gateway {
 
     /// What others stored at the upstream while the call was under way may be in its answer too. Its
     /// sources join the run, durably, before a byte of the answer leaves. A run that has ended meanwhile
-    /// gets no answer: its client may be in a fresh run already, which would not carry them (I4).
+    /// gets no answer: its client may be in a fresh run already, which would not carry them (I4). Nor does
+    /// one that a source has influenced which a person closed meanwhile.
     async fn taint_by_what_was_stored_meanwhile(&self, leg: &Leg) -> Result<(), Reason> {
         let Some(tool) = &leg.facts.tool else { return Ok(()) };
-        let adds = leg.run.section(self.clock.wall(), |section| section.taint_by_stored(&tool.upstream))?;
+        let (adds, closed) = leg.run.section(self.clock.wall(), |section| {
+            let stored = section.brings(&tool.upstream, &Provenance::default());
+            let adds = section.taint(&stored);
+            let closed = section.closed();
+            let is_closed = section.provenance().iter().any(|source| closed.contains(source));
+            (adds, if is_closed { Err(Reason::SourceClosed) } else { Ok(()) })
+        })?;
         if adds.is_empty() {
-            return Ok(());
+            return closed;
         }
         self.announce_taint(&leg.run);
         let cause = Bounded::new(&format!("stored at {}", tool.upstream));
-        let event = Event::Taint { run: leg.run.id().clone(), adds, cause };
-        self.journal.record(event).await.map(|_seq| ())
+        let event = Event::Taint { run: leg.run.id().clone(), adds, entries: Vec::new(), cause };
+        self.journal.record(event).await?;
+        closed
     }
 }
 

@@ -27,6 +27,11 @@ const SESSION_IN_FLIGHT_MAX: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Sessions {
     table: Mutex<HashMap<Arc<str>, Arc<Session>>>,
+    limits: Mutex<Limits>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Limits {
     sessions_max: usize,
     idle: Duration,
 }
@@ -56,7 +61,12 @@ pub(super) enum Wanted {
 
 impl Sessions {
     pub(super) fn new(sessions_max: usize, idle: Duration) -> Self {
-        Self { table: Mutex::default(), sessions_max, idle }
+        Self { table: Mutex::default(), limits: Mutex::new(Limits { sessions_max, idle }) }
+    }
+
+    /// From now on at most `sessions_max` are open, each idle for at most `idle`; those that are stay.
+    pub(super) fn limit(&self, sessions_max: usize, idle: Duration) {
+        *lock(&self.limits) = Limits { sessions_max, idle };
     }
 
     /// Opens a session for `principal`.
@@ -78,8 +88,9 @@ impl Sessions {
             in_flight: Mutex::default(),
             stream: Mutex::default(),
         });
+        let sessions_max = lock(&self.limits).sessions_max;
         let mut table = self.lock();
-        if table.len() >= self.sessions_max {
+        if table.len() >= sessions_max {
             return Err(Reason::SessionsFull);
         }
         table.insert(Arc::clone(&session.id), Arc::clone(&session));
@@ -109,7 +120,7 @@ impl Sessions {
 
     /// Takes out and gives every session that was idle for too long and has nothing open (CASES F46).
     pub(super) fn expire(&self, now: Duration) -> Vec<Arc<Session>> {
-        let deadline_ms = millis(now.saturating_sub(self.idle));
+        let deadline_ms = millis(now.saturating_sub(lock(&self.limits).idle));
         let mut table = self.lock();
         let idle =
             |session: &Session| session.used_ms.load(Ordering::Acquire) < deadline_ms && !session.is_open();

@@ -3,6 +3,7 @@
 //! Must never tell a caller that something changed which that caller cannot see (I5): each stream
 //! remembers what its caller's list looked like. Bounded; a full table refuses the new.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -10,8 +11,8 @@ use http::StatusCode;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::exchange::Exchange;
-use super::port::{ProtocolHeaders, Reply, STREAM_EVENTS_MAX};
+use super::exchange::{Caller, Exchange};
+use super::port::{Arrival, Reply, STREAM_EVENTS_MAX};
 use super::refusal::Refusal;
 use super::session::Session;
 use super::world::World;
@@ -19,7 +20,7 @@ use super::{Gateway, handshake};
 use crate::model::digest::Sha256;
 use crate::model::principal::Principal;
 use crate::model::reason::Reason;
-use crate::run::Run;
+use crate::run::{Run, RunKey};
 use crate::wire::{Method, encode};
 
 const SUBSCRIPTION_META: &str = "io.modelcontextprotocol/subscriptionId";
@@ -28,7 +29,7 @@ const SUBSCRIPTION_META: &str = "io.modelcontextprotocol/subscriptionId";
 #[derive(Debug)]
 pub(super) struct Streams {
     open: Mutex<Vec<Subscription>>,
-    streams_max: usize,
+    streams_max: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -66,7 +67,12 @@ impl Target {
 
 impl Streams {
     pub(super) fn new(streams_max: usize) -> Self {
-        Self { open: Mutex::default(), streams_max }
+        Self { open: Mutex::default(), streams_max: streams_max.into() }
+    }
+
+    /// From now on at most `streams_max` are open; those that are stay.
+    pub(super) fn limit(&self, streams_max: usize) {
+        self.streams_max.store(streams_max, Ordering::Relaxed);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -75,10 +81,17 @@ impl Streams {
         open.len()
     }
 
-    fn add(&self, subscription: Subscription) -> Result<(), Reason> {
+    /// Adds a stream, unless `stands` says, once no [`Streams::hang_up`] can miss it, that its caller is
+    /// no longer one.
+    fn add(
+        &self,
+        subscription: Subscription,
+        stands: impl FnOnce() -> Result<(), Reason>,
+    ) -> Result<(), Reason> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|subscription| subscription.to.is_open());
-        if open.len() >= self.streams_max {
+        stands()?;
+        if open.len() >= self.streams_max.load(Ordering::Relaxed) {
             return Err(Reason::StreamsFull);
         }
         open.push(subscription);
@@ -122,16 +135,17 @@ impl Streams {
 
 impl Gateway {
     /// GET: the stream of a session (2025-11-25, basic/transports, "Listening for Messages").
-    pub async fn open_stream(&self, principal: Arc<Principal>, headers: ProtocolHeaders) -> Reply {
-        let caller = self.caller(principal, headers);
+    pub async fn open_stream(&self, arrival: Arrival) -> Reply {
+        let caller = self.caller(arrival);
         if handshake::is_modern_header(&caller.headers) {
             // 2026-07-28, basic/transports: the endpoint serves POST only.
             return Reply::Empty(StatusCode::METHOD_NOT_ALLOWED);
         }
-        let opened = self.session_of(&caller).and_then(|session| {
+        let known = self.runs.recognise(&caller.principal, &caller.origin).await;
+        let opened = known.and_then(|()| self.session_of(&caller)).and_then(|session| {
             let receiver = session.open_stream();
             let to = Target::Session(Arc::clone(&session));
-            self.subscribe(to, &caller.principal).inspect_err(|_| session.end_stream())?;
+            self.subscribe(to, &caller).inspect_err(|_| session.end_stream())?;
             Ok(receiver)
         });
         match opened {
@@ -141,12 +155,13 @@ impl Gateway {
     }
 
     /// DELETE: ends a session (2025-11-25, basic/transports, "Session Management").
-    pub async fn end_session(&self, principal: Arc<Principal>, headers: ProtocolHeaders) -> Reply {
-        let caller = self.caller(principal, headers);
+    pub async fn end_session(&self, arrival: Arrival) -> Reply {
+        let caller = self.caller(arrival);
         if handshake::is_modern_header(&caller.headers) {
             return Reply::Empty(StatusCode::METHOD_NOT_ALLOWED);
         }
-        match self.session_of(&caller) {
+        let known = self.runs.recognise(&caller.principal, &caller.origin).await;
+        match known.and_then(|()| self.session_of(&caller)) {
             Ok(session) => {
                 self.sessions.close(&session);
                 self.end_run_of(&session).await;
@@ -183,33 +198,45 @@ impl Gateway {
         let changed = json!({ "_meta": meta }).to_string();
         let notification = encode::notification(&Method::ToolsListChanged, Some(changed.as_bytes()));
         let to = Target::Listen { sender, notification };
-        self.subscribe(to, &exchange.caller.principal).map_err(refuse)?;
+        self.subscribe(to, &exchange.caller).map_err(refuse)?;
         Ok(Reply::Stream(receiver))
     }
 
-    fn subscribe(&self, to: Target, principal: &Arc<Principal>) -> Result<(), Reason> {
-        let seen = self.worlds.now().fingerprint(principal, None);
-        self.streams.add(Subscription { to, principal: Arc::clone(principal), seen })
+    fn subscribe(&self, to: Target, caller: &Caller) -> Result<(), Reason> {
+        let seen = self.worlds.now().fingerprint(&caller.principal, None);
+        let subscription = Subscription { to, principal: Arc::clone(&caller.principal), seen };
+        self.streams.add(subscription, || self.stands(caller))?;
+        // Whoever was revoked since they were authenticated was hung up on before this stream was there.
+        self.runs.admits(&caller.principal).inspect_err(|_| {
+            self.streams.hang_up(&|open| *open == *caller.principal);
+        })
+    }
+
+    /// Whether the configuration that is in force would still accept `caller` as the same.
+    pub(super) fn stands(&self, caller: &Caller) -> Result<(), Reason> {
+        let holds =
+            self.worlds.within(|world| world.in_force.entry_points.holds(&caller.principal, caller.under));
+        if holds { Ok(()) } else { Err(Reason::CredentialUnknown) }
     }
 
     /// Ends the sessions and streams of every caller that `is_gone` accepts: those whose credential no
-    /// longer counts.
-    pub(super) fn hang_up(&self, is_gone: impl Fn(&Principal) -> bool) {
+    /// longer counts. Gives the sessions that it closed.
+    pub(super) fn hang_up(&self, is_gone: impl Fn(&Principal) -> bool) -> Vec<Arc<Session>> {
         self.streams.hang_up(&is_gone);
-        for session in self.sessions.all() {
-            if is_gone(&session.principal) {
-                self.sessions.close(&session);
-            }
+        let mut closed = self.sessions.all();
+        closed.retain(|session| is_gone(&session.principal));
+        for session in &closed {
+            self.sessions.close(session);
         }
+        closed
     }
 
     /// The run has read something new: its list under the 2025 revisions may be shorter now. Told to
-    /// every session of the same caller, as a courtesy.
+    /// every session of the same run, as a courtesy.
     pub(super) fn announce_taint(&self, run: &Run) {
         for session in self.sessions.all() {
-            let is_same = session.principal.entry_point == run.key().entry_point
-                && session.principal.subject == run.key().subject;
-            if is_same {
+            let key = RunKey::of(&session.principal, Some(&session.id));
+            if key.is_ok_and(|key| key == *run.key()) {
                 session.notify(encode::notification(&Method::ToolsListChanged, None));
             }
         }

@@ -1,38 +1,66 @@
-//! The policy and the catalogue it was compiled for, as one value that is swapped as a whole.
+//! The configuration that is in force, and the policy and catalogue that follow from it, as one value
+//! that is swapped as a whole.
 //!
-//! A call must never see a policy of one moment and a catalogue of another (CASES A29).
+//! A call must never see a policy of one moment and a catalogue, an entry point or a tool server of
+//! another (CASES A29).
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use arc_swap::ArcSwap;
-
+use crate::identity::{Authenticator, EntryPoints, ListenerVouches, Minter};
 use crate::model::call::{ArgumentFacts, Call, Payload};
 use crate::model::decision::PolicyEpoch;
 use crate::model::digest::Sha256;
 use crate::model::principal::Principal;
 use crate::model::provenance::Provenance;
 use crate::policy::{Policy, Rules};
-use crate::upstream::{Catalogue, Tool};
+use crate::telemetry::Finding;
+use crate::upstream::{Catalogue, Fleet, Tool, Upstreams};
 
-/// One consistent view: what may be called, and what it is.
+/// What a configuration says that is no limit of a table: fixed for as long as it is in force.
 #[derive(Debug)]
-pub(super) struct World {
-    pub(super) policy: Policy,
-    pub(super) catalogue: Arc<Catalogue>,
+pub(super) struct InForce {
+    /// Counts the configurations since the gateway started.
+    pub(super) epoch: PolicyEpoch,
+    /// Digest of its files.
+    pub(super) config: Sha256,
+    pub(super) rules: Rules,
+    pub(super) authenticator: Authenticator,
+    /// What makes run tokens, where it is configured.
+    pub(super) minter: Option<Arc<Minter>>,
+    pub(super) entry_points: EntryPoints,
+    /// What each listener vouches for by itself.
+    pub(super) listeners: HashMap<String, ListenerVouches>,
+    /// What operators should know about it.
+    pub(super) findings: Vec<Finding>,
+    /// Name and place of every listener.
+    pub(super) listening: Vec<(String, String)>,
 }
 
-/// The world of now, and the rules to make the next from.
+/// One consistent view: who may call, what may be called, what it is and where it is.
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) in_force: Arc<InForce>,
+    pub(super) policy: Policy,
+    pub(super) catalogue: Arc<Catalogue>,
+    pub(super) fleet: Fleet,
+}
+
+/// The world of now.
 #[derive(Debug)]
 pub(super) struct Worlds {
-    rules: Rules,
-    epoch: PolicyEpoch,
-    current: ArcSwap<World>,
+    /// Held by whoever makes the next world, from the first look at what it is made of.
+    making: tokio::sync::Mutex<()>,
+    /// Held for reading while something is decided, so that nothing is decided in an old world once the
+    /// new one is there.
+    current: RwLock<Arc<World>>,
 }
 
 impl World {
-    fn compile(rules: &Rules, catalogue: Arc<Catalogue>, epoch: PolicyEpoch) -> Self {
+    pub(super) fn compile(in_force: Arc<InForce>, catalogue: Arc<Catalogue>, fleet: Fleet) -> Self {
         let ids: Vec<_> = catalogue.tools().iter().map(|tool| tool.id.clone()).collect();
-        Self { policy: Policy::compile(rules.clone(), &ids, epoch), catalogue }
+        let policy = Policy::compile(in_force.rules.clone(), &ids, in_force.epoch);
+        Self { in_force, policy, catalogue, fleet }
     }
 
     /// The tools that `principal` may know of, and, where `under` is given, that are not closed to a
@@ -57,20 +85,48 @@ impl World {
     }
 }
 
+/// The right to make the next world. Nobody else can meanwhile.
+pub(super) struct Making<'a> {
+    worlds: &'a Worlds,
+    _turn: tokio::sync::MutexGuard<'a, ()>,
+}
+
 impl Worlds {
-    pub(super) fn new(rules: Rules, catalogue: Arc<Catalogue>) -> Self {
-        let epoch = PolicyEpoch(1);
-        let current = ArcSwap::from_pointee(World::compile(&rules, catalogue, epoch));
-        Self { rules, epoch, current }
+    pub(super) fn new(first: World) -> Self {
+        Self { making: tokio::sync::Mutex::default(), current: RwLock::new(Arc::new(first)) }
     }
 
     pub(super) fn now(&self) -> Arc<World> {
-        self.current.load_full()
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Runs `work` in the world of now, which stays that of now until it is done. Must not wait, and must
+    /// not ask for the world again.
+    pub(super) fn within<T>(&self, work: impl FnOnce(&World) -> T) -> T {
+        work(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Waits for the turn to make the next world.
+    pub(super) async fn make(&self) -> Making<'_> {
+        Making { worlds: self, _turn: self.making.lock().await }
     }
 
     /// Compiles the rules for a catalogue that changed.
-    pub(super) fn follow(&self, catalogue: Arc<Catalogue>) {
-        self.current.store(Arc::new(World::compile(&self.rules, catalogue, self.epoch)));
+    pub(super) async fn follow(&self, upstreams: &Upstreams) {
+        let making = self.make().await;
+        let in_force = Arc::clone(&self.now().in_force);
+        making.put(World::compile(in_force, upstreams.catalogue(), upstreams.fleet()));
+    }
+}
+
+impl Making<'_> {
+    /// Puts `world` in the place of the one before. When this returns, nothing is decided in that one.
+    pub(super) fn put(&self, world: World) {
+        let mut current = self.worlds.current.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *current, Arc::new(world));
+        drop(current);
+        // What only the old world held may take a moment to fall apart; nobody has to wait for that.
+        drop(before);
     }
 }
 

@@ -74,6 +74,30 @@ impl MayAssert {
     }
 }
 
+impl MayAssert {
+    /// What may be asserted beyond `before`. A pattern that `before` does not have counts, whatever it matches.
+    pub(super) fn wider_than(&self, before: &Self) -> Vec<String> {
+        let more = |word: &str, names: Vec<&str>| {
+            (!names.is_empty()).then(|| format!("may assert the {word} {}", names.join(", ")))
+        };
+        let globs = |new: &'_ [Glob], old: &[Glob]| -> Vec<String> {
+            new.iter().filter(|glob| !old.contains(glob)).map(ToString::to_string).collect()
+        };
+        let sources = self.sources.difference(&before.sources).map(SourceName::as_str).collect();
+        let roles = self.roles.difference(&before.roles).map(RoleName::as_str).collect();
+        let mut wider: Vec<String> = more("source", sources).into_iter().chain(more("role", roles)).collect();
+        for (word, new, old) in [
+            ("subject", &self.subjects, &before.subjects),
+            ("agent", &self.agents, &before.agents),
+            ("goal", &self.goals, &before.goals),
+        ] {
+            let names = globs(new, old);
+            wider.extend(more(word, names.iter().map(String::as_str).collect()));
+        }
+        wider
+    }
+}
+
 fn matches_any(globs: &[Glob], name: &str) -> bool {
     globs.iter().any(|glob| glob.matches(name))
 }

@@ -15,7 +15,7 @@ use crate::model::digest::Sha256;
 use crate::model::principal::Principal;
 use crate::model::reason::Reason;
 
-use super::bearer::Bearer;
+use super::bearer::{Bearer, Scheme};
 use super::{KeySettings, Outcome};
 
 /// What every key begins with, so that scanners for leaked secrets can find one.
@@ -79,6 +79,9 @@ impl Keys {
     pub(super) fn authenticate(&self, bearer: &Bearer<'_>) -> Outcome {
         if !bearer.reveal().starts_with(KEY_PREFIX) {
             return Outcome::NotMine;
+        }
+        if bearer.scheme != Scheme::Bearer {
+            return Outcome::Refused(Reason::CredentialUnknown);
         }
         let presented = Sha256::of(bearer.reveal().as_bytes());
         let found = self.0.get_key_value(&presented);

@@ -4,14 +4,45 @@
 
 use std::sync::Arc;
 
+use crate::model::certificate::AltName;
 use crate::model::digest::Sha256;
 use crate::model::principal::Principal;
+use crate::model::trigger::Declarations;
+
+use super::resource::ResourceUrl;
+use super::token::IssuerSettings;
 
 /// Every entry point that is vouched for by configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
     /// `[auth.keys.*]`.
     pub keys: Vec<KeySettings>,
+    /// `[auth.clients.*]`.
+    pub clients: Vec<ClientSettings>,
+    /// `[auth.issuers.*]`.
+    pub issuers: Vec<IssuerSettings>,
+    /// The attributes that each source declares (`[sources.NAME] trigger`).
+    pub attributes: Declarations,
+    /// The URL under which agents know the gateway (`gateway.url`); without one no proof can be checked.
+    pub url: Option<ResourceUrl>,
+}
+
+/// One client certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientSettings {
+    /// By what it is known.
+    pub shows: Shows,
+    /// What a request over a connection with it is.
+    pub principal: Arc<Principal>,
+}
+
+/// By what a client certificate is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shows {
+    /// One of its subject alternative names, exactly.
+    Name(AltName),
+    /// SHA-256 over its DER form.
+    Digest(Sha256),
 }
 
 /// One API key.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::model::name::UpstreamName;
 
 /// How many calls may be in flight.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
     /// In the whole gateway (`limits.calls_in_flight_max`); refused with `gateway_busy`.
     pub in_flight_max: usize,

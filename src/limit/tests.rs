@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::model::principal::{Label, RUN_IDLE_DEFAULT, RUN_MAX_DEFAULT, RunRule, RunScope};
+use crate::model::principal::{
+    Label, RUN_IDLE_DEFAULT, RUN_MAX_DEFAULT, RunRule, RunScope, TOKEN_TTL_MAX_DEFAULT,
+};
 use crate::model::provenance::Provenance;
 
 fn principal(entry_point: &str, subject: &str) -> Principal {
@@ -15,7 +17,12 @@ fn principal(entry_point: &str, subject: &str) -> Principal {
             agents: Vec::new(),
             sources: Provenance::default(),
         },
-        RunRule { scope: RunScope::Subject, idle: RUN_IDLE_DEFAULT, max: RUN_MAX_DEFAULT },
+        RunRule {
+            scope: RunScope::Subject,
+            idle: RUN_IDLE_DEFAULT,
+            max: RUN_MAX_DEFAULT,
+            token_ttl_max: TOKEN_TTL_MAX_DEFAULT,
+        },
     )
 }
 
@@ -124,4 +131,31 @@ async fn draining_refuses_the_new_and_ends_with_the_last() {
     assert!(!waiting.is_finished());
     drop(kept);
     waiting.await.unwrap();
+}
+
+#[test]
+fn other_limits_count_for_the_next_call_and_evict_nothing_live() {
+    let (gate, ann) = (gate(2, 2, 2), principal("keys.a", "user:ann"));
+    let live = [admit(&gate, &ann, "mail").unwrap(), admit(&gate, &ann, "web").unwrap()];
+    let in_flight_per_upstream_max = [(upstream("mail"), 2)].into();
+    gate.adjust(Settings { in_flight_max: 1, in_flight_per_principal_max: 2, in_flight_per_upstream_max });
+    assert_eq!(gate.figures().in_flight, 2);
+    assert_eq!(admit(&gate, &ann, "mail").unwrap_err(), Reason::GatewayBusy);
+    drop(live);
+    assert_eq!(admit(&gate, &ann, "web").unwrap_err(), Reason::UpstreamBusy, "it is no longer configured");
+    drop(admit(&gate, &ann, "mail").unwrap());
+}
+
+#[test]
+fn a_family_of_agents_has_one_count_and_another_run_of_its_subject_its_own() {
+    let claim = |agent: &str, txn: &str| {
+        let base = principal("issuers.a", "svc:mail");
+        let agents = vec![crate::model::name::AgentName::new(agent).unwrap()];
+        let runs = RunRule { scope: RunScope::Claim, ..base.runs };
+        Principal { agents, txn: Some(Txn::new(txn).unwrap()), runs, ..base }
+    };
+    let gate = gate(9, 1, 9);
+    let _kept = admit(&gate, &claim("inbox", "r1"), "mail").unwrap();
+    assert_eq!(admit(&gate, &claim("helper", "r1"), "mail").unwrap_err(), Reason::PrincipalBusy);
+    assert!(admit(&gate, &claim("inbox", "r2"), "mail").is_ok());
 }

@@ -36,6 +36,8 @@ pub enum Dimension {
     Roles,
     /// Agents are configured and the credential names none of them.
     Agents,
+    /// A source that a person closed.
+    Closed(SourceName),
     /// The accepted definition of the tool.
     Pin,
 }

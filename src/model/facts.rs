@@ -13,6 +13,7 @@ use super::name::ToolId;
 use super::principal::Principal;
 use super::provenance::Provenance;
 use super::text::Bounded;
+use super::trigger::Trigger;
 
 /// Bound of a name, id or header that the caller chose, in a record, in bytes.
 pub const CLAIM_BYTES_MAX: usize = 128;
@@ -49,6 +50,9 @@ pub struct CallFacts {
     pub principal: Arc<Principal>,
     /// The run; absent where the call was refused before a run was attached.
     pub run: Option<RunId>,
+    /// What started the run, with what later tokens added, where tokens claim it. Elsewhere the credential's
+    /// own trigger counts.
+    pub trigger: Option<Arc<Trigger>>,
     /// The provenance it was decided under.
     pub provenance: Provenance,
     /// The sources that this call adds to the run, counted from the critical section on.

@@ -2,8 +2,12 @@
 //!
 //! Must never fold case or normalise: names are compared byte for byte (CASES A21).
 
+mod ways;
+
 use std::fmt;
 use std::sync::Arc;
+
+pub use ways::{SITUATIONS_MAX, Way, ways};
 
 /// A glob. `*` matches any run of bytes, dots included; every other byte matches itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

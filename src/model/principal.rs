@@ -18,6 +18,9 @@ use super::trigger::Trigger;
 pub struct Principal {
     /// What vouches for everything below.
     pub entry_point: EntryPointName,
+    /// What vouches for it as well, where a request brings two tokens: both have to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beside: Option<EntryPointName>,
     /// The person or service on whose behalf the run acts.
     pub subject: Subject,
     /// The roles that the subject holds here.
@@ -48,6 +51,7 @@ impl Principal {
         let Label { entry_point, subject, roles, agents, sources } = label;
         Self {
             entry_point,
+            beside: None,
             subject,
             roles,
             agents,
@@ -58,6 +62,17 @@ impl Principal {
             until: None,
             runs,
         }
+    }
+
+    /// The run that the credential names, where the entry point says `run = "claim"`.
+    #[must_use]
+    pub fn claimed(&self) -> Option<&Txn> {
+        self.txn.as_ref().filter(|_| self.runs.scope == RunScope::Claim)
+    }
+
+    /// Everything that vouches for the caller.
+    pub fn vouchers(&self) -> impl Iterator<Item = &EntryPointName> {
+        std::iter::once(&self.entry_point).chain(&self.beside)
     }
 
     /// Whether `other` is the same caller at the same entry point, in the same run where the credential
@@ -113,6 +128,8 @@ pub struct RunRule {
     pub idle: Duration,
     /// A run has ended this long after its start, used or not.
     pub max: Duration,
+    /// Longest life of a token here: an ended run is remembered until the last token of it is dead.
+    pub token_ttl_max: Duration,
 }
 
 /// What starts a fresh run at an entry point.
@@ -132,3 +149,7 @@ pub enum RunScope {
 pub const RUN_IDLE_DEFAULT: Duration = Duration::from_secs(12 * 60 * 60);
 /// `run_max` where the configuration is silent.
 pub const RUN_MAX_DEFAULT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// `token_ttl_max` where the configuration is silent.
+pub const TOKEN_TTL_MAX_DEFAULT: Duration = Duration::from_secs(60 * 60);
+/// Largest `clock_skew` that may be configured.
+pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(5 * 60);

@@ -177,6 +177,10 @@ reasons! {
         BodyIncomplete = "body_incomplete", Later, "The body did not arrive whole.";
         /// Too many connections are open on this listener.
         ConnectionsFull = "connections_full", Later, "Too many connections are open.";
+        /// The TLS handshake failed: no common version, a client certificate that does not verify, plain HTTP.
+        TlsHandshakeFailed = "tls_handshake_failed", Never, "This port speaks TLS, and the handshake failed.";
+        /// The peer is not one of the proxies of the listener (`behind_proxy`).
+        ProxyUndeclared = "proxy_undeclared", Never, "Only declared proxies may connect here.";
 
         /// The bytes are not a well-formed HTTP/1.1 request, or frame its body in two ways.
         HttpInvalid = "http_invalid", Never, "The request is not well-formed HTTP/1.1.";
@@ -260,6 +264,8 @@ reasons! {
         UpstreamBusy = "upstream_busy", Later, "The tool server is busy.";
         /// The upstream has as many instances as it may.
         InstancesFull = "instances_full", Later, "The tool server has no free instance.";
+        /// The dispatcher asked for more tokens than it may in a minute.
+        MintRateExceeded = "mint_rate_exceeded", Later, "Too many tokens were asked for. Ask again in a minute.";
         /// The gateway is shutting down.
         Draining = "draining", Later, "The gateway is shutting down.";
     }

@@ -23,6 +23,16 @@ pub enum RunEnding {
 }
 
 impl RunEnding {
+    /// Every ending.
+    pub const ALL: [Self; 6] =
+        [Self::Idle, Self::Max, Self::Person, Self::Revoked, Self::SessionClosed, Self::SessionLost];
+
+    /// The ending that `word` names.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|ending| ending.as_str() == word)
+    }
+
     /// The word in the record.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

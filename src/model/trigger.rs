@@ -21,6 +21,8 @@ pub const ATTRIBUTES_MAX: usize = 32;
 pub const ATTRIBUTE_BYTES_MAX: usize = 1024;
 /// Most members of one set of texts.
 pub const TEXTS_MAX: usize = 64;
+/// Most bytes of all names and texts of one trigger, with what later tokens of its run add to it.
+pub const TRIGGER_BYTES_MAX: usize = 32 * 1024;
 
 /// The event that started a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +34,14 @@ pub struct Trigger {
     /// `tctx.goal`: the kind of request, as far as the credential vouches for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub goal: Option<Goal>,
+}
+
+impl Trigger {
+    /// The bytes of all names and texts of its entries, bounded by [`TRIGGER_BYTES_MAX`].
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.entries.iter().map(TriggerEntry::bytes).sum()
+    }
 }
 
 /// One source of the trigger with what is known of it.
@@ -56,6 +66,13 @@ impl TriggerEntry {
     pub fn is_same(&self, other: &Self) -> bool {
         (&self.kind, &self.source, &self.attributes) == (&other.kind, &other.source, &other.attributes)
     }
+
+    fn bytes(&self) -> usize {
+        let attributes = self.attributes.iter();
+        let attributes: usize = attributes.map(|(name, value)| name.as_str().len() + value.bytes()).sum();
+        let dropped: usize = self.dropped.iter().map(|name| name.as_str().len()).sum();
+        self.kind.as_str().len() + self.source.as_str().len() + attributes + dropped
+    }
 }
 
 /// The value of an attribute.
@@ -70,6 +87,17 @@ pub enum AttributeValue {
     Text(Arc<str>),
     /// `strings`: a set of texts.
     Texts(Vec<Arc<str>>),
+}
+
+impl AttributeValue {
+    /// The bytes of its text; of a number or a truth value, what it takes in a record at most.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Bool(_) | Self::Integer(_) => 20,
+            Self::Text(text) => text.len(),
+            Self::Texts(texts) => texts.iter().map(|text| text.len()).sum(),
+        }
+    }
 }
 
 /// The type of an attribute, as `[sources.NAME] trigger` declares it.

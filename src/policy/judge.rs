@@ -5,26 +5,29 @@
 
 use crate::model::call::Pin;
 use crate::model::decision::{Answer, Decision, Dimension, Rule, Visibility};
-use crate::model::name::RoleName;
+use crate::model::name::{RoleName, SourceName};
 use crate::model::principal::Principal;
-use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
 
 use super::row::Row;
 use super::rules::Permission;
-use super::{DETERMINING_RULES_MAX, Policy};
+use super::{DETERMINING_RULES_MAX, Policy, Standing};
 
 impl Policy {
     pub(super) fn judge(
         &self,
         principal: &Principal,
-        provenance: &Provenance,
+        standing: Standing<'_>,
         tool: usize,
         pin: Pin,
     ) -> Decision {
         let mut findings = self.own(principal, tool);
         if findings.verdict == Answer::Deny {
             return self.decision(Reason::NotVisible, Visibility::Hidden, findings);
+        }
+        let Standing { provenance, .. } = standing;
+        for source in standing.closed_for(principal) {
+            findings.add(Finding::silent(Dimension::Closed(source.clone())));
         }
         for source in provenance.iter().filter(|source| !principal.sources.contains(source)) {
             findings.add(Finding::of(self.sources.get(source), tool, || Dimension::Source(source.clone())));
@@ -85,6 +88,17 @@ impl Policy {
     }
 }
 
+impl<'a> Standing<'a> {
+    /// The closed sources that have influenced the run or would.
+    fn closed_for(self, principal: &Principal) -> impl Iterator<Item = &'a SourceName> {
+        let Self { provenance, brings, closed } = self;
+        let is_met = move |source: &&SourceName| {
+            [provenance, brings, &principal.sources].iter().any(|sources| sources.contains(source))
+        };
+        closed.iter().filter(is_met)
+    }
+}
+
 /// Every answer so far, and the strictest of them.
 struct Findings<'a> {
     verdict: Answer,
@@ -103,6 +117,7 @@ impl<'a> Findings<'a> {
             Some(Dimension::Source(_)) | None => Reason::SourceDenies,
             Some(Dimension::Role(_) | Dimension::Roles) => Reason::RoleDenies,
             Some(Dimension::Agent(_) | Dimension::Agents) => Reason::AgentDenies,
+            Some(Dimension::Closed(_)) => Reason::SourceClosed,
             Some(Dimension::Pin) => Reason::PinChanged,
         }
     }

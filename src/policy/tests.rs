@@ -1,6 +1,7 @@
 //! The decision against a slow and obvious second implementation, and the invariants it holds.
 
 mod cases;
+mod changes;
 mod oracle;
 mod properties;
 
@@ -13,7 +14,9 @@ use crate::model::digest::Sha256;
 use crate::model::glob::Glob;
 use crate::model::name::{EntryPointName, Subject, ToolName, UpstreamName};
 use crate::model::place::Place;
-use crate::model::principal::{Label, RUN_IDLE_DEFAULT, RUN_MAX_DEFAULT, RunRule, RunScope};
+use crate::model::principal::{
+    Label, RUN_IDLE_DEFAULT, RUN_MAX_DEFAULT, RunRule, RunScope, TOKEN_TTL_MAX_DEFAULT,
+};
 
 fn tool(text: &str) -> ToolId {
     let (upstream, tool) = text.split_once('.').unwrap();
@@ -43,6 +46,12 @@ fn provenance<'a>(sources: impl IntoIterator<Item = &'a str>) -> Provenance {
     Provenance::of(sources.into_iter().map(|source| SourceName::new(source).unwrap()))
 }
 
+/// A run of this provenance while no source is closed.
+fn standing(provenance: &Provenance) -> Standing<'_> {
+    static NONE: BTreeSet<SourceName> = BTreeSet::new();
+    Standing { provenance, brings: provenance, closed: &NONE }
+}
+
 fn principal(sources: &[&str], roles: &[&str], agents: &[&str]) -> Principal {
     Principal::configured(
         Label {
@@ -52,7 +61,12 @@ fn principal(sources: &[&str], roles: &[&str], agents: &[&str]) -> Principal {
             agents: agents.iter().map(|agent| AgentName::new(agent).unwrap()).collect(),
             sources: provenance(sources.iter().copied()),
         },
-        RunRule { scope: RunScope::Subject, idle: RUN_IDLE_DEFAULT, max: RUN_MAX_DEFAULT },
+        RunRule {
+            scope: RunScope::Subject,
+            idle: RUN_IDLE_DEFAULT,
+            max: RUN_MAX_DEFAULT,
+            token_ttl_max: TOKEN_TTL_MAX_DEFAULT,
+        },
     )
 }
 

@@ -3,33 +3,50 @@
 //! Nothing in here may wait: the section holds a plain mutex. What is added inside it is never taken
 //! back, even if the call is refused afterwards (DESIGN §8).
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{RecoveredRun, RunKey, StoredSources};
+use super::barriers::Barriers;
+use super::{Approach, RecoveredRun, RunKey, StoredSources};
 use crate::model::call::Call;
+use crate::model::claim::Claim;
 use crate::model::facts::RunId;
-use crate::model::name::{Subject, UpstreamName};
-use crate::model::principal::{Principal, RunRule};
+use crate::model::name::{SourceName, Subject, UpstreamName};
+use crate::model::principal::{Origin, RunRule};
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
 use crate::model::run::{RunEnding, RunHistory};
+use crate::model::trigger::Trigger;
 
 /// One execution of an agent for one trigger; the unit that provenance belongs to.
 #[derive(Debug)]
 pub struct Run {
     id: RunId,
     key: RunKey,
+    subject: Subject,
     started: Timestamp,
-    stored: Arc<StoredSources>,
+    pub(super) origin: Option<Origin>,
+    shared: Arc<Shared>,
     state: Mutex<State>,
 }
 
+/// What all runs of a table share.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    pub(super) stored: StoredSources,
+    pub(super) barriers: Barriers,
+}
+
 #[derive(Debug)]
-struct State {
-    provenance: Provenance,
+pub(super) struct State {
+    pub(super) provenance: Provenance,
+    /// What its tokens settled, where they claim it.
+    pub(super) claim: Option<Claim>,
+    /// The same trigger, as records take it.
+    pub(super) trigger: Arc<Trigger>,
     used: Timestamp,
     phase: Phase,
 }
@@ -44,24 +61,35 @@ enum Phase {
 }
 
 impl Run {
-    pub(super) fn start(
-        id: RunId,
-        key: RunKey,
-        principal: &Principal,
-        now: Timestamp,
-        stored: Arc<StoredSources>,
-    ) -> Self {
-        let state = State { provenance: principal.sources.clone(), used: now, phase: Phase::Open };
-        Self { id, key, started: now, stored, state: Mutex::new(state) }
+    pub(super) fn start(id: RunId, key: RunKey, approach: &Approach<'_>, shared: Arc<Shared>) -> Self {
+        let Approach { principal, origin, now, .. } = *approach;
+        let state = State {
+            provenance: principal.sources.clone(),
+            claim: Claim::of(principal),
+            trigger: Arc::new(principal.trigger.clone()),
+            used: now,
+            phase: Phase::Open,
+        };
+        let (subject, origin) = (principal.subject.clone(), Some(origin.clone()));
+        Self { id, key, subject, started: now, origin, shared, state: Mutex::new(state) }
     }
 
-    pub(super) fn recover(run: RecoveredRun, stored: Arc<StoredSources>) -> Self {
+    pub(super) fn recover(run: RecoveredRun, shared: Arc<Shared>) -> Self {
         let phase = match run.history {
             RunHistory::Whole => Phase::Open,
             RunHistory::Lost => Phase::Lost,
         };
-        let state = State { provenance: run.provenance, used: run.used, phase };
-        Self { id: run.id, key: run.key, started: run.started, stored, state: Mutex::new(state) }
+        let trigger = Arc::new(run.claim.as_ref().map(|claim| claim.trigger.clone()).unwrap_or_default());
+        let state = State { provenance: run.provenance, claim: run.claim, trigger, used: run.used, phase };
+        Self {
+            id: run.id,
+            key: run.key,
+            subject: run.subject,
+            started: run.started,
+            origin: run.origin,
+            shared,
+            state: Mutex::new(state),
+        }
     }
 
     /// Its id.
@@ -74,6 +102,19 @@ impl Run {
     #[must_use]
     pub fn key(&self) -> &RunKey {
         &self.key
+    }
+
+    /// On whose behalf it acts.
+    #[must_use]
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// What started it, with what later tokens added, where tokens claim it.
+    #[must_use]
+    pub fn trigger(&self) -> Option<Arc<Trigger>> {
+        let state = self.lock();
+        state.claim.as_ref().map(|_| Arc::clone(&state.trigger))
     }
 
     /// When it started.
@@ -91,14 +132,17 @@ impl Run {
     /// Runs `work` in the critical section of this run.
     ///
     /// # Errors
-    /// [`Reason::RunClosed`] where the run has ended or its history is lost; `work` did not run.
+    /// [`Reason::RunEnded`] where a claimed run has ended, else [`Reason::RunClosed`] where it has, or where
+    /// its history is lost; `work` did not run.
     pub fn section<T>(&self, now: Timestamp, work: impl FnOnce(&mut Section<'_>) -> T) -> Result<T, Reason> {
         let mut state = self.lock();
-        if state.phase != Phase::Open {
-            return Err(Reason::RunClosed);
+        match (state.phase, &state.claim) {
+            (Phase::Open, _) => {}
+            (Phase::Ending, Some(_)) => return Err(Reason::RunEnded),
+            (Phase::Ending, None) | (Phase::Lost, _) => return Err(Reason::RunClosed),
         }
         state.used = state.used.max(now);
-        Ok(work(&mut Section { state: &mut state, stored: &self.stored, subject: &self.key.subject }))
+        Ok(work(&mut Section { state: &mut state, shared: &self.shared, subject: &self.subject }))
     }
 
     /// Why the run has ended by itself at `now` under `rule`, if it has. A run whose history is lost
@@ -138,7 +182,7 @@ impl Run {
         self.lock().phase = closing.before;
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // A panic inside a section leaves a provenance that may have grown: it is still the truth.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -154,7 +198,7 @@ pub(super) struct Closing {
 #[derive(Debug)]
 pub struct Section<'a> {
     state: &'a mut State,
-    stored: &'a StoredSources,
+    shared: &'a Shared,
     subject: &'a Subject,
 }
 
@@ -165,22 +209,34 @@ impl Section<'_> {
         &self.state.provenance
     }
 
-    /// Adds what `call` will bring back to the run: what its upstream returns, and what was stored
-    /// there by others. Gives the sources that are new to the run; they count from here on.
-    pub fn taint(&mut self, call: &Call) -> Provenance {
-        let mut added = self.state.provenance.join(&call.returns);
-        added.join(&self.taint_by_stored(&call.tool.upstream));
-        added
+    /// Adds the sources that the caller's credential carries now and gives those that are new to the run.
+    pub fn taint_by_label(&mut self, sources: &Provenance) -> Provenance {
+        self.state.provenance.join(sources)
     }
 
-    /// Adds what is stored at `upstream` to the run and gives what was new.
-    pub fn taint_by_stored(&mut self, upstream: &UpstreamName) -> Provenance {
-        let stored = self.stored.read(upstream, self.subject);
-        self.state.provenance.join(&stored)
+    /// The sources that people closed, as they are in this section.
+    #[must_use]
+    pub fn closed(&self) -> Arc<BTreeSet<SourceName>> {
+        self.shared.barriers.closed()
+    }
+
+    /// What a call at `upstream` will bring to the run: what the upstream `returns`, and what was stored
+    /// there by others.
+    #[must_use]
+    pub fn brings(&self, upstream: &UpstreamName, returns: &Provenance) -> Provenance {
+        let mut brings = returns.clone();
+        brings.join(&self.shared.stored.read(upstream, self.subject));
+        brings
+    }
+
+    /// Adds what a call `brings`. Gives the sources that are new to the run; they count from here on.
+    pub fn taint(&mut self, brings: &Provenance) -> Provenance {
+        self.state.provenance.join(brings)
     }
 
     /// Notes that `call` writes where later reads will find it: they carry this run's provenance.
     pub fn store(&mut self, call: &Call) {
-        self.stored.write(&call.tool.upstream, self.subject, call.stores, &self.state.provenance);
+        let stored = &self.shared.stored;
+        stored.write(&call.tool.upstream, self.subject, call.stores, &self.state.provenance);
     }
 }

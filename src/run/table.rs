@@ -1,51 +1,79 @@
-//! The table of runs: attach, end, expire, report.
+//! The table of runs: attach, expire, report. Ending one is `end`.
 //!
 //! Must never evict a live run: a full table refuses the new (I11). Two first requests of one key must
 //! never become two runs, so a key's slot is held while its run starts.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
-use super::{Chronicle, Milestone, RecoveredRun, Run, RunKey, StoredSources};
+use super::barriers::Barriers;
+use super::section::Shared;
+use super::tombstones::{Grave, Tombstones};
+use super::{Approach, BarrierReport, Chronicle, Milestone, RecoveredRun, Run, RunKey, StoredSources, Unit};
 use crate::chance;
+use crate::model::claim::{Claim, Tombstone};
 use crate::model::facts::RunId;
-use crate::model::name::EntryPointName;
-use crate::model::principal::{Principal, RUN_IDLE_DEFAULT, RUN_MAX_DEFAULT, RunRule, RunScope};
+use crate::model::name::{EntryPointName, Subject};
+use crate::model::principal::{
+    Origin, Principal, RUN_IDLE_DEFAULT, RUN_MAX_DEFAULT, RunRule, RunScope, TOKEN_TTL_MAX_DEFAULT,
+};
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
-use crate::model::run::{Actor, RunEnding, RunHistory};
+use crate::model::run::RunHistory;
+use crate::model::trigger::TRIGGER_BYTES_MAX;
 
-/// Every run that is open.
+/// Every run that is open, those that are remembered, and what people closed.
 #[derive(Debug)]
 pub struct Runs {
     slots: Mutex<HashMap<RunKey, Arc<Slot>>>,
-    runs_max: usize,
-    stored: Arc<StoredSources>,
+    runs_max: AtomicUsize,
+    pub(super) shared: Arc<Shared>,
+    pub(super) tombstones: Tombstones,
 }
 
 /// The place of one key. The lock is held while its run starts or ends, which waits for the journal.
 #[derive(Debug, Default)]
-struct Slot {
-    current: tokio::sync::Mutex<Option<Held>>,
+pub(super) struct Slot {
+    pub(super) current: tokio::sync::Mutex<Option<Held>>,
 }
 
-#[derive(Debug, Clone)]
-struct Held {
-    run: Arc<Run>,
-    rule: RunRule,
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) run: Arc<Run>,
+    pub(super) rule: RunRule,
+    /// The place of its tombstone, where tokens claim it.
+    pub(super) grave: Option<Grave>,
+}
+
+/// What the journal knows of runs.
+#[derive(Debug, Default)]
+pub struct RecoveredRuns {
+    /// Those that have not ended.
+    pub runs: Vec<RecoveredRun>,
+    /// What is stored at upstreams.
+    pub stored: StoredSources,
+    /// The claimed ones that have ended.
+    pub tombstones: Vec<Tombstone>,
+    /// What people closed.
+    pub barriers: BarrierReport,
 }
 
 /// A run, for people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunReport {
     /// Its id.
     pub run: RunId,
     /// What it belongs to.
-    #[serde(flatten)]
     pub key: RunKey,
+    /// On whose behalf it acts.
+    pub subject: Subject,
+    /// What its tokens settled, where they claim it.
+    pub claim: Option<Claim>,
+    /// Where its first request came in.
+    pub origin: Option<Origin>,
     /// Everything that has influenced it.
     pub provenance: Provenance,
     /// When it started.
@@ -56,8 +84,12 @@ pub struct RunReport {
     pub history: RunHistory,
 }
 
-const RULE_DEFAULT: RunRule =
-    RunRule { scope: RunScope::Subject, idle: RUN_IDLE_DEFAULT, max: RUN_MAX_DEFAULT };
+const RULE_DEFAULT: RunRule = RunRule {
+    scope: RunScope::Subject,
+    idle: RUN_IDLE_DEFAULT,
+    max: RUN_MAX_DEFAULT,
+    token_ttl_max: TOKEN_TTL_MAX_DEFAULT,
+};
 
 /// How full the table is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +98,8 @@ pub struct RunFigures {
     pub open: usize,
     /// Most that may.
     pub max: usize,
+    /// Claimed runs that have ended and are remembered.
+    pub remembered: usize,
 }
 
 impl Runs {
@@ -73,140 +107,139 @@ impl Runs {
     /// no longer configured the defaults say when its runs expire.
     #[must_use]
     pub fn recover(
-        recovered: Vec<RecoveredRun>,
-        stored: StoredSources,
+        recovered: RecoveredRuns,
         runs_max: usize,
         rule_of: impl Fn(&EntryPointName) -> Option<RunRule>,
     ) -> Self {
-        let stored = Arc::new(stored);
+        let barriers = Barriers::recover(recovered.barriers);
+        let shared = Arc::new(Shared { stored: recovered.stored, barriers });
+        let tombstones = Tombstones::recover(recovered.tombstones);
         let mut slots = HashMap::new();
-        for run in recovered {
+        for run in recovered.runs {
             let key = run.key.clone();
             let rule = rule_of(&key.entry_point).unwrap_or(RULE_DEFAULT);
-            let held = Held { run: Arc::new(Run::recover(run, Arc::clone(&stored))), rule };
+            let grave = run.claim.is_some().then(|| tombstones.dig_for_recovered());
+            let held = Held { run: Arc::new(Run::recover(run, Arc::clone(&shared))), rule, grave };
             slots.insert(key, Arc::new(Slot { current: tokio::sync::Mutex::new(Some(held)) }));
         }
-        Self { slots: Mutex::new(slots), runs_max, stored }
+        Self { slots: Mutex::new(slots), runs_max: runs_max.into(), shared, tombstones }
     }
 
-    /// The run that a request of `principal` belongs to; starts one where invariant I4 allows it.
+    /// From now on at most `runs_max` are open, and each lasts as `rule_of` says of its entry point. Runs
+    /// that are open stay; those of an entry point that is gone expire by the last rule that it had.
+    pub async fn follow(&self, runs_max: usize, rule_of: impl Fn(&EntryPointName) -> Option<RunRule>) {
+        self.runs_max.store(runs_max, Ordering::Relaxed);
+        for (key, slot) in self.snapshot() {
+            let Some(rule) = rule_of(&key.entry_point) else { continue };
+            if let Some(held) = slot.current.lock().await.as_mut() {
+                held.rule = rule;
+            }
+        }
+    }
+
+    /// The run that a request belongs to; starts one where invariant I4 allows it.
     ///
     /// # Errors
-    /// [`Reason::RunsFull`], [`Reason::RunClosed`] where history is lost, or why the start could not be
-    /// made durable.
+    /// [`Reason::RunsFull`]; [`Reason::RunClosed`] where history is lost; for a claimed run
+    /// [`Reason::RunEnded`], [`Reason::RunPinned`] and [`Reason::RunChanged`]; what [`Runs::admits`] says;
+    /// or why the start, or what the request adds, could not be made durable.
     pub async fn attach(
         &self,
-        principal: &Arc<Principal>,
-        session: Option<&Arc<str>>,
-        now: Timestamp,
+        approach: Approach<'_>,
         chronicle: &impl Chronicle,
     ) -> Result<Arc<Run>, Reason> {
-        let rule = principal.runs;
-        let session = match rule.scope {
-            RunScope::Session => session.cloned(),
-            RunScope::Subject | RunScope::Claim => None,
-        };
-        let entry_point = principal.entry_point.clone();
-        let key = RunKey { entry_point, subject: principal.subject.clone(), session };
+        let key = RunKey::of(approach.principal, approach.session)?;
+        self.tombstones.check(&key, approach.principal.until)?;
         let slot = self.slot(&key)?;
         let mut current = slot.current.lock().await;
+        let attached = self.attach_in(&mut current, &key, &approach, chronicle).await;
+        let is_empty = current.is_none();
+        drop(current);
+        if is_empty {
+            self.forget(&key);
+        }
+        attached
+    }
+
+    async fn attach_in(
+        &self,
+        current: &mut Option<Held>,
+        key: &RunKey,
+        approach: &Approach<'_>,
+        chronicle: &impl Chronicle,
+    ) -> Result<Arc<Run>, Reason> {
+        let (principal, now) = (approach.principal, approach.now);
+        // Asked again where the run is: a person may have revoked the caller since its request came in.
+        self.shared.barriers.check(principal)?;
         if let Some(held) = current.as_mut() {
-            held.rule = rule;
+            held.rule = principal.runs;
             if held.run.history() == RunHistory::Lost {
                 return Err(Reason::RunClosed);
             }
-            let Some(why) = held.run.expiry(rule, now) else { return Ok(Arc::clone(&held.run)) };
-            end(&held.run, why, None, chronicle).await?;
+            let Some(why) = held.run.expiry(held.rule, now) else {
+                held.run.take_up(approach, chronicle).await?;
+                return Ok(Arc::clone(&held.run));
+            };
+            Self::end_held(held, why, None, now, chronicle).await?;
             *current = None;
         }
+        self.tombstones.check(key, principal.until)?;
+        let grave = match key.unit {
+            Unit::Claim(_) => Some(self.tombstones.dig(now)?),
+            Unit::Subject(_) | Unit::Session(..) => None,
+        };
+        // A token of this size does not fit into a request's head; what makes one up itself may.
+        if principal.trigger.bytes() > TRIGGER_BYTES_MAX {
+            return Err(Reason::TokenClaimsInvalid);
+        }
         let id = RunId::of(chance::bytes().map_err(|_| Reason::Fault)?);
-        chronicle.record(Milestone::Started { run: &id, key: &key, principal }).await?;
-        let run = Arc::new(Run::start(id, key, principal, now, Arc::clone(&self.stored)));
-        *current = Some(Held { run: Arc::clone(&run), rule });
+        let started = Milestone::Started { run: &id, key, principal, origin: approach.origin };
+        chronicle.record(started).await?;
+        let run = Arc::new(Run::start(id, key.clone(), approach, Arc::clone(&self.shared)));
+        *current = Some(Held { run: Arc::clone(&run), rule: principal.runs, grave });
         Ok(run)
     }
 
-    /// Ends the run with this id because a person said so. `None` where there is none.
+    /// Whether the credential of `principal` still counts: asked before anything of a request is read.
     ///
     /// # Errors
-    /// Why the end could not be made durable; the run then goes on.
-    pub async fn end(
-        &self,
-        id: &RunId,
-        by: Actor,
-        chronicle: &impl Chronicle,
-    ) -> Result<Option<RunReport>, Reason> {
-        for (key, slot) in self.snapshot() {
-            let mut current = slot.current.lock().await;
-            let Some(held) = current.as_ref().filter(|held| held.run.id() == id) else { continue };
-            let report = report(&held.run);
-            end(&held.run, RunEnding::Person, Some(by), chronicle).await?;
-            *current = None;
-            drop(current);
-            self.forget(&key);
-            return Ok(Some(report));
+    /// [`Reason::CredentialRevoked`].
+    pub fn admits(&self, principal: &Principal) -> Result<(), Reason> {
+        self.shared.barriers.check(principal)?;
+        let claimed = principal.claimed().map(|_| RunKey::of(principal, None)).transpose()?;
+        match claimed.map(|key| self.tombstones.check(&key, principal.until)) {
+            Some(Err(Reason::CredentialRevoked)) => Err(Reason::CredentialRevoked),
+            Some(_) | None => Ok(()),
         }
-        Ok(None)
     }
 
-    /// Ends the run of a session that was closed.
+    /// Whether a request may use what belongs to its run without being a part of it: sessions, streams.
     ///
     /// # Errors
-    /// Why the end could not be made durable; the run then stays until it expires.
-    pub async fn end_session(
-        &self,
-        principal: &Principal,
-        session: &Arc<str>,
-        chronicle: &impl Chronicle,
-    ) -> Result<(), Reason> {
-        let key = RunKey {
-            entry_point: principal.entry_point.clone(),
-            subject: principal.subject.clone(),
-            session: Some(Arc::clone(session)),
-        };
+    /// [`Reason::RunEnded`] and [`Reason::RunPinned`], for a claimed run.
+    pub async fn recognise(&self, principal: &Principal, origin: &Origin) -> Result<(), Reason> {
+        if principal.claimed().is_none() {
+            return Ok(());
+        }
+        let key = RunKey::of(principal, None)?;
+        self.tombstones.check(&key, principal.until)?;
         let Some(slot) = self.lock().get(&key).cloned() else { return Ok(()) };
-        let mut current = slot.current.lock().await;
-        if let Some(held) = current.as_ref() {
-            end(&held.run, RunEnding::SessionClosed, None, chronicle).await?;
-        }
-        *current = None;
-        drop(current);
-        self.forget(&key);
-        Ok(())
+        let current = slot.current.lock().await;
+        current.as_ref().map_or(Ok(()), |held| held.run.check_pin(principal, origin))
     }
 
-    /// Ends every run of a session: called once at start, because no session survives a restart.
-    ///
-    /// # Errors
-    /// Why an end could not be made durable.
-    pub async fn end_lost_sessions(&self, chronicle: &impl Chronicle) -> Result<(), Reason> {
-        for (key, slot) in self.snapshot() {
-            let mut current = slot.current.lock().await;
-            let Some(held) = current
-                .as_ref()
-                .filter(|held| key.session.is_some() && held.run.history() == RunHistory::Whole)
-            else {
-                continue;
-            };
-            end(&held.run, RunEnding::SessionLost, None, chronicle).await?;
-            *current = None;
-            drop(current);
-            self.forget(&key);
-        }
-        Ok(())
-    }
-
-    /// Ends every run that has expired at `now`.
+    /// Ends every run that has expired at `now`, and forgets those whose tokens are dead.
     ///
     /// # Errors
     /// Why an end could not be made durable; the rest is left for the next time.
     pub async fn expire(&self, now: Timestamp, chronicle: &impl Chronicle) -> Result<(), Reason> {
+        self.tombstones.clear(now);
         for (key, slot) in self.snapshot() {
             // A slot that is being started or ended right now is not idle.
             let Ok(mut current) = slot.current.try_lock() else { continue };
             if let Some(held) = current.as_ref() {
                 let Some(why) = held.run.expiry(held.rule, now) else { continue };
-                end(&held.run, why, None, chronicle).await?;
+                Self::end_held(held, why, None, now, chronicle).await?;
             }
             *current = None;
             drop(current);
@@ -220,17 +253,27 @@ impl Runs {
         let mut reports = Vec::new();
         for (_, slot) in self.snapshot() {
             if let Some(held) = slot.current.lock().await.as_ref() {
-                reports.push(report(&held.run));
+                reports.push(held.run.report());
             }
         }
         reports.sort_by(|a, b| a.started.cmp(&b.started).then_with(|| a.run.cmp(&b.run)));
         reports
     }
 
+    /// What people closed.
+    #[must_use]
+    pub fn barriers(&self) -> BarrierReport {
+        self.shared.barriers.report()
+    }
+
     /// How full the table is.
     #[must_use]
     pub fn figures(&self) -> RunFigures {
-        RunFigures { open: self.lock().len(), max: self.runs_max }
+        RunFigures {
+            open: self.lock().len(),
+            max: self.runs_max.load(Ordering::Relaxed),
+            remembered: self.tombstones.len(),
+        }
     }
 
     fn slot(&self, key: &RunKey) -> Result<Arc<Slot>, Reason> {
@@ -238,7 +281,7 @@ impl Runs {
         if let Some(slot) = slots.get(key) {
             return Ok(Arc::clone(slot));
         }
-        if slots.len() >= self.runs_max {
+        if slots.len() >= self.runs_max.load(Ordering::Relaxed) {
             return Err(Reason::RunsFull);
         }
         let slot = Arc::new(Slot::default());
@@ -246,8 +289,12 @@ impl Runs {
         Ok(slot)
     }
 
+    pub(super) fn find(&self, key: &RunKey) -> Option<Arc<Slot>> {
+        self.lock().get(key).cloned()
+    }
+
     /// Takes a key's place out of the table if nothing is in it and nobody is about to use it.
-    fn forget(&self, key: &RunKey) {
+    pub(super) fn forget(&self, key: &RunKey) {
         let mut slots = self.lock();
         let unused = slots.get(key).is_some_and(|slot| {
             // Whoever attaches clones the slot under the lock of the table that is held here, so two
@@ -259,31 +306,11 @@ impl Runs {
         }
     }
 
-    fn snapshot(&self) -> Vec<(RunKey, Arc<Slot>)> {
+    pub(super) fn snapshot(&self) -> Vec<(RunKey, Arc<Slot>)> {
         self.lock().iter().map(|(key, slot)| (key.clone(), Arc::clone(slot))).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<RunKey, Arc<Slot>>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-async fn end(run: &Run, why: RunEnding, by: Option<Actor>, chronicle: &impl Chronicle) -> Result<(), Reason> {
-    let closing = run.close();
-    let recorded = chronicle.record(Milestone::Ended { run: run.id(), why, by }).await;
-    if recorded.is_err() {
-        run.reopen(&closing);
-    }
-    recorded
-}
-
-fn report(run: &Run) -> RunReport {
-    RunReport {
-        run: run.id().clone(),
-        key: run.key().clone(),
-        provenance: run.provenance(),
-        started: run.started(),
-        used: run.used(),
-        history: run.history(),
     }
 }

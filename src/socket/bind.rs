@@ -1,6 +1,7 @@
-//! Binding: a loopback address, or a unix socket that nobody can reach before it has its mode.
+//! Binding: an address, or a unix socket that nobody can reach before it has its mode.
 //!
-//! Must never replace a socket that someone serves, nor anything that is not a socket.
+//! Must never bind an address beyond loopback that nothing covers, nor replace a socket that someone
+//! serves, nor anything that is not a socket.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -9,10 +10,10 @@ use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
-use tokio::net::{TcpListener, UnixListener, UnixSocket};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixSocket};
 
-use super::Peer;
 use super::stream::Stream;
+use super::{Network, Peer, Tls, TlsError};
 use crate::chance;
 
 /// Connections that the kernel holds before they are accepted.
@@ -29,8 +30,28 @@ pub struct Listener {
 
 #[derive(Debug)]
 enum Kind {
-    Tcp(TcpListener),
+    Tcp(TcpListener, Cover),
     Unix { listener: UnixListener, _path: OwnedPath },
+}
+
+/// What protects the connections of an address. Beyond loopback there has to be one of the two.
+#[derive(Debug, Clone, Default)]
+pub struct Cover {
+    /// TLS on each connection.
+    pub tls: Option<Tls>,
+    /// The only peers that may connect: proxies that end TLS themselves. Empty where everybody may.
+    pub proxies: Vec<Network>,
+}
+
+/// A connection that was accepted.
+#[derive(Debug)]
+pub(super) enum Accepted {
+    /// It can be served.
+    Open(Stream, Peer),
+    /// It has to shake hands first.
+    Tls(TcpStream, Tls),
+    /// It comes from none of the proxies, and is closed.
+    Undeclared,
 }
 
 /// Where a listener really listens.
@@ -54,9 +75,12 @@ impl std::fmt::Display for Place {
 /// Why a socket was not bound. Each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// The address is not loopback.
-    #[error("`{0}` is not a loopback address, and there is no TLS yet; use 127.0.0.1 or [::1]")]
+    /// The address is not loopback, and nothing covers it.
+    #[error("`{0}` is not a loopback address; use 127.0.0.1 or [::1], TLS, or a declared proxy")]
     NotLoopback(SocketAddr),
+    /// Its certificate cannot serve.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// Something else listens there.
     #[error("`{0}` is in use; stop what listens there or choose another port")]
     AddressInUse(SocketAddr),
@@ -90,7 +114,15 @@ pub enum BindError {
 /// # Errors
 /// [`BindError`] says why it cannot.
 pub async fn bind_tcp(address: SocketAddr) -> Result<Listener, BindError> {
-    if !address.ip().is_loopback() {
+    bind_covered(address, Cover::default()).await
+}
+
+/// Listens on an address under `cover`.
+///
+/// # Errors
+/// [`BindError`] says why it cannot.
+pub async fn bind_covered(address: SocketAddr, cover: Cover) -> Result<Listener, BindError> {
+    if !address.ip().is_loopback() && cover.tls.is_none() && cover.proxies.is_empty() {
         return Err(BindError::NotLoopback(address));
     }
     let failed = |error: io::Error| match error.kind() {
@@ -99,7 +131,7 @@ pub async fn bind_tcp(address: SocketAddr) -> Result<Listener, BindError> {
     };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let place = Place::Tcp(listener.local_addr().map_err(failed)?);
-    Ok(Listener { kind: Kind::Tcp(listener), place })
+    Ok(Listener { kind: Kind::Tcp(listener, cover), place })
 }
 
 /// Listens on a unix socket at `path` whose mode is `mode`. Has to be called within a tokio runtime.
@@ -140,18 +172,24 @@ impl Listener {
     }
 
     /// The next connection.
-    pub(super) async fn accept(&self) -> io::Result<(Stream, Peer)> {
+    pub(super) async fn accept(&self) -> io::Result<Accepted> {
         match &self.kind {
-            Kind::Tcp(listener) => {
-                let (stream, _) = listener.accept().await?;
+            Kind::Tcp(listener, Cover { tls, proxies }) => {
+                let (stream, from) = listener.accept().await?;
+                if !proxies.is_empty() && !proxies.iter().any(|proxy| proxy.contains(from.ip())) {
+                    return Ok(Accepted::Undeclared);
+                }
                 // Answers are small and written whole: waiting to fill a segment only adds latency.
                 stream.set_nodelay(true)?;
-                Ok((Stream::Tcp(stream), Peer { uid: None }))
+                Ok(match tls {
+                    Some(tls) => Accepted::Tls(stream, tls.clone()),
+                    None => Accepted::Open(Stream::Tcp(stream), Peer::default()),
+                })
             }
             Kind::Unix { listener, .. } => {
                 let (stream, _) = listener.accept().await?;
                 let uid = stream.peer_cred()?.uid();
-                Ok((Stream::Unix(stream), Peer { uid: Some(uid) }))
+                Ok(Accepted::Open(Stream::Unix(stream), Peer { uid: Some(uid), certificate: None }))
             }
         }
     }

@@ -59,19 +59,21 @@ pub(super) fn refusal_body(reason: Reason) -> Bytes {
     format!("{{\"reason\":\"{}\",\"message\":\"{}\"}}\n", reason.code(), reason.sentence()).into()
 }
 
-/// Serves a connection until either side closes it, a limit ends it, or `drain` says to finish.
+/// Serves a connection until either side closes it, a limit ends it, or `drain` or `ends` says to finish.
 pub(super) async fn serve<R: Respond>(
     stream: Stream,
     peer: Peer,
     responder: Arc<R>,
     limits: ConnectionLimits,
     mut drain: watch::Receiver<bool>,
+    ends: impl Future<Output = ()>,
 ) {
     let watch = Arc::new(Watch::new());
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&watch)));
     let service = service_fn(|request| {
         let responder = Arc::clone(&responder);
         let watch = Arc::clone(&watch);
+        let peer = peer.clone();
         async move { Ok::<_, Infallible>(respond(&*responder, request, peer, watch).await) }
     });
     let mut connection = pin!(
@@ -83,6 +85,7 @@ pub(super) async fn serve<R: Respond>(
             .serve_connection(io, service)
     );
     let mut clock = pin!(PhaseClock::new(&watch, limits));
+    let mut ends = pin!(ends);
     let mut draining = false;
     loop {
         let ended = tokio::select! {
@@ -91,7 +94,12 @@ pub(super) async fn serve<R: Respond>(
                 Poll::Ready(result) => Poll::Ready(Ok(result)),
                 Poll::Pending => clock.as_mut().poll(context).map(Err),
             }) => ended,
-            _ = drain.wait_for(|drain| *drain), if !draining => {
+            () = async {
+                tokio::select! {
+                    _ = drain.wait_for(|drain| *drain) => {}
+                    () = &mut ends => {}
+                }
+            }, if !draining => {
                 draining = true;
                 connection.as_mut().graceful_shutdown();
                 continue;

@@ -11,6 +11,16 @@ use super::Place;
 use crate::model::reason::Reason;
 
 const HTTP_PORT: u16 = 80;
+const HTTPS_PORT: u16 = 443;
+
+/// How the outside reaches a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// Plain.
+    Http,
+    /// With TLS, which the gateway or a declared proxy ends.
+    Https,
+}
 
 /// The hosts and origins that may use one listener.
 #[derive(Debug, Clone)]
@@ -22,9 +32,17 @@ pub struct HostRule {
 }
 
 impl HostRule {
-    /// The rule of a listener at `place` that `origins` may use beside its own.
+    /// The rule of a plain listener at `place` that `origins` may use beside its own.
     #[must_use]
     pub fn new(place: &Place, origins: &[String]) -> Self {
+        Self::named(place, Scheme::Http, &[], origins)
+    }
+
+    /// The rule of a listener at `place` that is reached by `scheme`, also under `names` (of which each may
+    /// say its port: a name without one is meant with the listener's and with that of the scheme), and that
+    /// `origins` may use beside its own.
+    #[must_use]
+    pub fn named(place: &Place, scheme: Scheme, names: &[String], origins: &[String]) -> Self {
         let hosts = match place {
             Place::Unix(_) => None,
             Place::Tcp(address) => {
@@ -33,16 +51,25 @@ impl HostRule {
                     std::net::SocketAddr::V4(v4) => v4.ip().to_string(),
                     std::net::SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
                 };
-                let names = ["127.0.0.1", "localhost", "[::1]", &own];
-                let mut hosts: Vec<_> = names.iter().map(|name| format!("{name}:{port}")).collect();
-                if port == HTTP_PORT {
-                    hosts.extend(names.iter().map(|&name| name.to_owned()));
+                // No address at all is nobody's name, although browsers take it for this machine.
+                let own = Some(own.as_str()).filter(|_| !address.ip().is_unspecified());
+                let of_place = ["127.0.0.1", "localhost", "[::1]"].into_iter().chain(own);
+                let mut hosts: Vec<_> = of_place.clone().map(|name| format!("{name}:{port}")).collect();
+                if port == scheme.port() {
+                    hosts.extend(of_place.map(str::to_owned));
+                }
+                for name in names {
+                    hosts.push(name.clone());
+                    if !says_port(name) {
+                        hosts.push(format!("{name}:{port}"));
+                    }
                 }
                 Some(hosts)
             }
         };
         let named = hosts.clone().unwrap_or_else(|| vec!["localhost".to_owned()]);
-        let own_origins = named.iter().map(|host| format!("http://{host}")).collect();
+        let word = scheme.word();
+        let own_origins = named.iter().map(|host| format!("{word}://{host}")).collect();
         Self { hosts, own_origins, origins: origins.to_vec() }
     }
 
@@ -72,6 +99,29 @@ impl HostRule {
         }
         Err(Reason::OriginForbidden)
     }
+}
+
+impl Scheme {
+    const fn port(self) -> u16 {
+        match self {
+            Self::Http => HTTP_PORT,
+            Self::Https => HTTPS_PORT,
+        }
+    }
+
+    /// As it stands in a URL.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+/// Whether a name has a port behind it. An IPv6 address stands in brackets.
+fn says_port(name: &str) -> bool {
+    name.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'))
 }
 
 /// The value of a header that may stand there once.
@@ -155,6 +205,49 @@ mod tests {
             check(&tcp(), &[], &[("host", "localhost:7400"), origin, origin]),
             Err(Reason::OriginForbidden)
         );
+    }
+
+    #[test]
+    fn a48_beyond_loopback_a_listener_answers_to_its_names_and_to_https_origins() {
+        let place = Place::Tcp("0.0.0.0:7443".parse().unwrap());
+        let names = ["mcp.acme.example", "other.example:8443", "[2001:db8::1]"].map(str::to_owned);
+        let rule = HostRule::named(&place, Scheme::Https, &names, &[]);
+        let check = |headers: &[(&str, &str)]| {
+            let mut request = http::Request::builder().uri("/mcp");
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            rule.check(&request.body(()).unwrap().into_parts().0)
+        };
+        for host in [
+            "mcp.acme.example",
+            "MCP.acme.example:7443",
+            "other.example:8443",
+            "[2001:db8::1]",
+            "[2001:db8::1]:7443",
+            "localhost:7443",
+        ] {
+            assert_eq!(check(&[("host", host)]), Ok(()), "{host}");
+        }
+        for host in [
+            "0.0.0.0:7443",
+            "mcp.acme.example:443",
+            "mcp.acme.example:8443",
+            "mcp.acme.example.",
+            "evil.mcp.acme.example",
+            "other.example",
+            "other.example:7443",
+            "localhost",
+            "10.0.0.1:7443",
+        ] {
+            assert_eq!(check(&[("host", host)]), Err(Reason::HostForbidden), "{host}");
+        }
+        let with = |origin| check(&[("host", "mcp.acme.example"), ("origin", origin)]);
+        assert_eq!(with("https://mcp.acme.example"), Ok(()));
+        assert_eq!(with("https://mcp.acme.example:7443"), Ok(()));
+        assert_eq!(with("http://mcp.acme.example:7443"), Err(Reason::OriginForbidden));
+        assert_eq!(with("http://localhost:7443"), Err(Reason::OriginForbidden));
+        assert_eq!(with("https://evil.example"), Err(Reason::OriginForbidden));
     }
 
     #[test]

@@ -9,9 +9,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::bind::Accepted;
 use super::connection::{self, Respond, refusal_body};
 use super::stream::Stream;
-use super::{ConnectionLimits, LINGER_TIMEOUT, Listener, Place, REFUSALS_MAX};
+use super::{ConnectionLimits, LINGER_TIMEOUT, Listener, Place, REFUSALS_MAX, tls};
 use crate::model::reason::Reason;
 
 /// How long accepting pauses after the system refused, for instance because no descriptor is free.
@@ -22,6 +23,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Server {
     place: Place,
     drain: watch::Sender<bool>,
+    limits: watch::Sender<ConnectionLimits>,
     task: JoinHandle<JoinSet<()>>,
 }
 
@@ -51,8 +53,14 @@ impl Server {
     pub fn start<R: Respond>(listener: Listener, limits: ConnectionLimits, responder: Arc<R>) -> Self {
         let place = listener.place().clone();
         let (drain, draining) = watch::channel(false);
-        let task = tokio::spawn(accept(listener, limits, responder, draining));
-        Self { place, drain, task }
+        let (limits, granted) = watch::channel(limits);
+        let task = tokio::spawn(accept(listener, granted, responder, draining));
+        Self { place, drain, limits, task }
+    }
+
+    /// From now on connections are granted this. Those that are open keep what they were granted.
+    pub fn limit(&self, limits: ConnectionLimits) {
+        self.limits.send_replace(limits);
     }
 
     /// Where it listens.
@@ -92,7 +100,7 @@ impl Drop for Server {
 
 async fn accept<R: Respond>(
     listener: Listener,
-    limits: ConnectionLimits,
+    granted: watch::Receiver<ConnectionLimits>,
     responder: Arc<R>,
     mut draining: watch::Receiver<bool>,
 ) -> JoinSet<()> {
@@ -110,14 +118,19 @@ async fn accept<R: Respond>(
             Some(_) = refusals.join_next(), if !refusals.is_empty() => continue,
             accepted = listener.accept() => accepted,
         };
+        let limits = *granted.borrow();
         match accepted {
-            Ok((stream, peer)) if connections.len() < limits.connections_max => {
-                let drain = connection_drain.clone();
-                connections.spawn(connection::serve(stream, peer, Arc::clone(&responder), limits, drain));
+            Ok(Accepted::Undeclared) => responder.refused(Reason::ProxyUndeclared),
+            Ok(accepted) if connections.len() < limits.connections_max => {
+                let (responder, drain) = (Arc::clone(&responder), connection_drain.clone());
+                connections.spawn(welcome(accepted, responder, limits, drain));
             }
-            Ok((stream, _)) => {
+            Ok(accepted) => {
                 responder.refused(Reason::ConnectionsFull);
-                if refusals.len() < REFUSALS_MAX {
+                // To say it inside TLS would cost the handshake that there is no room for.
+                if let Accepted::Open(stream, _) = accepted
+                    && refusals.len() < REFUSALS_MAX
+                {
                     refusals.spawn(turn_away(stream));
                 }
             }
@@ -128,6 +141,21 @@ async fn accept<R: Respond>(
         }
     }
     connections
+}
+
+async fn welcome<R: Respond>(
+    accepted: Accepted,
+    responder: Arc<R>,
+    limits: ConnectionLimits,
+    drain: watch::Receiver<bool>,
+) {
+    match accepted {
+        Accepted::Open(stream, peer) => {
+            connection::serve(stream, peer, responder, limits, drain, std::future::pending()).await;
+        }
+        Accepted::Tls(stream, tls) => tls::serve(stream, tls, responder, limits, drain).await,
+        Accepted::Undeclared => {}
+    }
 }
 
 /// A panic ends one connection and is a fault of ours; the gateway goes on.

@@ -1,5 +1,7 @@
 //! Raw bytes in, raw bytes out, over real sockets.
 
+mod tls;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Mutex;
@@ -41,7 +43,9 @@ impl Respond for Echo {
             return refusal(StatusCode::PAYLOAD_TOO_LARGE, Reason::BodyTooLarge);
         };
         let uid = peer.uid.map_or(String::new(), |uid| format!(" uid={uid}"));
-        let text = format!("{} {} {}{uid}", head.method, head.uri, body.to_bytes().len());
+        let names = peer.certificate.iter().flat_map(|certificate| &certificate.names);
+        let certified: String = names.map(|name| format!(" by={name}")).collect();
+        let text = format!("{} {} {}{uid}{certified}", head.method, head.uri, body.to_bytes().len());
         Response::new(Full::new(text.into()))
     }
 
@@ -250,6 +254,27 @@ async fn a_kept_connection_may_idle_longer_than_a_head_may_take_and_not_for_ever
     read_until(&mut stream, "GET /2 0").await;
     assert_eq!(read_to_end(&mut stream).await, "");
     assert!(stage.refused.try_recv().is_err());
+}
+
+#[test]
+fn a_peer_that_reads_slowly_is_not_one_that_reads_nothing() {
+    use super::watched::{Phase, Watch};
+    use std::task::Poll;
+    let watch = Watch::new();
+    watch.begin();
+    let stalled = |watch: &Watch| {
+        watch.wrote(&Poll::Pending);
+        watch.phase()
+    };
+    let (first, second) = (stalled(&watch), stalled(&watch));
+    assert_eq!((first.0, first), (Phase::Stalled, second), "it took nothing: its time goes on");
+    watch.wrote(&Poll::Ready(Ok(1)));
+    assert_ne!(stalled(&watch), second, "it took a byte: its time begins anew");
+    watch.wrote(&Poll::Ready(Ok(1)));
+    watch.flushed(&Poll::Pending);
+    assert_eq!(watch.phase().0, Phase::Stalled, "what TLS has taken the peer has not");
+    watch.flushed(&Poll::Ready(Ok(())));
+    assert_eq!(watch.phase().0, Phase::Busy);
 }
 
 #[tokio::test]

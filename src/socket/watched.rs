@@ -48,20 +48,29 @@ struct State {
     phase: Phase,
     requests: u64,
     stalled: bool,
+    /// How often the peer took something, so that one that reads slowly is not taken for one that does not.
+    taken: u64,
     head: Vec<u8>,
 }
 
 impl Watch {
     /// The watch of a new connection. It has no time to idle before its first request.
     pub(super) fn new() -> Self {
-        Self(Mutex::new(State { phase: Phase::Head, requests: 0, stalled: false, head: Vec::new() }))
+        Self(Mutex::new(State {
+            phase: Phase::Head,
+            requests: 0,
+            stalled: false,
+            taken: 0,
+            head: Vec::new(),
+        }))
     }
 
-    /// The phase now, and how many requests were begun, so that the same phase of two requests differs.
+    /// The phase now, and a number by which the same phase of two requests, or before and after the peer
+    /// took something, differs.
     pub(super) fn phase(&self) -> (Phase, u64) {
         let state = self.state();
         let stalled = state.stalled && state.phase != Phase::Closing;
-        (if stalled { Phase::Stalled } else { state.phase }, state.requests)
+        if stalled { (Phase::Stalled, state.taken) } else { (state.phase, state.requests) }
     }
 
     /// The head of a request was read and its service begins.
@@ -107,7 +116,16 @@ impl Watch {
         state.head.extend(fresh.iter().take(room));
     }
 
-    fn wrote<T>(&self, progress: &Poll<T>) {
+    pub(super) fn wrote(&self, progress: &Poll<io::Result<usize>>) {
+        let mut state = self.state();
+        state.stalled = progress.is_pending();
+        if let Poll::Ready(Ok(1..)) = progress {
+            state.taken = state.taken.wrapping_add(1);
+        }
+    }
+
+    /// TLS takes what is written into a buffer of its own, and waits for the peer only here.
+    pub(super) fn flushed(&self, progress: &Poll<io::Result<()>>) {
         self.state().stalled = progress.is_pending();
     }
 
@@ -172,7 +190,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(context)
+        let progress = Pin::new(&mut self.inner).poll_flush(context);
+        self.watch.flushed(&progress);
+        progress
     }
 
     /// Closes our side, then reads what still comes until the peer closes too: closing a socket that

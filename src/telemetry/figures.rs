@@ -28,6 +28,21 @@ pub struct Figures {
     pub journal: JournalFigures,
     /// Each upstream of the configuration.
     pub upstreams: Vec<UpstreamFigures>,
+    /// The configuration.
+    pub reloads: ReloadFigures,
+}
+
+/// Which configuration is in force, and how many were tried since the start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReloadFigures {
+    /// Its number; the one that the gateway started with is 1.
+    pub epoch: u64,
+    /// The digest of its files.
+    pub config: String,
+    /// Reloads that put another one in force.
+    pub in_force: u64,
+    /// Reloads that were refused.
+    pub refused: u64,
 }
 
 /// The journal at one moment.

@@ -14,7 +14,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-use super::figures::{Breaker, Figures};
+use super::certificates::Certificates;
+use super::figures::{Breaker, Figures, ReloadFigures};
 use super::health::Readiness;
 use crate::model::decision::Answer;
 use crate::model::reason::Reason;
@@ -29,6 +30,7 @@ pub struct Metrics {
     upstream_time: Family<UpstreamLabels, Histogram>,
     journal_sync_time: Histogram,
     gauges: Gauges,
+    pub(super) certificates: Certificates,
 }
 
 /// How long the parts of one call took.
@@ -59,7 +61,17 @@ impl Metrics {
         let help = "What one sync of the journal took";
         registry.register_with_unit("journal_sync", help, Unit::Seconds, journal_sync_time.clone());
         let gauges = Gauges::register(&mut registry);
-        Self { registry, calls, refusals, gateway_time, upstream_time, journal_sync_time, gauges }
+        let certificates = Certificates::register(&mut registry);
+        Self {
+            registry,
+            calls,
+            refusals,
+            gateway_time,
+            upstream_time,
+            journal_sync_time,
+            gauges,
+            certificates,
+        }
     }
 
     /// A call ended: with what verdict, for what reason, and how long it took.
@@ -125,6 +137,9 @@ struct Gauges {
     upstream_tools: Family<UpstreamLabels, Gauge>,
     upstream_breaker: Family<UpstreamLabels, Gauge>,
     upstream_pins: Family<UpstreamLabels, Gauge>,
+    config: Family<ConfigLabels, Gauge>,
+    config_epoch: Gauge,
+    reloads: Family<ReloadLabels, Counter>,
 }
 
 impl Gauges {
@@ -142,6 +157,7 @@ impl Gauges {
         let journal_seq = gauge("journal_seq", "The last sequence number in the journal");
         let ready = gauge("ready", "1 if the readiness probe succeeds");
         let halted = gauge("halted", "1 if nothing is forwarded because the journal cannot be written");
+        let config_epoch = gauge("config_epoch", "The number of the configuration that is in force");
         let mut counter = |name: &str, help: &str| {
             let counter = Counter::default();
             registry.register(name, help, counter.clone());
@@ -150,6 +166,18 @@ impl Gauges {
         let journal_records = counter("journal_records", "Records written to the journal");
         let journal_bytes = counter("journal_written_bytes", "Bytes written to the journal");
         let journal_commits = counter("journal_commits", "Groups committed to the journal");
+        let config = Family::<ConfigLabels, Gauge>::default();
+        registry.register(
+            "config",
+            "1 for the configuration that is in force, by the digest of its files",
+            config.clone(),
+        );
+        let reloads = Family::<ReloadLabels, Counter>::default();
+        registry.register(
+            "reloads",
+            "Configurations that were put in force or refused since the start",
+            reloads.clone(),
+        );
         let mut family = |name: &str, help: &str| {
             let family = Family::<UpstreamLabels, Gauge>::default();
             registry.register(name, help, family.clone());
@@ -171,6 +199,9 @@ impl Gauges {
             upstream_tools: family("upstream_tools", "Tools of an upstream's accepted catalogue"),
             upstream_breaker: family("upstream_breaker_open", "1 if the upstream is left alone for a while"),
             upstream_pins: family("upstream_pins_changed", "Tools that wait to be accepted again"),
+            config,
+            config_epoch,
+            reloads,
         }
     }
 
@@ -187,6 +218,12 @@ impl Gauges {
         self.journal_records.inner().store(journal.records, Ordering::Relaxed);
         self.journal_bytes.inner().store(journal.bytes, Ordering::Relaxed);
         self.journal_commits.inner().store(journal.commits, Ordering::Relaxed);
+        self.set_config(&figures.reloads);
+        // What is no longer configured must not stand at its last value.
+        self.upstream_instances.clear();
+        self.upstream_tools.clear();
+        self.upstream_breaker.clear();
+        self.upstream_pins.clear();
         for upstream in &figures.upstreams {
             let labels = UpstreamLabels(upstream.name.clone());
             set(&self.upstream_instances.get_or_create(&labels), upstream.instances);
@@ -194,6 +231,16 @@ impl Gauges {
             let open = u64::from(upstream.breaker == Breaker::Open);
             set(&self.upstream_breaker.get_or_create(&labels), open);
             set(&self.upstream_pins.get_or_create(&labels), upstream.pins_changed);
+        }
+    }
+
+    fn set_config(&self, reloads: &ReloadFigures) {
+        set(&self.config_epoch, reloads.epoch);
+        // Only one is in force.
+        self.config.clear();
+        set(&self.config.get_or_create(&ConfigLabels(reloads.config.clone())), 1);
+        for (result, count) in [("in_force", reloads.in_force), ("refused", reloads.refused)] {
+            self.reloads.get_or_create(&ReloadLabels(result)).inner().store(count, Ordering::Relaxed);
         }
     }
 }
@@ -242,7 +289,28 @@ impl EncodeLabelSet for UpstreamLabels {
     }
 }
 
-fn encode_labels(encoder: &mut LabelSetEncoder<'_>, labels: &[(&str, &str)]) -> Result<(), std::fmt::Error> {
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct ConfigLabels(String);
+
+impl EncodeLabelSet for ConfigLabels {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
+        encode_labels(encoder, &[("digest", &self.0)])
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct ReloadLabels(&'static str);
+
+impl EncodeLabelSet for ReloadLabels {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
+        encode_labels(encoder, &[("result", self.0)])
+    }
+}
+
+pub(super) fn encode_labels(
+    encoder: &mut LabelSetEncoder<'_>,
+    labels: &[(&str, &str)],
+) -> Result<(), std::fmt::Error> {
     use prometheus_client::encoding::EncodeLabel;
     labels.iter().try_for_each(|label| label.encode(encoder.encode_label()))
 }

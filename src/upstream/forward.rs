@@ -9,8 +9,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::instance::deadline_in;
 use super::pool::{Lease, Pool};
-use super::{Answer, CancelSignal, Detail, Executed, Failure, Route, Timings, Upstreams};
+use super::{Answer, CancelSignal, Detail, Executed, Failure, Fleet, Route, Timings};
 use crate::audit::{Intent, OpenIntent};
+use crate::clock::Clock;
 use crate::limit::{Admission, InFlight};
 use crate::model::call::Call;
 use crate::policy::Permit;
@@ -34,9 +35,10 @@ pub struct Forwarded {
 pub(super) struct Ready {
     lease: Lease,
     deadline: Instant,
+    clock: Clock,
 }
 
-impl Upstreams {
+impl Fleet {
     /// Sends the call that `intent` proves, once, on behalf of `route`. Raw `params` of progress
     /// notifications go into `relay` while it lasts, their token still ours; what finds `relay` full is
     /// dropped. `cancel` gives the call up. Ends within the call's deadline.
@@ -55,7 +57,7 @@ impl Upstreams {
         let (permit, in_flight) = admission.into_parts();
         let call = permit.into_call();
         let outcome = match ready {
-            Ok(ready) => self.send(&ready, &call, relay, &mut cancel, &mut timings).await,
+            Ok(ready) => ready.send(&call, relay, &mut cancel, &mut timings).await,
             Err(failure) => Err(failure),
         };
         Forwarded { open, in_flight, outcome, timings }
@@ -69,32 +71,33 @@ impl Upstreams {
         cancel: &mut CancelSignal,
         timings: &mut Timings,
     ) -> Result<Ready, Failure> {
-        let is_it = |pool: &&Pool| pool.parts().settings.name == call.tool.upstream;
-        let pool = self.0.pools.iter().find(is_it);
+        let pool = self.pool(&call.tool.upstream);
         let pool = pool.ok_or_else(|| Failure::Unavailable(Detail::new("no such upstream")))?;
         // One deadline for everything: waiting for an instance, the call, its whole answer (F01, F02).
         let deadline = deadline_in(pool.parts().settings.call_timeout);
-        let begun = self.0.clock.monotonic();
+        let clock = &pool.parts().clock;
+        let begun = clock.monotonic();
         let lease = lease(pool, route, deadline, cancel).await;
-        timings.instance = self.0.clock.monotonic().saturating_sub(begun);
+        timings.instance = clock.monotonic().saturating_sub(begun);
         let lease = lease?;
         // What was decided on is what is called (CASES A29), also where this very instance is the
         // first to say that it offers something else.
         lease.check(&call.tool.tool, call.pin.accepted())?;
-        Ok(Ready { lease, deadline })
+        Ok(Ready { lease, deadline, clock: clock.clone() })
     }
+}
 
+impl Ready {
     pub(super) async fn send(
         &self,
-        ready: &Ready,
         call: &Call,
         relay: mpsc::Sender<Bytes>,
         cancel: &mut CancelSignal,
         timings: &mut Timings,
     ) -> Result<Answer, Failure> {
-        let sent = self.0.clock.monotonic();
-        let outcome = ready.lease.call(&call.payload, relay, ready.deadline, cancel).await;
-        timings.upstream = self.0.clock.monotonic().saturating_sub(sent);
+        let sent = self.clock.monotonic();
+        let outcome = self.lease.call(&call.payload, relay, self.deadline, cancel).await;
+        timings.upstream = self.clock.monotonic().saturating_sub(sent);
         outcome
     }
 }

@@ -263,8 +263,8 @@ impl Parts {
     fn connect(&self, exchange: &Arc<Exchange>) -> Result<(Link, Attendance), StartError> {
         let bytes_max = self.settings.result_max;
         match &self.settings.launch {
-            Launch::Process { command, env, cwd } => {
-                let plan = Plan { command, env, cwd: cwd.as_deref() };
+            Launch::Process { command, env, cwd, user } => {
+                let plan = Plan { command, env, cwd: cwd.as_deref(), user: user.as_ref() };
                 let (process, pipes) = Process::spawn(plan, &self.leftovers).map_err(|source| {
                     StartError::Spawn { program: command.first().cloned().unwrap_or_default(), source }
                 })?;

@@ -29,7 +29,6 @@ pub const OWN_PREFIX: &str = "sluicegate";
 /// The accepted and the offered definitions, and the catalogue.
 #[derive(Debug)]
 pub(super) struct Keeper {
-    settings: Arc<[Settings]>,
     lock_path: PathBuf,
     notices: Notices,
     state: Mutex<State>,
@@ -37,8 +36,18 @@ pub(super) struct Keeper {
     version: watch::Sender<u64>,
 }
 
-#[derive(Debug, Default)]
+/// Whose definitions are kept.
+#[derive(Debug, Clone)]
+pub(super) struct Roster {
+    /// Every upstream of the configuration.
+    pub(super) settings: Arc<[Settings]>,
+    /// What their instances are started from. What an instance of another launch offers does not count.
+    pub(super) launches: Vec<Arc<Settings>>,
+}
+
+#[derive(Debug)]
 struct State {
+    roster: Roster,
     accepted: Accepted,
     offered: HashMap<UpstreamName, Offered>,
 }
@@ -78,15 +87,27 @@ pub enum AcceptError {
 
 impl Keeper {
     /// Reads the lock file and publishes what it holds.
-    pub(super) fn open(
-        settings: Arc<[Settings]>,
-        lock_path: PathBuf,
-        notices: Notices,
-    ) -> Result<Self, LockError> {
-        let state = State { accepted: lock::read(&lock_path)?, offered: HashMap::new() };
-        let catalogue = Catalogue::new(0, tools(&settings, &state));
+    pub(super) fn open(roster: Roster, lock_path: PathBuf, notices: Notices) -> Result<Self, LockError> {
+        let state = State { roster, accepted: lock::read(&lock_path)?, offered: HashMap::new() };
+        let catalogue = Catalogue::new(0, tools(&state.roster.settings, &state.accepted, &state.offered));
         let (state, snapshot) = (Mutex::new(state), ArcSwap::from_pointee(catalogue));
-        Ok(Self { settings, lock_path, notices, state, snapshot, version: watch::Sender::new(0) })
+        Ok(Self { lock_path, notices, state, snapshot, version: watch::Sender::new(0) })
+    }
+
+    /// The catalogue that [`Keeper::replace`] would publish now.
+    pub(super) async fn draft(&self, roster: &Roster) -> Catalogue {
+        let state = self.state.lock().await;
+        let version = self.snapshot.load().version() + 1;
+        Catalogue::new(version, tools(&roster.settings, &state.accepted, &state.still_offered(roster)))
+    }
+
+    /// Keeps the definitions of `roster` from now on. What was accepted stays accepted, also of an
+    /// upstream that is no longer there; what was offered stays known of the launches that go on.
+    pub(super) async fn replace(&self, roster: Roster) {
+        let mut state = self.state.lock().await;
+        state.offered = state.still_offered(&roster);
+        state.roster = roster;
+        self.publish(&state);
     }
 
     /// The catalogue as it is now.
@@ -99,16 +120,24 @@ impl Keeper {
         self.version.subscribe()
     }
 
+    /// The settings in force.
+    pub(super) async fn settings(&self) -> Arc<[Settings]> {
+        Arc::clone(&self.state.lock().await.roster.settings)
+    }
+
     /// Whether the upstream was ever listed, by this gateway or one before it.
     pub(super) async fn has_seen(&self, upstream: &UpstreamName) -> bool {
         self.state.lock().await.accepted.contains_key(upstream)
     }
 
-    /// Takes in what `upstream` offers now.
-    pub(super) async fn offer(&self, upstream: &UpstreamName, mut offered: Offered) {
-        let Some(settings) = self.settings.iter().find(|settings| settings.name == *upstream) else { return };
+    /// Takes in what an instance of `launch` offers now.
+    pub(super) async fn offer(&self, launch: &Arc<Settings>, mut offered: Offered) {
         let mut state = self.state.lock().await;
-        self.sift(&state.accepted, settings, &mut offered);
+        let (upstream, all) = (&launch.name, Arc::clone(&state.roster.settings));
+        let is_current = state.roster.launches.iter().any(|current| Arc::ptr_eq(current, launch));
+        let settings = all.iter().find(|settings| settings.name == *upstream);
+        let Some(settings) = settings.filter(|_| is_current) else { return };
+        sift(&state.accepted, &all, settings, &mut offered);
         let fresh = first_seen(&state.accepted, settings, &mut offered);
         if !fresh.is_empty() || !state.accepted.contains_key(upstream) {
             let mut accepted = state.accepted.clone();
@@ -129,7 +158,7 @@ impl Keeper {
         }
         let before = state.offered.insert(upstream.clone(), offered);
         self.tell(&state, upstream, before.as_ref());
-        self.publish(&state, upstream);
+        self.publish(&state);
     }
 
     /// Every tool whose accepted definition is not what its upstream offers now.
@@ -174,9 +203,7 @@ impl Keeper {
             }
         }
         state.accepted = self.store(accepted).await?;
-        for Acceptance { tool, .. } in acceptances {
-            self.publish(&state, &tool.upstream);
-        }
+        self.publish(&state);
         Ok(())
     }
 
@@ -187,36 +214,6 @@ impl Keeper {
             let source = std::io::Error::other(error);
             Err(LockError::Io { doing: "write", path: self.lock_path.clone(), source })
         })
-    }
-
-    /// Moves to quarantine what cannot be listed under its wire name.
-    fn sift(&self, accepted: &Accepted, settings: &Settings, offered: &mut Offered) {
-        let owners = owners(&self.settings, accepted);
-        let problem = |tool: &ToolName| {
-            let name = wire_name(settings, tool);
-            let owner = owners.get(&name).is_some_and(|owner| *owner != settings.name);
-            if name.len() > TOOL_NAME_BYTES_MAX {
-                Some(Quarantine::WireNameTooLong)
-            } else if owner || self.shadows(settings, &name) {
-                Some(Quarantine::Collision)
-            } else {
-                None
-            }
-        };
-        let problems = offered.tools.keys().filter_map(|tool| Some((tool.clone(), problem(tool)?)));
-        for (tool, why) in problems.collect::<Vec<_>>() {
-            offered.tools.remove(&tool);
-            offered.quarantined.insert(tool.as_str().to_owned(), why);
-        }
-    }
-
-    /// Whether a bare name could be taken for a tool of another upstream, seen or not yet, or for one
-    /// of the gateway's own (CASES A57, A58).
-    fn shadows(&self, settings: &Settings, wire_name: &str) -> bool {
-        let Some((prefix, _)) = wire_name.split_once(SEPARATOR) else { return false };
-        let is_taken =
-            prefix == OWN_PREFIX || self.settings.iter().any(|other| other.name.as_str() == prefix);
-        settings.prefix == Prefix::Bare && is_taken
     }
 
     /// Tells what is different from what was offered before.
@@ -244,8 +241,8 @@ impl Keeper {
         }
     }
 
-    fn publish(&self, state: &State, upstream: &UpstreamName) {
-        let tools = tools(&self.settings, state);
+    fn publish(&self, state: &State) {
+        let tools = tools(&state.roster.settings, &state.accepted, &state.offered);
         let before = self.snapshot.load();
         let catalogue = Catalogue::new(before.version() + 1, tools);
         if catalogue.tools() == before.tools() {
@@ -254,8 +251,51 @@ impl Keeper {
         let version = catalogue.version();
         self.snapshot.store(Arc::new(catalogue));
         self.version.send_replace(version);
-        self.notices.tell(Notice::ToolsChanged { upstream: upstream.clone(), version });
+        self.notices.tell(Notice::ToolsChanged { version });
     }
+}
+
+impl State {
+    /// What is offered by the launches that are in `roster` too.
+    fn still_offered(&self, roster: &Roster) -> HashMap<UpstreamName, Offered> {
+        let mut offered = self.offered.clone();
+        offered.retain(|upstream, _| {
+            let launch = |roster: &Roster| {
+                roster.launches.iter().find(|launch| launch.name == *upstream).map(Arc::as_ptr)
+            };
+            launch(&self.roster) == launch(roster)
+        });
+        offered
+    }
+}
+
+/// Moves to quarantine what cannot be listed under its wire name.
+fn sift(accepted: &Accepted, all: &[Settings], settings: &Settings, offered: &mut Offered) {
+    let owners = owners(all, accepted);
+    let problem = |tool: &ToolName| {
+        let name = wire_name(settings, tool);
+        let owner = owners.get(&name).is_some_and(|owner| *owner != settings.name);
+        if name.len() > TOOL_NAME_BYTES_MAX {
+            Some(Quarantine::WireNameTooLong)
+        } else if owner || shadows(all, settings, &name) {
+            Some(Quarantine::Collision)
+        } else {
+            None
+        }
+    };
+    let problems = offered.tools.keys().filter_map(|tool| Some((tool.clone(), problem(tool)?)));
+    for (tool, why) in problems.collect::<Vec<_>>() {
+        offered.tools.remove(&tool);
+        offered.quarantined.insert(tool.as_str().to_owned(), why);
+    }
+}
+
+/// Whether a bare name could be taken for a tool of another upstream, seen or not yet, or for one of the
+/// gateway's own (CASES A57, A58).
+fn shadows(all: &[Settings], settings: &Settings, wire_name: &str) -> bool {
+    let Some((prefix, _)) = wire_name.split_once(SEPARATOR) else { return false };
+    let is_taken = prefix == OWN_PREFIX || all.iter().any(|other| other.name.as_str() == prefix);
+    settings.prefix == Prefix::Bare && is_taken
 }
 
 /// What is offered and may be accepted because nothing of that name ever was; what is over the limit
@@ -289,12 +329,12 @@ fn owners(settings: &[Settings], accepted: &Accepted) -> HashMap<String, Upstrea
     owners
 }
 
-fn tools(settings: &[Settings], state: &State) -> Vec<Tool> {
-    let owners = owners(settings, &state.accepted);
+fn tools(settings: &[Settings], accepted: &Accepted, offered: &HashMap<UpstreamName, Offered>) -> Vec<Tool> {
+    let owners = owners(settings, accepted);
     let mut tools = Vec::new();
     for settings in settings {
-        let offered = state.offered.get(&settings.name);
-        for (tool, accepted) in state.accepted.get(&settings.name).into_iter().flatten() {
+        let offered = offered.get(&settings.name);
+        for (tool, accepted) in accepted.get(&settings.name).into_iter().flatten() {
             if owners.get(&wire_name(settings, tool)) != Some(&settings.name) {
                 continue;
             }

@@ -26,8 +26,6 @@ pub const NOTICE_NAME_BYTES_MAX: usize = 128;
 pub enum Notice {
     /// The catalogue is another one from now on.
     ToolsChanged {
-        /// Whose tools.
-        upstream: UpstreamName,
         /// The catalogue's version.
         version: u64,
     },

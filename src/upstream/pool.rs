@@ -6,7 +6,7 @@
 mod supervise;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -49,7 +49,18 @@ struct Shared {
     table: Mutex<Table>,
     /// Whoever refreshes the list holds it, and a moment longer: at most one refresh a second (F42).
     refreshing: tokio::sync::Mutex<()>,
-    stopping: watch::Sender<bool>,
+    duty: watch::Sender<Duty>,
+}
+
+/// What the instances of a pool are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Duty {
+    /// To serve calls.
+    Serve,
+    /// To end: no call can come any more, because what they were started from is no longer configured.
+    Retire,
+    /// To end: the gateway does.
+    Stop,
 }
 
 #[derive(Debug, Default)]
@@ -92,6 +103,17 @@ pub struct Condition {
     pub is_left_alone: bool,
 }
 
+/// A pool that is no longer configured. Does not keep it alive.
+#[derive(Debug)]
+pub(super) struct Remembered(Weak<Shared>);
+
+impl Remembered {
+    /// The pool, if something of it still runs.
+    pub(super) fn pool(&self) -> Option<Pool> {
+        self.0.upgrade().map(Pool)
+    }
+}
+
 /// An instance in use. While it lives the instance is not reaped.
 #[derive(Debug)]
 pub(super) struct Lease(Arc<Instance>);
@@ -105,7 +127,7 @@ impl Pool {
             places,
             table: Mutex::default(),
             refreshing: tokio::sync::Mutex::default(),
-            stopping: watch::Sender::new(false),
+            duty: watch::Sender::new(Duty::Serve),
         }))
     }
 
@@ -175,15 +197,31 @@ impl Pool {
 
     /// Ends all instances and takes no new calls. Returns when every child is gone.
     pub(super) async fn stop(&self) {
-        self.0.stopping.send_replace(true);
+        self.0.duty.send_replace(Duty::Stop);
         let all = u32::try_from(self.0.parts.settings.instances_max).unwrap_or(u32::MAX);
         // Every supervisor holds a permit until what it supervised is gone.
         let _ = self.0.places.acquire_many(all).await;
     }
 
+    /// Ends all instances: nobody holds the pool any more who could send a call.
+    pub(super) fn retire(&self) {
+        self.0.duty.send_if_modified(|duty| {
+            let serves = *duty == Duty::Serve;
+            if serves {
+                *duty = Duty::Retire;
+            }
+            serves
+        });
+    }
+
+    /// The pool, for as long as something of it runs.
+    pub(super) fn remember(&self) -> Remembered {
+        Remembered(Arc::downgrade(&self.0))
+    }
+
     /// Starts an instance for `key` in a task of its own, or says why not now.
     fn begin(&self, key: &Key) -> Result<watch::Receiver<Option<Result<(), Failure>>>, Failure> {
-        if *self.0.stopping.borrow() {
+        if *self.0.duty.borrow() != Duty::Serve {
             return Err(Failure::Draining);
         }
         let now = self.0.parts.clock.monotonic();
@@ -345,11 +383,11 @@ async fn run(
     place: OwnedSemaphorePermit,
     told: watch::Sender<Option<Result<(), Failure>>>,
 ) {
-    let mut stopping = shared.stopping.subscribe();
+    let mut duty = shared.duty.subscribe();
     let started = tokio::select! {
         biased;
         started = shared.parts.start() => started,
-        _ = stopping.wait_for(|stopping| *stopping) => {
+        _ = duty.wait_for(|duty| *duty != Duty::Serve) => {
             // Dropping the start kills the child's group.
             shared.note_start_failed(&key);
             told.send_replace(Some(Err(Failure::Draining)));
@@ -362,7 +400,7 @@ async fn run(
             let instance = Arc::new(instance);
             shared.parts.counters.starts.count();
             // What it offers is known before anybody can call it.
-            shared.keeper.offer(&upstream, offered).await;
+            shared.keeper.offer(&shared.parts.settings, offered).await;
             shared.note_started(&key, &instance);
             let revision = instance.revision().as_str();
             shared.parts.notices.tell(Notice::Started { upstream, revision });

@@ -15,6 +15,7 @@ use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::{sleep, timeout};
 
+use super::account::Account;
 use super::settings::Secret;
 
 pub(super) use leftover::Leftovers;
@@ -39,6 +40,7 @@ pub(super) struct Plan<'a> {
     pub(super) command: &'a [String],
     pub(super) env: &'a std::collections::BTreeMap<String, Secret>,
     pub(super) cwd: Option<&'a Path>,
+    pub(super) user: Option<&'a Account>,
 }
 
 /// A running child. Dropping it kills its group.
@@ -66,6 +68,9 @@ impl Process {
         let (program, arguments) = plan.command.split_first().ok_or_else(|| invalid("no command"))?;
         let mut command = Command::new(program);
         command.args(arguments).env_clear().envs(inherited());
+        if let Some(user) = plan.user {
+            become_user(&mut command, user);
+        }
         command.envs(plan.env.iter().map(|(name, value)| (name, value.reveal())));
         if let Some(cwd) = plan.cwd {
             command.current_dir(cwd);
@@ -103,6 +108,14 @@ impl Process {
         let _ = self.child.wait().await;
         self.group.gone().await;
     }
+}
+
+/// Its own uid, the primary group of it, and none of the gateway's further groups: std drops those where
+/// it sets a uid as root, and `config` lets nobody else get here who has any. What of the environment is
+/// about the gateway's own user becomes what it is for this one.
+fn become_user(command: &mut Command, user: &Account) {
+    command.uid(user.uid).gid(user.gid);
+    command.env("HOME", &user.home).env("USER", &user.name).env_remove("TMPDIR");
 }
 
 fn inherited() -> impl Iterator<Item = (&'static str, OsString)> {

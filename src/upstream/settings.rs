@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::account::Account;
 use crate::model::call::Stores;
 use crate::model::glob::Glob;
 use crate::model::name::UpstreamName;
@@ -49,6 +50,35 @@ pub struct Settings {
     pub calls_in_flight_max: usize,
 }
 
+impl Settings {
+    /// Whether instances that were launched by `other` can go on under these settings. What only the
+    /// catalogue or the limits look at may differ: it counts at once, and costs nobody a session.
+    #[must_use]
+    pub fn is_same_launch(&self, other: &Self) -> bool {
+        let Self {
+            name,
+            place: _,
+            launch,
+            prefix: _,
+            returns: _,
+            tools: _,
+            share,
+            pins: _,
+            instances_max,
+            instance_idle,
+            start_timeout,
+            call_timeout,
+            list_wait,
+            result_max,
+            calls_in_flight_max: _,
+        } = self;
+        (name, launch, share) == (&other.name, &other.launch, &other.share)
+            && (instances_max, result_max) == (&other.instances_max, &other.result_max)
+            && (instance_idle, start_timeout) == (&other.instance_idle, &other.start_timeout)
+            && (call_timeout, list_wait) == (&other.call_timeout, &other.list_wait)
+    }
+}
+
 /// How an upstream is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Launch {
@@ -60,6 +90,8 @@ pub enum Launch {
         env: BTreeMap<String, Secret>,
         /// Its working directory.
         cwd: Option<PathBuf>,
+        /// The user under whom it runs; the gateway's own where there is none.
+        user: Option<Account>,
     },
     /// A Streamable HTTP endpoint.
     Http {

@@ -2,6 +2,8 @@
 
 mod bench;
 mod catalogue;
+mod fleet;
 mod http;
 mod life;
 mod stdio;
+mod user;

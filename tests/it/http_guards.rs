@@ -8,29 +8,34 @@ use tokio::net::{TcpStream, UnixStream};
 use crate::support::audit::of_kind;
 use crate::support::client::message;
 use crate::support::gateway::{CHAT_KEY, EMAIL_KEY, Gateway};
-use crate::support::{Client, Site, check_audit};
+use crate::support::{Client, Site, check_audit, tls};
 
 /// `HOST:PORT` of the gateway.
 fn authority(gateway: &Gateway) -> &str {
-    gateway.url.strip_prefix("http://").and_then(|rest| rest.strip_suffix("/mcp")).unwrap()
+    tls::authority(&gateway.url)
+}
+
+/// A site for each kind of TCP listener: what one refuses, all refuse (CASES A24).
+fn every_tcp_listener() -> [Site; 3] {
+    let with_tls = Site::with_oracle_at(tls::TLS, "");
+    tls::set_up(&with_tls);
+    let proxied = "behind_proxy = [\"127.0.0.1\"]\nhosts = [\"mcp.acme.example\"]";
+    [Site::with_oracle(""), with_tls, Site::with_oracle_at(proxied, "")]
 }
 
 /// What comes back for these bytes, until the gateway closes.
-async fn raw(gateway: &Gateway, bytes: &[u8]) -> String {
-    let mut stream = TcpStream::connect(authority(gateway)).await.unwrap();
-    stream.write_all(bytes).await.unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.unwrap();
-    String::from_utf8(answer).unwrap()
+async fn raw(site: &Site, gateway: &Gateway, bytes: &[u8]) -> String {
+    let mut stream = tls::connect(site, &gateway.url, None).await.unwrap();
+    tls::exchange(&mut *stream, bytes).await.unwrap()
 }
 
 /// A call that the oracle would execute, with these lines as its head.
-async fn call(gateway: &Gateway, request_line: &str, head: &str) -> String {
+async fn call(site: &Site, gateway: &Gateway, request_line: &str, head: &str) -> String {
     let body = smuggled("guarded");
     let length = body.len();
     let request =
         format!("{request_line}\r\n{head}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}",);
-    raw(gateway, request.as_bytes()).await
+    raw(site, gateway, request.as_bytes()).await
 }
 
 /// A whole call of 2026-07-28.
@@ -75,8 +80,13 @@ fn doubled(gateway: &Gateway, name: &'static str, value: &str) -> String {
 }
 
 #[tokio::test]
-async fn a16_a17_a48_a50_what_the_guards_refuse_is_not_executed() {
-    let site = Site::with_oracle("");
+async fn a24_a16_a17_a48_a50_what_the_guards_refuse_is_not_executed_on_any_tcp_listener() {
+    for site in every_tcp_listener() {
+        what_the_guards_refuse_is_not_executed(&site).await;
+    }
+}
+
+async fn what_the_guards_refuse_is_not_executed(site: &Site) {
     let gateway = site.start();
     let own = authority(&gateway).to_owned();
     let post = "POST /mcp HTTP/1.1";
@@ -106,27 +116,32 @@ async fn a16_a17_a48_a50_what_the_guards_refuse_is_not_executed() {
         (post, doubled(&gateway, "Mcp-Name", "tools__write"), "400", "header_mismatch"),
     ];
     for (line, head, status, reason) in cases {
-        let answer = call(&gateway, line, &head).await;
+        let answer = call(site, &gateway, line, &head).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{line}\n{head}\n{answer}");
         assert!(answer.contains(reason), "{line}\n{head}\n{answer}");
     }
-    let challenged = call(&gateway, post, &with(&gateway, "Authorization", "")).await;
+    let challenged = call(site, &gateway, post, &with(&gateway, "Authorization", "")).await;
     assert!(challenged.contains("\r\nwww-authenticate: Bearer\r\n"), "{challenged}");
     assert!(site.executed().is_empty());
-    let passes = call(&gateway, post, &lines(&good_head(&gateway))).await;
+    let passes = call(site, &gateway, post, &lines(&good_head(&gateway))).await;
     assert!(passes.starts_with("HTTP/1.1 200 ") && passes.contains("ok guarded"), "{passes}");
     assert!(gateway.stop().success());
     assert_eq!(site.executed(), ["guarded"]);
     // After authentication each refusal has a record of its own.
-    let denied: Vec<_> = of_kind(&site, "denial").iter().map(|record| record["reason"].clone()).collect();
+    let denied: Vec<_> = of_kind(site, "denial").iter().map(|record| record["reason"].clone()).collect();
     let typed = ["content_type_forbidden"; 4];
     assert_eq!(denied, [&typed[..], &["not_acceptable", "not_acceptable", "header_mismatch"]].concat());
-    check_audit(&site);
+    check_audit(site);
 }
 
 #[tokio::test]
-async fn a15_what_is_smuggled_behind_a_request_is_not_executed() {
-    let site = Site::with_oracle("");
+async fn a24_a15_what_is_smuggled_behind_a_request_is_not_executed_on_any_tcp_listener() {
+    for site in every_tcp_listener() {
+        what_is_smuggled_behind_a_request_is_not_executed(&site).await;
+    }
+}
+
+async fn what_is_smuggled_behind_a_request_is_not_executed(site: &Site) {
     let gateway = site.start();
     let head = lines(&good_head(&gateway));
     let inner = {
@@ -145,13 +160,13 @@ async fn a15_what_is_smuggled_behind_a_request_is_not_executed() {
         outer("Content-Length: 0\r\nX: a\r\n b: c", &inner),
     ];
     for case in cases {
-        let answer = raw(&gateway, case.as_bytes()).await;
+        let answer = raw(site, &gateway, case.as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{case}\n{answer}");
         assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{case}\n{answer}");
     }
     assert!(gateway.stop().success());
     assert!(site.executed().is_empty());
-    check_audit(&site);
+    check_audit(site);
 }
 
 #[tokio::test]
@@ -160,7 +175,7 @@ async fn a_credential_is_checked_before_a_byte_of_the_body_is_waited_for() {
     let gateway = site.start();
     let head = with(&gateway, "Authorization", "Bearer sg_wrong");
     let request = format!("POST /mcp HTTP/1.1\r\n{head}Content-Length: 1000000\r\n\r\n");
-    let answer = raw(&gateway, request.as_bytes()).await;
+    let answer = raw(&site, &gateway, request.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
     assert!(answer.contains("connection: close"), "{answer}");
     assert!(!answer.contains("sg_wrong"), "{answer}");
@@ -174,7 +189,7 @@ async fn f49_a_body_without_end_is_refused_at_the_limit_and_recorded() {
     let gateway = site.start();
     let head = lines(&good_head(&gateway));
     let declared = format!("POST /mcp HTTP/1.1\r\n{head}Content-Length: 1073741824\r\n\r\n");
-    let answer = raw(&gateway, declared.as_bytes()).await;
+    let answer = raw(&site, &gateway, declared.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("connection: close"), "{answer}");
 
     let mut endless = format!("POST /mcp HTTP/1.1\r\n{head}Transfer-Encoding: chunked\r\n\r\n").into_bytes();
@@ -183,7 +198,7 @@ async fn f49_a_body_without_end_is_refused_at_the_limit_and_recorded() {
         endless.extend_from_slice(&[b' '; 0x1000]);
         endless.extend_from_slice(b"\r\n");
     }
-    let answer = raw(&gateway, &endless).await;
+    let answer = raw(&site, &gateway, &endless).await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     assert!(gateway.stop().success());
     let denied: Vec<_> = of_kind(&site, "denial").iter().map(|record| record["reason"].clone()).collect();
@@ -206,14 +221,16 @@ async fn a26_a27_a28_no_header_and_no_meta_makes_mail_a_chat() {
         "x-forwarded-host",
         "x-forwarded-user",
         "forwarded",
-        "txn-token",
     ] {
         mail = mail.header(name, "chat");
     }
     let meta = json!({ "gateway.trigger": "human", "source": "chat", "dev.sluicegate/source": "chat" });
     let params = json!({ "name": "tools__write", "arguments": { "id": "forged" }, "_meta": meta });
-    let answer = mail.modern(1, "tools/call", params).await;
+    let answer = mail.modern(1, "tools/call", params.clone()).await;
     assert_eq!(answer.json()["error"]["code"], -32602, "{answer:?}");
+    // This one is a credential: beside another it is never passed over.
+    let both = mail.header("txn-token", "chat").modern(1, "tools/call", params).await;
+    assert_eq!((both.status, both.reason().as_str()), (StatusCode::UNAUTHORIZED, "credential_ambiguous"));
     assert!(gateway.stop().success());
     assert!(site.executed().is_empty());
     for record in of_kind(&site, "denial") {

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::support::gateway::{CHAT_KEY, EMAIL_KEY, Gateway};
-use crate::support::{Client, Site};
+use crate::support::{Client, Site, check_audit, tls};
 
 /// The drivers of tests/interop, each with the revision that it should end up with.
 const CLIENTS: [&str; 11] = [
@@ -81,6 +81,39 @@ async fn claude_code_connects_with_a_key_and_not_without() {
     let said = String::from_utf8_lossy(&refused.stdout);
     assert!(!said.contains("Connected"), "{said}");
     assert!(gateway.stop().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn official_clients_connect_over_tls_and_only_where_they_trust_the_authority() {
+    let site = Site::with_oracle_at(tls::TLS, "");
+    tls::set_up(&site);
+    let gateway = site.start();
+    assert!(gateway.url.starts_with("https://"));
+    let trusted = site.path(tls::SERVER_CA);
+    for (client, variable) in [
+        ("ts1", "NODE_EXTRA_CA_CERTS"),
+        ("ts2-modern", "NODE_EXTRA_CA_CERTS"),
+        ("py1", "SSL_CERT_FILE"),
+        ("py2-modern", "SSL_CERT_FILE"),
+    ] {
+        let id = json!({ "id": client }).to_string();
+        let ask = |trusted: Option<&Path>| {
+            let mut command = command(client, &gateway.url, CHAT_KEY, &["call", "tools__read", &id]);
+            command.envs(trusted.map(|authority| (variable, authority)));
+            command.output().unwrap()
+        };
+        let answered = ask(Some(&trusted));
+        let said = String::from_utf8_lossy(&answered.stdout);
+        assert!(
+            said.contains(&format!("ok {client}")),
+            "{client}: {said}{}",
+            String::from_utf8_lossy(&answered.stderr)
+        );
+        assert!(!ask(None).status.success(), "{client} trusts anybody");
+    }
+    assert!(gateway.stop().success());
+    assert_eq!(site.executed(), ["ts1", "ts2-modern", "py1", "py2-modern"]);
+    check_audit(&site);
 }
 
 fn config(site: &Site, remote: &str) -> String {
@@ -164,9 +197,13 @@ fn output(client: &str, url: &str, key: &str, step: &[&str]) -> String {
 }
 
 fn run(client: &str, url: &str, key: &str, step: &[&str]) -> std::process::Output {
+    command(client, url, key, step).output().unwrap()
+}
+
+fn command(client: &str, url: &str, key: &str, step: &[&str]) -> Command {
     let mut command = Command::new(interop("drive"));
     command.args([client, "--url", url, "--token", key]).args(step).stdin(Stdio::null());
-    command.output().unwrap()
+    command
 }
 
 fn interop(name: &str) -> PathBuf {

@@ -131,7 +131,10 @@ async fn i4_a_person_can_accept_the_loss_and_every_run_in_it_is_closed() {
     // They stay closed, and a person ends them.
     let (journal, recovered) = room.open();
     assert!(recovered.live.runs.values().all(|run| run.history == RunHistory::Lost));
-    journal.record(Event::RunEnd { run: run(1), why: RunEnding::Person, by: None }).await.unwrap();
+    journal
+        .record(Event::RunEnd { run: run(1), why: RunEnding::Person, by: None, until: None })
+        .await
+        .unwrap();
     journal.close().await.unwrap();
     assert_eq!(room.open().1.live.runs.len(), 1);
     let findings = room.findings();

@@ -140,6 +140,7 @@ async fn i10_a_session_id_is_never_written() {
         run: run(1),
         principal: principal("user:1"),
         session: Some(Arc::clone(&session)),
+        origin: None,
         history: RunHistory::Whole,
     };
     journal.record(event).await.unwrap();

@@ -4,7 +4,12 @@ use super::*;
 
 async fn end_run(journal: &Journal, id: &RunId) -> Result<Seq, Reason> {
     journal
-        .record(Event::RunEnd { run: id.clone(), why: RunEnding::Person, by: Some(Actor { uid: 0 }) })
+        .record(Event::RunEnd {
+            run: id.clone(),
+            why: RunEnding::Person,
+            by: Some(Actor { uid: 0 }),
+            until: None,
+        })
         .await
 }
 
@@ -17,7 +22,8 @@ async fn i4_provenance_and_stores_survive_a_kill() {
     }
     let adds = CallFacts { adds: sources(["web"]), stores: Stores::Subject, ..facts(&run(1)) };
     call(&journal, adds).await.unwrap();
-    let taint = Event::Taint { run: run(2), adds: sources(["email"]), cause: Claim::new("label") };
+    let taint =
+        Event::Taint { run: run(2), adds: sources(["email"]), entries: vec![], cause: Claim::new("label") };
     journal.record(taint).await.unwrap();
     // A call that adds a source and is then refused still adds it.
     journal.record(denial(CallFacts { adds: sources(["cron"]), ..facts(&run(2)) })).await.unwrap();
@@ -46,12 +52,14 @@ async fn i4_a_caller_has_one_run_and_a_start_that_was_refused_launders_nothing()
                 run: run.clone(),
                 principal,
                 session: None,
+                origin: None,
                 history: RunHistory::Whole,
             })
             .await
             .unwrap();
         if number == 1 {
-            let taint = Event::Taint { run, adds: sources(["web"]), cause: Claim::new("label") };
+            let taint =
+                Event::Taint { run, adds: sources(["web"]), entries: vec![], cause: Claim::new("label") };
             journal.record(taint).await.unwrap();
         }
     }
@@ -189,8 +197,12 @@ async fn a_large_state_spans_several_lines_and_comes_back_whole() {
     let many: Vec<_> = (0..1000).map(|n| SourceName::new(&format!("{n:060}")).unwrap()).collect();
     for number in 0..20 {
         start_run(&journal, &run(number)).await.unwrap();
-        let taint =
-            Event::Taint { run: run(number), adds: Provenance::of(many.clone()), cause: Claim::new("test") };
+        let taint = Event::Taint {
+            run: run(number),
+            adds: Provenance::of(many.clone()),
+            entries: vec![],
+            cause: Claim::new("test"),
+        };
         journal.record(taint).await.unwrap();
     }
     let mut open = Vec::new();

@@ -61,7 +61,8 @@ fn events() -> Vec<Event> {
     let decided = CallFacts { decision: Some(rules_of_all_dimensions()), ..facts(&run(1)) };
     let start = |number, session, history| {
         let principal = principal("user:1");
-        Event::RunStart { run: run(number), principal, session, history }
+        let origin = Some(Origin { listener: "main".into(), uid: Some(1000) });
+        Event::RunStart { run: run(number), principal, session, origin, history }
     };
     let mut events = vec![
         start(1, None, RunHistory::Whole),
@@ -76,13 +77,18 @@ fn events() -> Vec<Event> {
             count: 9,
             since: jiff::Timestamp::UNIX_EPOCH,
         },
-        Event::Taint { run: run(1), adds: sources(["cron"]), cause: Claim::new(&"c".repeat(500)) },
+        Event::Taint {
+            run: run(1),
+            adds: sources(["cron"]),
+            entries: vec![],
+            cause: Claim::new(&"c".repeat(500)),
+        },
         Event::StoredCleared {
             upstream: upstream.clone(),
             subject: Some(Subject::new("user:9").unwrap()),
             by: Actor { uid: 0 },
         },
-        Event::RunEnd { run: run(2), why: RunEnding::Person, by },
+        Event::RunEnd { run: run(2), why: RunEnding::Person, by, until: Some(jiff::Timestamp::UNIX_EPOCH) },
     ];
     for change in [PinChange::First, PinChange::Accepted, PinChange::Changed, PinChange::Restored] {
         let (accepted, offered) = (Sha256::of(b"a"), Some(Sha256::of(b"b")));
@@ -101,12 +107,48 @@ fn events() -> Vec<Event> {
         let detail = Detail::new(&"d\u{2028}".repeat(500));
         events.push(Event::Upstream { upstream: upstream.clone(), state, detail, count: 1 });
     }
+    events.extend(mints());
     for result in [ReloadResult::InForce, ReloadResult::Refused] {
-        let (config, detail) = (Sha256::of(b"config"), Detail::new("widened mail.send"));
-        events.push(Event::Reload { config, epoch: PolicyEpoch(2), result, detail });
+        let (config, detail) = (Sha256::of(b"config"), Detail::new("source email changed"));
+        let widened: Vec<_> = (0..40).map(|n| format!("source s{n}: {}", "w\u{2028}".repeat(200))).collect();
+        for (widened, by) in [(Vec::new(), None), (widened, by)] {
+            let detail = detail.clone();
+            events.push(Event::Reload { config, epoch: PolicyEpoch(2), result, detail, widened, by });
+        }
     }
-    for why in [RunEnding::Idle, RunEnding::Max, RunEnding::SessionClosed, RunEnding::SessionLost] {
-        events.push(Event::RunEnd { run: run(9), why, by: None });
+    events.extend(claims::events());
+    for why in RunEnding::ALL {
+        events.push(Event::RunEnd { run: run(9), why, by: None, until: None });
+    }
+    events
+}
+
+fn mints() -> Vec<Event> {
+    let agents: Vec<_> = (0..16).map(|n| format!("agent:{n}")).collect();
+    let roles: Vec<_> = (0..40).map(|n| format!("role{n}")).collect();
+    let sources = serde_json::json!([{ "kind": "email", "sender": "x@y" }, { "kind": "cron" }]);
+    let request = serde_json::json!({
+        "sources": sources, "subject": "user:1", "roles": roles, "agents": agents, "goal": "triage"
+    });
+    let request = Some(serde_json::from_value(request).unwrap());
+    let dispatcher = MintedBy::Dispatcher(EntryPointName::new("dispatchers.mailhook").unwrap());
+    let made = MintResult::Made {
+        txn: crate::model::name::Txn::new("0193-run-id").unwrap(),
+        expires: jiff::Timestamp::UNIX_EPOCH,
+        jti_sha256: Sha256::of(b"jti"),
+        kid: "kid".into(),
+    };
+    let refused =
+        MintResult::Refused { reason: Reason::LabelForbidden, detail: Detail::new(&"d".repeat(600)) };
+    let by = Actor { uid: 1000 };
+    let mint = |by, act, request, result| Event::Mint(Box::new(MintFacts { by, act, request, result }));
+    let mut events = vec![
+        mint(MintedBy::Operator(by), MintAct::Mint, request, made),
+        mint(dispatcher, MintAct::Renew, None, refused),
+    ];
+    for change in [KeyChange::Made, KeyChange::Aged, KeyChange::Rotated] {
+        let by = (change == KeyChange::Rotated).then_some(by);
+        events.push(Event::TokenKey { change, kid: "kid".into(), by });
     }
     events
 }

@@ -1,25 +1,27 @@
 //! Where the gateway is, and one HTTP exchange with it.
 //!
-//! Must never send a key off this machine, for there is no TLS; must never send a message twice: each has
-//! a connection of its own, so a stale one cannot lose it, and closing one cancels one call and no other.
+//! Must never send a key off this machine without TLS; must never send a message twice: each has a
+//! connection of its own, so a stale one cannot lose it, and closing one cancels one call and no other.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
+use http::header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsConnector;
 
-use super::key::KeySource;
 use super::trouble::Trouble;
+use crate::cli::credential::CredentialSource;
 use crate::downstream::MCP_PATH;
 use crate::model::reason::Reason;
 
@@ -28,11 +30,16 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time until an answer begins. The gateway begins a stream long before.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
 
+const HTTP_PORT: u16 = 80;
+const HTTPS_PORT: u16 = 443;
+
 /// Where the gateway listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
     /// At this authority of this machine.
     Tcp { authority: String, target: Uri },
+    /// At this host and port, with TLS. `host` is as `Host` says it: without the port of `https`.
+    Tls { name: ServerName<'static>, address: String, host: String, target: Uri },
     /// On this unix socket.
     Unix(PathBuf),
 }
@@ -41,25 +48,32 @@ impl Place {
     /// The place that `url` names.
     pub(super) fn of_url(url: &str) -> Result<Self, String> {
         let uri: Uri = url.parse().map_err(|error| format!("it is not a URL: {error}"))?;
-        if uri.scheme_str() != Some("http") {
-            return Err("it has to begin with http://, because the gateway is on this machine".to_owned());
-        }
         let authority = uri.authority().ok_or("it names no host")?;
         let host = authority.host();
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let is_loopback = bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-        if !is_loopback && !host.eq_ignore_ascii_case("localhost") {
-            return Err(
-                "it has to name this machine (127.0.0.1, localhost, [::1]): there is no TLS, and a key \
-                        must not travel without"
-                    .to_owned(),
-            );
-        }
         if authority.as_str().contains('@') || uri.query().is_some() {
             return Err("a key does not belong in a URL; use --key-file or --key-env".to_owned());
         }
-        let port = authority.port_u16().unwrap_or(80);
-        let target = uri.path().parse().map_err(|error| format!("its path is not one: {error}"))?;
+        let target: Uri = uri.path().parse().map_err(|error| format!("its path is not one: {error}"))?;
+        match uri.scheme_str() {
+            Some("https") => {
+                let name = ServerName::try_from(bare.to_owned()).map_err(|_| "its host is not a name")?;
+                let port = authority.port_u16().unwrap_or(HTTPS_PORT);
+                let shown = if port == HTTPS_PORT { host.to_owned() } else { format!("{host}:{port}") };
+                return Ok(Self::Tls { name, address: format!("{host}:{port}"), host: shown, target });
+            }
+            Some("http") => {}
+            _ => return Err("it has to begin with https://, or with http:// on this machine".to_owned()),
+        }
+        let is_loopback = bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        if !is_loopback && !host.eq_ignore_ascii_case("localhost") {
+            return Err(
+                "without https:// it has to name this machine (127.0.0.1, localhost, [::1]): a key must \
+                 not travel without TLS"
+                    .to_owned(),
+            );
+        }
+        let port = authority.port_u16().unwrap_or(HTTP_PORT);
         Ok(Self::Tcp { authority: format!("{host}:{port}"), target })
     }
 }
@@ -67,7 +81,8 @@ impl Place {
 /// The gateway, as `connect` reaches it.
 pub(super) struct Endpoint {
     place: Place,
-    key: KeySource,
+    credential: CredentialSource,
+    tls: Option<TlsConnector>,
 }
 
 /// What the gateway says, while its connection lives. Dropping it closes the connection.
@@ -86,8 +101,18 @@ impl Drop for Connection {
 }
 
 impl Endpoint {
-    pub(super) fn new(place: Place, key: KeySource) -> Self {
-        Self { place, key }
+    pub(super) fn new(place: Place, credential: CredentialSource) -> Self {
+        Self { place, credential, tls: None }
+    }
+
+    /// Whether the place is reached with TLS.
+    pub(super) fn needs_tls(&self) -> bool {
+        matches!(self.place, Place::Tls { .. })
+    }
+
+    /// The same endpoint, which `connector` reaches where it needs TLS.
+    pub(super) fn with_tls(self, connector: TlsConnector) -> Self {
+        Self { tls: Some(connector), ..self }
     }
 
     /// Sends one request and waits for the beginning of its answer.
@@ -118,9 +143,10 @@ impl Endpoint {
     ) -> Result<Request<Full<Bytes>>, Trouble> {
         let (target, host) = match &self.place {
             Place::Tcp { authority, target } => (target.clone(), authority.as_str()),
+            Place::Tls { host, target, .. } => (target.clone(), host.as_str()),
             Place::Unix(_) => (Uri::from_static(MCP_PATH), "localhost"),
         };
-        let key = self.key.read().await.map_err(|error| {
+        let credential = self.credential.read().await.map_err(|error| {
             tracing::error!("{error:#}");
             Trouble::Refused(Reason::CredentialMissing)
         })?;
@@ -134,8 +160,8 @@ impl Endpoint {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let agent = concat!("sluicegate-connect/", env!("CARGO_PKG_VERSION"));
         headers.insert(USER_AGENT, HeaderValue::from_static(agent));
-        if let Some(key) = key {
-            headers.insert(AUTHORIZATION, key);
+        if let Some(credential) = credential {
+            headers.insert(credential.name, credential.value);
         }
         Ok(request)
     }
@@ -144,6 +170,11 @@ impl Endpoint {
         match &self.place {
             Place::Tcp { authority, .. } => {
                 handshake(TcpStream::connect(authority).await.map_err(unreachable)?).await
+            }
+            Place::Tls { name, address, .. } => {
+                let connector = self.tls.as_ref().ok_or(Trouble::Unreachable)?;
+                let stream = TcpStream::connect(address).await.map_err(unreachable)?;
+                handshake(connector.connect(name.clone(), stream).await.map_err(unreachable)?).await
             }
             Place::Unix(path) => handshake(UnixStream::connect(path).await.map_err(unreachable)?).await,
         }

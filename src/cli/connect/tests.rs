@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::cli::credential::Credential;
 use crate::model::reason::Reason;
 use crate::socket::{BodyLimits, ConnectionLimits, Peer, Respond, Server, bind_unix, read_body};
 
@@ -116,7 +117,8 @@ impl Stage {
         let (sender, seen) = mpsc::channel(64);
         let limits = ConnectionLimits { connections_max: 128, head_timeout: Duration::from_secs(10) };
         let server = Server::start(bind_unix(&path, 0o600).unwrap(), limits, Arc::new(Script(sender)));
-        let key = KeySource::Known(http::HeaderValue::from_static("Bearer sg_test"));
+        let value = http::HeaderValue::from_static("Bearer sg_test");
+        let key = CredentialSource::Known(Credential { name: http::header::AUTHORIZATION, value });
         let bridge = Bridge::new(Endpoint::new(Place::Unix(path), key));
         let (client, ours) = tokio::io::duplex(1 << 16);
         let (reader, writer) = tokio::io::split(ours);
@@ -374,12 +376,18 @@ async fn at_the_end_what_is_in_flight_is_waited_for_but_not_for_ever() {
 }
 
 #[test]
-fn a_key_never_travels_off_this_machine() {
+fn a_key_never_travels_off_this_machine_without_tls() {
     for good in ["http://127.0.0.1:7400/mcp", "http://localhost/mcp", "http://[::1]:7400/mcp"] {
-        assert!(Place::of_url(good).is_ok(), "{good}");
+        assert!(matches!(Place::of_url(good), Ok(Place::Tcp { .. })), "{good}");
+    }
+    for good in ["https://mcp.acme.example/mcp", "https://10.0.0.1:7443/mcp", "https://[2001:db8::1]/mcp"] {
+        assert!(matches!(Place::of_url(good), Ok(Place::Tls { .. })), "{good}");
     }
     let bad = [
-        "https://127.0.0.1:7400/mcp",
+        "https://sg_key@mcp.acme.example/mcp",
+        "https://mcp.acme.example/mcp?key=sg_key",
+        "https:///mcp",
+        "ftp://127.0.0.1/mcp",
         "http://10.0.0.1:7400/mcp",
         "http://gateway.example/mcp",
         "http://127.0.0.1.evil.example/mcp",
@@ -400,13 +408,13 @@ async fn a_key_file_that_others_can_read_is_refused_and_never_shown() {
     std::fs::write(&path, "sg_secret\n").unwrap();
     let mode = |mode| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
     mode(0o644);
-    let refused = format!("{:#}", KeySource::File(path.clone()).read().await.unwrap_err());
+    let refused = format!("{:#}", CredentialSource::File(path.clone()).read().await.unwrap_err());
     assert!(refused.contains("chmod 600") && !refused.contains("sg_secret"), "{refused}");
     mode(0o600);
-    let value = KeySource::File(path.clone()).read().await.unwrap().unwrap();
+    let value = CredentialSource::File(path.clone()).read().await.unwrap().unwrap().value;
     assert_eq!(value, "Bearer sg_secret");
     assert!(!format!("{value:?}").contains("sg_secret"));
     std::fs::write(&path, "sg_secret two").unwrap();
-    let refused = format!("{:#}", KeySource::File(path).read().await.unwrap_err());
+    let refused = format!("{:#}", CredentialSource::File(path).read().await.unwrap_err());
     assert!(!refused.contains("sg_secret"), "{refused}");
 }

@@ -2,76 +2,87 @@
 //!
 //! Must never start a tool server or take a call.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::sockets::Sockets;
 use crate::audit::Journal;
 use crate::clock::Clock;
 use crate::config::{Config, Problem};
+use crate::console::ReloadRequest;
 use crate::downstream::ListenSettings;
-use crate::gateway::{Rooms, TableLimits};
-use crate::identity::{self, Authenticator, ListenerVouches};
-use crate::limit::Gate;
-use crate::model::name::EntryPointName;
-use crate::model::principal::RunRule;
+use crate::gateway::{Configured, Rooms, TableLimits};
+use crate::identity::{Authenticator, EntryPoints, Minter};
 use crate::telemetry::{Finding, Metrics};
-use crate::upstream::{NOTICES_MAX, Upstreams};
+use crate::upstream::{self, NOTICES_MAX, Upstreams};
 
-/// What a run is at each entry point.
-pub(super) type RulesOfRuns = HashMap<EntryPointName, RunRule>;
+/// What of a configuration goes to the gateway, and its upstreams, which are set up beside it.
+pub(super) type Parts = (Configured, Vec<upstream::Settings>);
 
 /// Opens the journal, takes up what it knows, and sets up everything else around it.
-pub(super) fn open(config: Config, sockets: &Sockets) -> anyhow::Result<(Rooms, RulesOfRuns)> {
-    for problem in config.warnings.iter() {
-        tracing::warn!("{problem}");
-    }
-    let clock = Clock::system();
-    let (journal, recovered) = Journal::open(config.audit, clock.clone())?;
+pub(super) fn open(
+    config: Config,
+    listeners: &[ListenSettings],
+    listening: Vec<(String, String)>,
+    reloader: mpsc::Sender<ReloadRequest>,
+    clock: Clock,
+) -> anyhow::Result<Rooms> {
+    let (journal, recovered) = Journal::open(config.audit.clone(), clock.clone())?;
     if recovered.unknown > 0 {
         let calls = recovered.unknown;
         tracing::warn!(calls, "calls were in flight when the last process died: recorded as unknown");
     }
     let (told, notices) = mpsc::channel(NOTICES_MAX);
-    let upstreams =
-        Upstreams::start(config.upstreams, config.lock_path, &config.state_dir, clock.clone(), told)?;
-    let rules_of_runs = rules_of_runs(&config.identity, sockets.settings());
-    let limits = TableLimits {
-        runs_max: config.runs_max,
-        sessions_max: config.limits.sessions_max,
-        session_idle: config.limits.session_idle,
-        streams_max: config.limits.streams_max,
-    };
-    let rooms = Rooms {
-        authenticator: Authenticator::new(config.identity),
-        gate: Gate::new(config.in_flight),
+    let (lock_path, state_dir) = (config.lock_path.clone(), config.state_dir.clone());
+    // Before anything looks for the keys that it makes where there are none.
+    let mint = config.mint.clone().map(|settings| Minter::open(settings, clock.clone())).transpose()?;
+    let (minter, mint_opened) = mint.map(|(minter, opened)| (Arc::new(minter), opened)).unzip();
+    let (configured, upstreams) = parts(config, minter, listeners, listening, &clock);
+    let upstreams = Upstreams::start(upstreams, lock_path, &state_dir, clock.clone(), told)?;
+    Ok(Rooms {
+        configured,
+        mint_opened,
         journal,
         live: recovered.live,
         upstreams,
         notices,
-        rules: config.rules,
         metrics: Arc::new(Metrics::new()),
         clock,
-        findings: config.warnings.iter().map(finding).collect(),
-        listening: sockets.listening(),
-        limits,
-    };
-    Ok((rooms, rules_of_runs))
+        reloader,
+    })
 }
 
-fn rules_of_runs<'a>(
-    identity: &identity::Settings,
-    listeners: impl Iterator<Item = &'a ListenSettings>,
-) -> RulesOfRuns {
-    let keys = identity.keys.iter().map(|key| &key.principal);
-    let vouched = listeners.flat_map(|listener| match &listener.vouches {
-        ListenerVouches::Nothing => Vec::new(),
-        ListenerVouches::Everyone(principal) => vec![principal],
-        ListenerVouches::Peers(peers) => peers.iter().map(|(_, principal)| principal).collect(),
-    });
-    keys.chain(vouched).map(|principal| (principal.entry_point.clone(), principal.runs)).collect()
+/// Takes a configuration apart, at the start and at each reload.
+pub(super) fn parts(
+    config: Config,
+    minter: Option<Arc<Minter>>,
+    listeners: &[ListenSettings],
+    listening: Vec<(String, String)>,
+    clock: &Clock,
+) -> Parts {
+    for problem in config.warnings.iter() {
+        let Problem { place, code, message, help, .. } = problem;
+        tracing::warn!(%place, code = code.word(), help, "{message}");
+    }
+    let vouches = || listeners.iter().map(|listener| (listener.name.clone(), listener.vouches.clone()));
+    let configured = Configured {
+        config: config.digest,
+        rules: config.rules,
+        entry_points: EntryPoints::of(&config.identity, listeners.iter().map(|listener| &listener.vouches)),
+        authenticator: Authenticator::new(config.identity, clock.clone()),
+        minter,
+        listeners: vouches().collect(),
+        in_flight: config.in_flight,
+        limits: TableLimits {
+            runs_max: config.runs_max,
+            sessions_max: config.limits.sessions_max,
+            session_idle: config.limits.session_idle,
+            streams_max: config.limits.streams_max,
+        },
+        findings: config.warnings.iter().map(finding).collect(),
+        listening,
+    };
+    (configured, config.upstreams)
 }
 
 /// A warning of the configuration, as probes show it.

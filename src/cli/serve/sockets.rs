@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::console::AdminSocket;
-use crate::downstream::{self, Bind, Bound, Downstream, ListenSettings, MCP_PATH};
+use crate::downstream::{self, Bind, Bound, Downstream, ListenSettings};
 use crate::gateway::Gateway;
-use crate::socket::{self, ConnectionLimits, Listener, Place, Server};
+use crate::socket::{self, ConnectionLimits, Listener, Server};
 use crate::telemetry::{AdminResponder, Metrics};
 
 /// Connections of probes and scrapers at once.
@@ -22,19 +23,24 @@ pub(super) struct Sockets {
     bound: Vec<Bound>,
     probes: Option<Listener>,
     desk: PathBuf,
+    clock: Clock,
 }
 
 impl Sockets {
-    /// Binds what `config` asks for, taking the listeners out of it.
-    pub(super) async fn bind(config: &mut Config) -> anyhow::Result<Self> {
+    /// Binds `listeners`, and the others that `config` asks for.
+    pub(super) async fn bind(
+        listeners: Vec<ListenSettings>,
+        config: &Config,
+        clock: &Clock,
+    ) -> anyhow::Result<Self> {
         let mut bound = Vec::new();
-        for settings in std::mem::take(&mut config.listeners) {
+        for settings in listeners {
             let place = match &settings.bind {
                 Bind::Tcp(address) => address.to_string(),
                 Bind::Unix { path, .. } => path.display().to_string(),
             };
             let what = format!("cannot listen on {place} (listen.{})", settings.name);
-            bound.push(Bound::bind(settings).await.context(what)?);
+            bound.push(Bound::bind(settings, clock).await.context(what)?);
         }
         let probes = match config.admin {
             None => None,
@@ -43,7 +49,7 @@ impl Sockets {
                 Some(socket::bind_tcp(address).await.context(what)?)
             }
         };
-        Ok(Self { bound, probes, desk: config.admin_socket.clone() })
+        Ok(Self { bound, probes, desk: config.admin_socket.clone(), clock: clock.clone() })
     }
 
     /// Binds the admin socket. The journal's lock has to be held: it says that no other gateway is here.
@@ -52,21 +58,16 @@ impl Sockets {
         AdminSocket::bind(&self.desk).with_context(what)
     }
 
-    /// The settings of every listener for agents.
-    pub(super) fn settings(&self) -> impl Iterator<Item = &ListenSettings> {
-        self.bound.iter().map(Bound::settings)
-    }
-
     /// Name and place of each: a URL, or the path of a socket.
     pub(super) fn listening(&self) -> Vec<(String, String)> {
-        let endpoint = |place: &Place, path: &str| match place {
-            Place::Tcp(address) => format!("http://{address}{path}"),
-            Place::Unix(path) => path.display().to_string(),
-        };
-        let bound =
-            self.bound.iter().map(|bound| (bound.settings().name.clone(), endpoint(bound.place(), MCP_PATH)));
-        let probes = self.probes.iter().map(|probes| ("admin".to_owned(), endpoint(probes.place(), "")));
-        bound.chain(probes).collect()
+        let bound = self.bound.iter().map(|bound| (bound.settings().name.clone(), bound.endpoint()));
+        bound.chain(self.probes()).collect()
+    }
+
+    /// Name and place of the listener of probes, where there is one.
+    pub(super) fn probes(&self) -> Option<(String, String)> {
+        let place = self.probes.as_ref()?.place();
+        Some(("admin".to_owned(), format!("http://{place}")))
     }
 
     /// Answers from now on.
@@ -82,6 +83,6 @@ impl Sockets {
             let responder = AdminResponder::new(listener.place(), Arc::clone(metrics), Arc::clone(gateway));
             Server::start(listener, connection_limits, Arc::new(responder))
         });
-        (Downstream::serve(self.bound, limits, gateway), probes)
+        (Downstream::serve(self.bound, limits, gateway, metrics, self.clock), probes)
     }
 }

@@ -12,7 +12,9 @@ use crate::identity::{KEY_PREFIX, KeySettings, parse_hash};
 use crate::model::digest::Sha256;
 use crate::model::name::{AgentName, EntryPointName, NameError, SourceName, Subject};
 use crate::model::place::Place;
-use crate::model::principal::{Label, Principal, RUN_IDLE_DEFAULT, RUN_MAX_DEFAULT, RunRule, RunScope};
+use crate::model::principal::{
+    Label, Principal, RUN_IDLE_DEFAULT, RUN_MAX_DEFAULT, RunRule, RunScope, TOKEN_TTL_MAX_DEFAULT,
+};
 use crate::model::provenance::Provenance;
 
 use super::names::with_article;
@@ -32,7 +34,9 @@ pub(super) fn keys(written: &[raw::Key], labels: &mut Labels<'_>) -> Vec<KeySett
         labels.check_name(&key.name, "key");
         let principal =
             labels.principal(&format!("keys.{}", key.name.value), &key.entry_point, &key.name.place);
-        let Some(hash) = hash(key, labels.scope) else { continue };
+        let title = format!("[auth.keys.{}]", key.name.value);
+        let hash = checked_hash(&title, key.hash.as_ref(), &key.name.place, labels.scope);
+        let Some(hash) = hash else { continue };
         let place = key.hash.as_ref().map_or(&key.name.place, |hash| &hash.place);
         if let Some(other) = first.get(&hash) {
             let help = "make a key for each entry point: `sluicegate key new`";
@@ -45,12 +49,18 @@ pub(super) fn keys(written: &[raw::Key], labels: &mut Labels<'_>) -> Vec<KeySett
     keys
 }
 
-fn hash(key: &raw::Key, scope: Scope<'_>) -> Option<Sha256> {
+/// The digest that `written` is, of a key of the table `title`.
+pub(super) fn checked_hash(
+    title: &str,
+    written: Option<&Located<raw::Secret>>,
+    place: &Place,
+    scope: Scope<'_>,
+) -> Option<Sha256> {
     let help = "make a key by `sluicegate key new` and write the `hash` that it prints";
-    let Some(written) = &key.hash else {
-        if scope.found.lacks(&key.name.place, &["hash"]) {
-            let message = format!("`[auth.keys.{}]` has no `hash`", key.name.value);
-            scope.found.error(Code::MissingKey, &key.name.place, message, help);
+    let Some(written) = written else {
+        if scope.found.lacks(place, &["hash"]) {
+            let message = format!("`{title}` has no `hash`");
+            scope.found.error(Code::MissingKey, place, message, help);
         }
         return None;
     };
@@ -91,7 +101,7 @@ impl<'a> Labels<'a> {
         place: &Place,
     ) -> Option<Arc<Principal>> {
         let found = self.scope.found;
-        let runs = self.run_rule(name, entry_point, place);
+        let runs = self.run_rule(name, entry_point, place, RunScope::Subject);
         let Some(vouches) = &entry_point.vouches else {
             if found.lacks(place, &["vouches"]) {
                 let message = format!("`{name}` does not say what it vouches for");
@@ -185,7 +195,15 @@ impl<'a> Labels<'a> {
         }
     }
 
-    fn run_rule(&self, name: &str, written: &EntryPoint, place: &Place) -> RunRule {
+    /// What a run is there. `default` is what it is where nothing is written; claimed runs are for issuers,
+    /// whose default they are.
+    pub(super) fn run_rule(
+        &self,
+        name: &str,
+        written: &EntryPoint,
+        place: &Place,
+        default: RunScope,
+    ) -> RunRule {
         let found = self.scope.found;
         let read = Quantities::new(found);
         let idle = read.duration(&written.run_idle, "run_idle", RUN_IDLE_DEFAULT);
@@ -197,11 +215,11 @@ impl<'a> Labels<'a> {
                 format!("the runs of `{name}` end by `run_max` before they can be idle for `run_idle`");
             found.warn(Code::IdleBeyondMax, place, message, "write a `run_idle` below `run_max`");
         }
-        let scope = written.run.as_ref().map_or(RunScope::Subject, |run| self.run_scope(name, run));
-        RunRule { scope, idle, max }
+        let scope = written.run.as_ref().map_or(default, |run| self.run_scope(name, run, default));
+        RunRule { scope, idle, max, token_ttl_max: TOKEN_TTL_MAX_DEFAULT }
     }
 
-    fn run_scope(&self, name: &str, written: &Located<String>) -> RunScope {
+    fn run_scope(&self, name: &str, written: &Located<String>, default: RunScope) -> RunScope {
         let found = self.scope.found;
         match written.value.as_str() {
             "subject" => RunScope::Subject,
@@ -214,13 +232,19 @@ impl<'a> Labels<'a> {
                 found.warn(Code::SessionRun, &written.place, message, help);
                 RunScope::Session
             }
+            "claim" if default == RunScope::Claim => RunScope::Claim,
             "claim" => {
-                let message = "`run = \"claim\"` (signed run tokens) comes with a later version";
-                found.error(Code::LaterVersion, &written.place, message, "write `subject` or `session`");
+                let message = format!("`{name}` presents no token that could claim a run");
+                let help = "write `subject` or `session`; `claim` is for `[auth.issuers.*]`";
+                found.error(Code::Conflict, &written.place, message, help);
                 RunScope::Subject
             }
             _ => {
-                bad_word(written, "run", &["subject", "session"], found);
+                let known: &[&str] = match default {
+                    RunScope::Claim => &["claim", "subject", "session"],
+                    RunScope::Subject | RunScope::Session => &["subject", "session"],
+                };
+                bad_word(written, "run", known, found);
                 RunScope::Subject
             }
         }

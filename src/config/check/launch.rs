@@ -11,7 +11,7 @@ use crate::config::raw::{Secret as Written, Upstream};
 use crate::model::place::Place;
 use crate::upstream::{Launch, Secret};
 
-use super::{Scope, secret};
+use super::{Scope, secret, user};
 
 pub(super) fn check(written: &Upstream, scope: Scope<'_>) -> Option<Launch> {
     let (found, name) = (scope.found, &written.name);
@@ -30,8 +30,9 @@ pub(super) fn check(written: &Upstream, scope: Scope<'_>) -> Option<Launch> {
         }
         (None, Some(url)) => {
             let cwd = written.cwd.iter().map(|cwd| &cwd.place);
+            let cwd = cwd.chain(written.user.iter().map(|user| &user.place));
             for place in written.env.iter().map(|(name, _)| &name.place).chain(cwd) {
-                let message = "`env` and `cwd` are for a `command`, not for a `url`";
+                let message = "`env`, `cwd` and `user` are for a `command`, not for a `url`";
                 found.error(Code::Conflict, place, message, "remove it; secrets go into `headers`");
             }
             http(written, url, scope)
@@ -73,6 +74,10 @@ fn process(written: &Upstream, command: &Located<Vec<Located<String>>>, scope: S
         let help = "name an existing directory; a relative path begins at the configuration";
         found.error(Code::BadValue, place, message, help);
     }
+    let user = user::check(written, scope);
+    if let Some((user, place)) = user.as_ref().zip(written.user.as_ref().map(|user| &user.place)) {
+        user::warn_shut(user, &cwd, place, scope);
+    }
     let words: Vec<String> = command.value.iter().map(|word| word.value.clone()).collect();
     if words.iter().any(|word| word.contains('\0')) {
         found.error(Code::BadValue, &command.place, "`command` holds a NUL character", "remove it");
@@ -85,7 +90,7 @@ fn process(written: &Upstream, command: &Located<Vec<Located<String>>>, scope: S
     };
     let program = program_path(program, &command.place, scope);
     let command = std::iter::once(program).chain(arguments.iter().cloned()).collect();
-    Some(Launch::Process { command, env, cwd: Some(cwd) })
+    Some(Launch::Process { command, env, cwd: Some(cwd), user })
 }
 
 /// The program to start: the running binary for `sluicegate`, a path relative to the configuration, or

@@ -1,6 +1,7 @@
 //! Listeners: where each listens and what it vouches for by itself.
 //!
-//! Must never let a TCP listener stand beyond loopback, nor vouch without `insecure_local = true`.
+//! Must never let a TCP listener vouch without `insecure_local = true`. What lets one stand beyond loopback
+//! is in `reach`.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -16,8 +17,8 @@ use crate::identity::ListenerVouches;
 use crate::model::place::Place;
 use crate::model::principal::Principal;
 
-use super::Scope;
 use super::entry_point::Labels;
+use super::{Scope, reach};
 
 /// The places that listeners have taken, and who took them.
 pub(super) struct Taken(Vec<(Spot, String, Place)>);
@@ -28,10 +29,11 @@ enum Spot {
     Unix(PathBuf),
 }
 
+/// Checks the listeners; `credentials` says how many kinds of them are known beside what they vouch for.
 pub(super) fn check(
     written: &[Listen],
     mut taken: Taken,
-    keys: &[raw::Key],
+    credentials: usize,
     labels: &mut Labels<'_>,
     loaded: &Loaded,
 ) -> Vec<ListenSettings> {
@@ -43,19 +45,24 @@ pub(super) fn check(
     for listen in written {
         labels.check_name(&listen.name, "listener");
         let bind = bind(listen, labels.scope);
+        let reach = reach::check(listen, bind.as_ref(), labels.scope);
         let vouches = vouches(listen, labels);
         if let Some(bind) = &bind {
             taken.take(Spot::of(bind), &listen.name, labels.scope.found);
         }
         let explains_itself = listen.insecure_local.is_some() || listen.entry_point.vouches.is_some();
         let is_whole = bind.is_some() && !explains_itself;
-        if vouches == Some(ListenerVouches::Nothing) && keys.is_empty() && is_whole {
+        let asks_for_known = listen.reach.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some())
+            && labels.made.iter().any(|(made, _)| made.entry_point.as_str().starts_with("clients."));
+        let has_credentials = credentials > 0 || asks_for_known;
+        if vouches == Some(ListenerVouches::Nothing) && !has_credentials && is_whole {
             refuse_unreachable(listen, labels.scope.found);
         }
         let origins = listen.origins.iter().filter_map(|origin| checked_origin(origin, labels.scope.found));
         let (origins, name) = (origins.collect(), listen.name.value.clone());
         if let (Some(bind), Some(vouches)) = (bind, vouches) {
-            listeners.push(ListenSettings { name, bind, vouches, origins });
+            let place = listen.name.place.clone();
+            listeners.push(ListenSettings { name, place, bind, vouches, origins, reach });
         }
     }
     listeners
@@ -63,6 +70,17 @@ pub(super) fn check(
 
 /// The address that `written` is, if it is one on loopback.
 pub(super) fn tcp_address(written: &Located<String>, found: &Sink) -> Option<SocketAddr> {
+    let address = any_address(written, found)?;
+    if !address.ip().is_loopback() {
+        let message = format!("`{}` is beyond loopback, and probes and metrics have no TLS", written.value);
+        found.error(Code::NotLoopback, &written.place, message, "listen on 127.0.0.1 or [::1]");
+        return None;
+    }
+    Some(address)
+}
+
+/// The address that `written` is.
+fn any_address(written: &Located<String>, found: &Sink) -> Option<SocketAddr> {
     let Located { value, place } = written;
     let Ok(address) = value.parse::<SocketAddr>() else {
         let message = format!("`{value}` is not an address and a port");
@@ -70,12 +88,6 @@ pub(super) fn tcp_address(written: &Located<String>, found: &Sink) -> Option<Soc
         found.error(Code::BadValue, place, message, help);
         return None;
     };
-    if !address.ip().is_loopback() {
-        let message = format!("`{value}` is beyond loopback, which needs TLS and comes with a later version");
-        let help = "listen on 127.0.0.1 or [::1], or on a unix socket";
-        found.error(Code::NotLoopback, place, message, help);
-        return None;
-    }
     Some(address)
 }
 
@@ -112,7 +124,7 @@ fn bind(listen: &Listen, scope: Scope<'_>) -> Option<Bind> {
                     help,
                 );
             }
-            tcp_address(address, found).map(Bind::Tcp)
+            any_address(address, found).map(Bind::Tcp)
         }
         (None, Some(socket)) => {
             let path = socket_path(socket, scope);

@@ -107,6 +107,12 @@ impl<Name: Ord + Clone + AsText> Kind<Name> {
         Some(name)
     }
 
+    /// Marks every declared name that `is_meant` as used: a pattern uses what it matches.
+    pub(super) fn mark_used(&self, is_meant: impl Fn(&str) -> bool) {
+        let meant = self.declared.keys().filter(|name| is_meant(name.as_text())).cloned();
+        self.used.borrow_mut().extend(meant);
+    }
+
     /// The declared name of this text.
     pub(super) fn get(&self, text: &str) -> Option<Name> {
         self.declared.keys().find(|name| name.as_text() == text).cloned()

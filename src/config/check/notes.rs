@@ -4,11 +4,12 @@
 
 use crate::config::code::Code;
 use crate::config::globs::overlaps;
-use crate::config::raw::{Document, Row};
+use crate::config::node::Located;
+use crate::config::raw::{Document, Row, Upstream};
 use crate::model::principal::{Principal, RunScope};
 
-use super::Scope;
 use super::entry_point::Labels;
+use super::{Scope, user};
 
 pub(super) fn say(document: &Document, labels: &Labels<'_>, scope: Scope<'_>) {
     let names = scope.names;
@@ -23,6 +24,7 @@ pub(super) fn say(document: &Document, labels: &Labels<'_>, scope: Scope<'_>) {
     }
     subject_runs(labels, scope);
     same_uid(document, scope);
+    minting(document, scope);
 }
 
 /// A role's `deny` binds that role's own lists and not another role's (DESIGN §4.2).
@@ -65,11 +67,35 @@ fn subject_runs(labels: &Labels<'_>, scope: Scope<'_>) {
 }
 
 fn same_uid(document: &Document, scope: Scope<'_>) {
-    if let Some(upstream) = document.upstreams.iter().find(|upstream| upstream.command.is_some()) {
-        let message =
-            "upstream processes run under the uid of the gateway and can read its state and secrets";
-        let help = "start only programs that you trust with that; where it matters, run them under a uid of \
-                    their own and reach them by `url`";
+    let own_uid = scope.machine.uid;
+    let runs_as_us = |upstream: &&Upstream| upstream.command.is_some() && user::is_own(upstream, scope);
+    if let Some(upstream) = document.upstreams.iter().find(runs_as_us) {
+        let message = format!(
+            "`[upstreams.{}]` runs under the gateway's own uid {own_uid}: it can read the journal and every \
+             secret, speak to the admin socket, and stop or become the gateway",
+            upstream.name.value
+        );
+        let help = "write `user = \"…\"` to start it under another uid; else start only programs that you \
+                    trust with all of that";
         scope.found.note(Code::SameUid, &upstream.name.place, message, help);
+    }
+    let is_us = |uid: &Located<String>| uid.value == "self" || uid.value.parse() == Ok(own_uid);
+    let peers = document.listen.iter().flat_map(|listen| &listen.peers);
+    if let Some((uid, _)) = peers.into_iter().find(|(uid, _)| is_us(uid)) {
+        let message = format!(
+            "agents that connect under the gateway's own uid {own_uid} can read the journal and every secret, \
+             speak to the admin socket, and take any label there is"
+        );
+        let help = "right on a laptop that you give up to its agents; else give agents a uid of their own";
+        scope.found.note(Code::SameUid, &uid.place, message, help);
+    }
+}
+
+fn minting(document: &Document, scope: Scope<'_>) {
+    if let Some(mint) = &document.mint {
+        let message = "whoever runs under the uid of the gateway can mint every label that `[auth.mint]` may \
+                       assert: an agent too, where it runs under that uid";
+        let help = "start agents under another uid: `sluicegate run --user NAME -- COMMAND`";
+        scope.found.note(Code::SameUid, &mint.place, message, help);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Must never complete a label: what is not written is vouched for by nobody.
 
-use super::{Quantity, Secret, each};
+use super::{Quantity, Reach, Secret, each};
 use crate::config::node::{Fields, Later, Located};
 
 /// `[auth.keys.NAME]`.
@@ -22,6 +22,7 @@ pub(in crate::config) struct Listen {
     pub(in crate::config) mode: Option<Located<String>>,
     pub(in crate::config) origins: Vec<Located<String>>,
     pub(in crate::config) insecure_local: Option<Located<bool>>,
+    pub(in crate::config) reach: Reach,
     pub(in crate::config) entry_point: EntryPoint,
     /// `[listen.NAME.peers.UID]`, by what stands for the uid.
     pub(in crate::config) peers: Vec<(Located<String>, EntryPoint)>,
@@ -46,13 +47,8 @@ pub(in crate::config) struct Vouches {
     pub(in crate::config) agent: Option<Located<String>>,
 }
 
-const LATER: &[Later] = &[
-    ("may_assert", "labels in tokens"),
-    ("oauth", "OAuth"),
-    ("tls", "TLS"),
-    ("client_ca", "client certificates"),
-    ("expires", "expiry of keys"),
-];
+const LATER: &[Later] =
+    &[("may_assert", "labels in tokens"), ("oauth", "OAuth"), ("expires", "expiry of keys")];
 
 impl Key {
     pub(super) fn read(name: Located<String>, fields: Fields<'_>) -> Self {
@@ -71,6 +67,7 @@ impl Listen {
             mode: fields.text("mode"),
             origins: fields.texts("origins").unwrap_or_default(),
             insecure_local: fields.boolean("insecure_local"),
+            reach: Reach::read(&fields),
             entry_point: EntryPoint::read(&fields),
             peers: each(&fields, "peers", &head, |uid, fields| {
                 let entry_point = EntryPoint::read(&fields);
@@ -85,7 +82,7 @@ impl Listen {
 }
 
 impl EntryPoint {
-    fn read(fields: &Fields<'_>) -> Self {
+    pub(super) fn read(fields: &Fields<'_>) -> Self {
         let vouches = fields.node("vouches").and_then(|entry| {
             let title = format!("`vouches` of {}", fields.title());
             Fields::of(&entry.value, title, fields.found()).map(Vouches::read)

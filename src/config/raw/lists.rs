@@ -3,7 +3,7 @@
 //! Must never drop an entry in silence: one that cannot be read is an error.
 
 use crate::config::code::Code;
-use crate::config::node::{Fields, Located, Node, text_of};
+use crate::config::node::{Entry as NodeEntry, Fields, Located, Node, text_of};
 use crate::config::problem::Sink;
 
 /// One source, role or agent.
@@ -14,6 +14,8 @@ pub(in crate::config) struct Row {
     pub(in crate::config) plan: Vec<Entry>,
     pub(in crate::config) ask: Vec<Entry>,
     pub(in crate::config) deny: Vec<Entry>,
+    /// `trigger`, of a source: attributes and their types.
+    pub(in crate::config) trigger: Vec<(Located<String>, Located<String>)>,
 }
 
 /// A permission as it was written.
@@ -29,8 +31,8 @@ impl Row {
 
     /// `[sources.*]`.
     pub(super) fn read_source(name: Located<String>, fields: Fields<'_>) -> Self {
-        let row = Self::lists(name, &fields);
-        fields.finish(&[("trigger", "typed trigger attributes"), ("requests", "request shapes")]);
+        let row = Self { trigger: attributes(&fields), ..Self::lists(name, &fields) };
+        fields.finish(&[("requests", "request shapes")]);
         row
     }
 
@@ -40,9 +42,19 @@ impl Row {
             plan: list(fields, "plan"),
             ask: list(fields, "ask"),
             deny: list(fields, "deny"),
+            trigger: Vec::new(),
             name,
         }
     }
+}
+
+/// `trigger = { sender = "string" }`.
+fn attributes(fields: &Fields<'_>) -> Vec<(Located<String>, Located<String>)> {
+    let each = |(name, entry): (&str, &NodeEntry)| {
+        let of_type = text_of(&entry.value, &format!("the type of `{name}`"), fields.found())?;
+        Some((Located::new(name.to_owned(), &entry.key_place), of_type))
+    };
+    fields.table("trigger", "a table of attributes and their types").into_iter().filter_map(each).collect()
 }
 
 fn list(fields: &Fields<'_>, key: &'static str) -> Vec<Entry> {

@@ -13,6 +13,7 @@ pub(in crate::config) struct Upstream {
     pub(in crate::config) command: Option<Located<Vec<Located<String>>>>,
     pub(in crate::config) env: Secrets,
     pub(in crate::config) cwd: Option<Located<String>>,
+    pub(in crate::config) user: Quantity,
     pub(in crate::config) url: Option<Located<String>>,
     pub(in crate::config) headers: Secrets,
     pub(in crate::config) prefix: Option<Located<String>>,
@@ -39,7 +40,6 @@ pub(in crate::config) struct ToolRule {
 }
 
 const LATER: &[Later] = &[
-    ("user", "uids of their own for upstreams"),
     ("resources", "resources"),
     ("prompts", "prompts"),
     ("oauth", "OAuth toward upstreams"),
@@ -57,6 +57,7 @@ impl Upstream {
             command: command(&fields),
             env: Secret::read_table(&fields, "env"),
             cwd: fields.text("cwd"),
+            user: fields.quantity("user"),
             url: fields.text("url"),
             headers: Secret::read_table(&fields, "headers"),
             prefix: fields.text("prefix"),

@@ -43,7 +43,8 @@ fn policy() -> Policy {
 
 /// What a chat or email run gets: reason, and the lines of the determining rules.
 fn ask(who: &Principal, taint: &[&str], name: &str, pin: Pin) -> (Reason, Vec<u32>) {
-    let decided = decision(policy().decide(who, &provenance(taint.iter().copied()), call(name, pin)));
+    let decided =
+        decision(policy().decide(who, standing(&provenance(taint.iter().copied())), call(name, pin)));
     assert_eq!(decided.epoch, PolicyEpoch(7));
     let lines = decided.rules.iter().filter_map(|rule| rule.place.as_ref().map(|place| place.line));
     (decided.reason, lines.collect())
@@ -75,12 +76,15 @@ fn i5_what_a_role_withholds_is_hidden_like_what_does_not_exist() {
     let chat = principal(&["chat"], &["assistant"], &[]);
     let who = principal(&["chat"], &[], &[]);
     let policy = policy();
-    let hidden = decision(policy.decide(&chat, &provenance(["chat"]), call("calendar.add", accepted())));
-    let unknown = decision(policy.decide(&chat, &provenance(["chat"]), call("calendar.nothing", accepted())));
+    let hidden =
+        decision(policy.decide(&chat, standing(&provenance(["chat"])), call("calendar.add", accepted())));
+    let unknown =
+        decision(policy.decide(&chat, standing(&provenance(["chat"])), call("calendar.nothing", accepted())));
     assert_eq!(unknown, policy.explain_unknown());
     assert_eq!(Decision { rules: Vec::new(), ..hidden.clone() }, unknown);
     assert_eq!(hidden.rules.len(), 1, "the audit tells them apart");
-    let nobody = decision(policy.decide(&who, &provenance(["chat"]), call("mail.send", accepted())));
+    let nobody =
+        decision(policy.decide(&who, standing(&provenance(["chat"])), call("mail.send", accepted())));
     assert_eq!(nobody.reason, Reason::NotVisible);
     assert_eq!(nobody.rules.first().unwrap().dimension, crate::model::decision::Dimension::Roles);
 }
@@ -107,7 +111,8 @@ fn a_changed_definition_refuses_what_nobody_denies() {
 #[test]
 fn a_permit_owns_the_call_it_was_made_for() {
     let chat = principal(&["chat"], &["assistant"], &[]);
-    let Ruling::Permit(permit) = policy().decide(&chat, &provenance(["chat"]), call("mail.send", accepted()))
+    let Ruling::Permit(permit) =
+        policy().decide(&chat, standing(&provenance(["chat"])), call("mail.send", accepted()))
     else {
         panic!("allowed");
     };
@@ -123,6 +128,7 @@ fn a_decision_names_a_bounded_number_of_rules() {
     let policy = Policy::compile(rules, &[tool("mail.send")], PolicyEpoch(1));
     let names: Vec<&str> = many.iter().map(String::as_str).collect();
     let who = principal(&names, &[], &[]);
-    let decided = decision(policy.decide(&who, &Provenance::default(), call("mail.send", accepted())));
+    let decided =
+        decision(policy.decide(&who, standing(&Provenance::default()), call("mail.send", accepted())));
     assert_eq!(decided.rules.len(), DETERMINING_RULES_MAX);
 }

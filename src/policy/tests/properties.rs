@@ -7,8 +7,8 @@ use proptest::sample::select;
 use super::oracle::{Question, World, Written, WrittenLists};
 use super::*;
 
-const TOOLS: &[&str] = &["a.x", "a.y", "a.xy", "a-b.x", "b.x", "b.x.y", "b.read_x", "c.x"];
-const GLOBS: &[&str] = &[
+pub(super) const TOOLS: &[&str] = &["a.x", "a.y", "a.xy", "a-b.x", "b.x", "b.x.y", "b.read_x", "c.x"];
+pub(super) const GLOBS: &[&str] = &[
     "*",
     "a.*",
     "a.x",
@@ -40,7 +40,7 @@ fn written(names: &'static [&'static str], rows: std::ops::Range<usize>) -> impl
     btree_map(select(&names[..names.len() - 1]).prop_map(str::to_owned), lists, rows)
 }
 
-fn world() -> impl Strategy<Value = World> {
+pub(super) fn world() -> impl Strategy<Value = World> {
     let tools = proptest::sample::subsequence(TOOLS, 0..=TOOLS.len());
     (written(SOURCES, 1..5), written(ROLES, 1..4), written(AGENTS, 0..3), tools).prop_map(
         |(sources, roles, agents, tools)| World {
@@ -52,7 +52,7 @@ fn world() -> impl Strategy<Value = World> {
     )
 }
 
-fn question() -> impl Strategy<Value = Question> {
+pub(super) fn question() -> impl Strategy<Value = Question> {
     let some = |names: &'static [&'static str], max: usize| {
         proptest::sample::subsequence(names, 0..=max)
             .prop_map(|names| names.into_iter().map(str::to_owned).collect::<Vec<_>>())
@@ -68,7 +68,7 @@ fn question() -> impl Strategy<Value = Question> {
         })
 }
 
-fn compile(world: &World) -> Policy {
+pub(super) fn rules(world: &World) -> Rules {
     fn lists(written: &WrittenLists) -> Lists {
         let list = |globs: &[String]| permissions(&globs.iter().map(String::as_str).collect::<Vec<_>>(), 1);
         Lists {
@@ -78,13 +78,16 @@ fn compile(world: &World) -> Policy {
             deny: list(&written.deny),
         }
     }
-    let rules = Rules {
+    Rules {
         sources: world.sources.iter().map(|(n, l)| (SourceName::new(n).unwrap(), lists(l))).collect(),
         roles: world.roles.iter().map(|(n, l)| (RoleName::new(n).unwrap(), lists(l))).collect(),
         agents: world.agents.iter().map(|(n, l)| (AgentName::new(n).unwrap(), lists(l))).collect(),
-    };
+    }
+}
+
+fn compile(world: &World) -> Policy {
     let tools: Vec<ToolId> = world.tools.iter().map(|text| tool(text)).collect();
-    Policy::compile(rules, &tools, PolicyEpoch(1))
+    Policy::compile(rules(world), &tools, PolicyEpoch(1))
 }
 
 fn who(q: &Question) -> Principal {
@@ -98,9 +101,18 @@ fn taint(q: &Question) -> Provenance {
     provenance(q.taint.iter().map(String::as_str))
 }
 
-fn decide(policy: &Policy, q: &Question) -> Decision {
+pub(super) fn decide(policy: &Policy, q: &Question) -> Decision {
     let pin = if q.is_pin_changed { changed() } else { accepted() };
-    decision(policy.decide(&who(q), &taint(q), call(&q.tool, pin)))
+    decision(policy.decide(&who(q), standing(&taint(q)), call(&q.tool, pin)))
+}
+
+/// The decision while `closed` are closed, on a call that brings what its tool returns and `brings`.
+fn decide_closed(policy: &Policy, q: &Question, brings: &[&str], closed: &[&str]) -> Decision {
+    let pin = if q.is_pin_changed { changed() } else { accepted() };
+    let (provenance, brings) = (taint(q), provenance(brings.iter().copied()));
+    let closed = closed.iter().map(|name| SourceName::new(name).unwrap()).collect();
+    let standing = Standing { provenance: &provenance, brings: &brings, closed: &closed };
+    decision(policy.decide(&who(q), standing, call(&q.tool, pin)))
 }
 
 fn visible(policy: &Policy, q: &Question) -> BTreeSet<ToolId> {
@@ -161,6 +173,22 @@ proptest! {
             labelled.own_sources.push(more.to_owned());
             prop_assert!(visible(&policy, &labelled).is_subset(&visible(&policy, &q)));
             prop_assert!(strictness(&decide(&policy, &labelled)) >= strictness(&decide(&policy, &q)));
+        }
+    }
+
+    #[test]
+    fn i1_i5_closing_a_source_never_widens_and_hides_nothing(
+        world in world(), q in question(), brings in select(SOURCES), closed in select(SOURCES),
+    ) {
+        let policy = compile(&world);
+        let (before, after) = (decide(&policy, &q), decide_closed(&policy, &q, &[brings], &[closed]));
+        prop_assert!(strictness(&after) >= strictness(&before));
+        prop_assert_eq!(after.visibility, before.visibility);
+        let is_met = q.taint.iter().chain(&q.own_sources).any(|name| name == closed) || brings == closed;
+        match (is_met, before.visibility) {
+            (true, Visibility::Visible) => prop_assert_eq!(after.reason, Reason::SourceClosed),
+            // What is hidden stays as if it did not exist, and what the source has no part in as it was.
+            (true, Visibility::Hidden) | (false, _) => prop_assert_eq!(after, before),
         }
     }
 

@@ -6,9 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::Shared;
+use super::{Duty, Shared};
 use crate::upstream::failure::Detail;
 use crate::upstream::instance::{Attendance, Instance};
 use crate::upstream::notice::Notice;
@@ -20,8 +21,8 @@ const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
 enum End {
     /// Nobody used it for `instance_idle`.
     Idle,
-    /// The gateway stops.
-    Stopping,
+    /// The gateway stops, or its settings are no longer in force.
+    Told(Duty),
     /// It takes no new calls; those that run end first.
     Retired,
     /// It is gone.
@@ -36,9 +37,12 @@ pub(super) async fn supervise(shared: &Shared, instance: &Arc<Instance>, mut att
     let upstream = shared.parts.settings.name.clone();
     let why = match end {
         End::Idle => Detail::new("it was idle"),
-        End::Stopping => {
+        End::Told(duty) => {
             shared.note_leaving(instance);
-            Detail::new("the gateway stops")
+            match duty {
+                Duty::Retire => Detail::new("its settings are no longer in force"),
+                Duty::Serve | Duty::Stop => Detail::new("the gateway stops"),
+            }
         }
         End::Retired => {
             shared.note_leaving(instance);
@@ -63,26 +67,32 @@ pub(super) async fn supervise(shared: &Shared, instance: &Arc<Instance>, mut att
 }
 
 async fn wait(shared: &Shared, instance: &Arc<Instance>, attendance: &mut Attendance) -> End {
-    let mut stopping = shared.stopping.subscribe();
+    let mut duty = shared.duty.subscribe();
     tokio::select! {
         biased;
         why = attendance.ended() => End::Gone(why),
-        _ = stopping.wait_for(|stopping| *stopping) => End::Stopping,
+        duty = told(&mut duty) => End::Told(duty),
         () = instance.exchange().retired() => End::Retired,
         () = silent(instance) => End::Silent,
         () = idle(shared, instance) => End::Idle,
-        () = refresh(shared, instance) => End::Stopping,
+        () = refresh(shared, instance) => End::Told(Duty::Stop),
     }
+}
+
+/// Waits until the instances are no longer to serve.
+async fn told(duty: &mut watch::Receiver<Duty>) -> Duty {
+    // The pool holds the sender for as long as an instance of it lives.
+    duty.wait_for(|duty| *duty != Duty::Serve).await.map_or(Duty::Stop, |duty| *duty)
 }
 
 /// Lets the calls of a retired instance end; each has its deadline.
 async fn finish(shared: &Shared, instance: &Arc<Instance>, attendance: &mut Attendance) {
     let mut uses = instance.uses().subscribe();
-    let mut stopping = shared.stopping.subscribe();
+    let mut duty = shared.duty.subscribe();
     tokio::select! {
         _ = uses.wait_for(|uses| *uses == 0) => {}
         _ = attendance.ended() => {}
-        _ = stopping.wait_for(|stopping| *stopping) => {}
+        _ = told(&mut duty) => {}
     }
 }
 
@@ -120,7 +130,7 @@ async fn refresh(shared: &Shared, instance: &Arc<Instance>) {
         changes.mark_unchanged();
         shared.parts.counters.refreshes.count();
         match instance.list(shared.parts.settings.start_timeout).await {
-            Ok(offered) => shared.keeper.offer(&shared.parts.settings.name, offered).await,
+            Ok(offered) => shared.keeper.offer(&shared.parts.settings, offered).await,
             Err(failure) => {
                 let upstream = &shared.parts.settings.name;
                 tracing::warn!(%upstream, %failure, "the changed tools of a tool server cannot be listed");

@@ -8,6 +8,8 @@
 //! start time and boot have to agree. It trusts the state directory to be the gateway's alone.
 
 use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -46,7 +48,7 @@ impl Leftovers {
     /// Opens the records in `state_dir`, which this process must hold alone, and kills what they name.
     pub(in crate::upstream) fn reap(state_dir: &Path, notices: &Notices) -> std::io::Result<Self> {
         let directory = state_dir.join(DIRECTORY);
-        fs::create_dir_all(&directory)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let leftovers = Self { directory, boot: boot.trim().to_owned() };
         for entry in fs::read_dir(&leftovers.directory)?.take(RECORDS_MAX) {
@@ -68,7 +70,7 @@ impl Leftovers {
         let Stat { session, started_ticks, .. } = Stat::of(pid)?;
         let record = Record { boot: self.boot.clone(), leader: pid, session, started_ticks };
         let path = self.directory.join(pid.to_string());
-        let written = serde_json::to_vec(&record).map_err(Into::into).and_then(|text| fs::write(&path, text));
+        let written = serde_json::to_vec(&record).map_err(Into::into).and_then(|text| write(&path, &text));
         match written {
             Ok(()) => Some(Remembered(path)),
             Err(error) => {
@@ -98,6 +100,11 @@ impl Drop for Remembered {
             tracing::warn!(%error, path = %self.0.display(), "cannot forget a child process");
         }
     }
+}
+
+fn write(path: &Path, text: &[u8]) -> std::io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600).open(path)?.write_all(text)
 }
 
 fn read(path: &Path) -> Option<Record> {

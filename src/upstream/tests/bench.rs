@@ -113,14 +113,24 @@ impl Bench {
         self.deliver(&call, subject, CancelSignal::never()).await.outcome
     }
 
-    /// The way of [`Upstreams::forward`] without the proofs.
+    /// The way of [`Fleet::forward`] without the proofs.
     pub(super) async fn deliver(&self, call: &Call, subject: &str, cancel: CancelSignal) -> Told {
+        self.deliver_to(&self.upstreams.fleet(), call, subject, cancel).await
+    }
+
+    pub(super) async fn deliver_to(
+        &self,
+        fleet: &Fleet,
+        call: &Call,
+        subject: &str,
+        cancel: CancelSignal,
+    ) -> Told {
         let (relay, mut progress) = mpsc::channel(8);
         let route = Route { subject: Subject::new(subject).unwrap(), run: RunId::of([1; 16]) };
         let (mut cancel, mut timings) = (cancel, Timings::default());
         let delivered = async {
-            let ready = self.upstreams.ready(call, &route, &mut cancel, &mut timings).await?;
-            self.upstreams.send(&ready, call, relay, &mut cancel, &mut timings).await
+            let ready = fleet.ready(call, &route, &mut cancel, &mut timings).await?;
+            ready.send(call, relay, &mut cancel, &mut timings).await
         };
         let outcome = timeout(PATIENCE, delivered).await.expect("the call hangs");
         let progress = std::iter::from_fn(|| progress.try_recv().ok()).collect();
@@ -169,7 +179,7 @@ fn script() -> String {
 pub(super) fn child(name: &str, behaviours: &[&str]) -> Settings {
     let mut command = vec!["python3".to_owned(), "-B".to_owned(), script(), "stdio".to_owned()];
     command.extend(behaviours.iter().map(|word| (*word).to_owned()));
-    with(name, Launch::Process { command, env: BTreeMap::new(), cwd: None })
+    with(name, Launch::Process { command, env: BTreeMap::new(), cwd: None, user: None })
 }
 
 fn with(name: &str, launch: Launch) -> Settings {

@@ -117,7 +117,7 @@ async fn f25_a_child_that_dies_leaves_no_grandchild_and_none_can_hold_up_its_cal
 async fn dropping_everything_kills_the_group_as_well() {
     let bench = Bench::listed(vec![child("mail", &["ignore_sigterm", "ignore_eof", "grandchild"])]).await;
     let (child, grandchild) = (children(&bench)[0], read_pid(&bench));
-    let pool = bench.upstreams.0.pools[0].clone();
+    let pool = bench.upstreams.fleet().pools().next().unwrap().clone();
     let lease = pool.acquire(&pool.key_for_listing()).await.unwrap();
     // A start that is given up: what it had started goes with it.
     let parts = pool.parts().clone();

@@ -117,7 +117,7 @@ async fn f26_a_child_that_talks_no_more_is_found_out_and_replaced() {
         let why = bench.notice(exit_of("mail")).await;
         assert_eq!(why.as_str(), "it no longer answered", "{tool}");
         // The start of the next one may take longer than a call may.
-        let pool = &bench.upstreams.0.pools[0];
+        let pool = &bench.upstreams.fleet().pools().next().unwrap().clone();
         drop(pool.acquire(&pool.key_for_listing()).await.unwrap());
         assert!(bench.call("mail__echo", "{}").await.is_ok(), "{tool}");
     }
@@ -251,7 +251,7 @@ async fn i10_a_child_gets_five_variables_and_what_is_configured() {
     let (notices, _) = tokio::sync::mpsc::channel(NOTICES_MAX);
     let leftovers = Leftovers::reap(bench.directory.path(), &Notices::new(notices)).unwrap();
     let env = BTreeMap::from([("MAIL_TOKEN".to_owned(), Secret::new("s3cret".to_owned()))]);
-    let plan = Plan { command: &["env".to_owned(), "-0".to_owned()], env: &env, cwd: None };
+    let plan = Plan { command: &["env".to_owned(), "-0".to_owned()], env: &env, cwd: None, user: None };
     let (process, mut pipes) = Process::spawn(plan, &leftovers).unwrap();
     let mut text = String::new();
     pipes.stdout.read_to_string(&mut text).await.unwrap();

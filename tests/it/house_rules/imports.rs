@@ -29,11 +29,18 @@ const TABLE: &[Room] = &[
     room("chance", &[]),
     room("wire", &["model"]),
     // Listening and HTTP/1.1, for every room that listens; knows no meaning of a request.
-    room("socket", &["model", "chance"]),
+    // By the clock it says whether a certificate is valid: rustls would read the machine's.
+    room("socket", &["model", "chance", "clock"]),
     // The decision is pure: no clock, no chance, no other room.
     room("policy", &["model"]),
     room("limit", &["model", "clock"]),
-    room("identity", &["model", "clock", "chance"]),
+    Room {
+        name: "identity",
+        whole: &["model", "clock", "chance"],
+        // There is one grammar of JSON in the gateway: what a token says is read by it, or two readers
+        // could understand it differently.
+        items: &[("wire", &["strict"])],
+    },
     room("run", &["model", "clock", "chance"]),
     room("audit", &["model", "clock", "chance"]),
     Room {
@@ -69,10 +76,25 @@ const TABLE: &[Room] = &[
     Room {
         name: "downstream",
         whole: &["model", "clock", "chance", "wire", "socket", "gateway", "telemetry"],
-        items: &[("identity", &["ListenerVouches", "Presented"])],
+        items: &[("identity", &["ListenerVouches", "Presented", "ClientCredential"])],
     },
     // Fills the settings of the rooms; no room reads it.
-    room("config", &["model", "audit", "downstream", "identity", "limit", "policy", "run", "upstream"]),
+    room(
+        "config",
+        &[
+            "model",
+            "audit",
+            "downstream",
+            "identity",
+            "limit",
+            "policy",
+            "run",
+            "upstream",
+            // A certificate is checked by the code that serves it, at the machine's time.
+            "clock",
+            "socket",
+        ],
+    ),
     room("demo", &["clock", "chance"]),
     room(
         "cli",
@@ -107,7 +129,14 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("prometheus_client", &["telemetry", "gateway"]),
-    ("hyper_rustls", &["upstream"]),
+    ("hyper_rustls", &["upstream", "identity"]),
+    // TLS is made where connections are: toward agents in `socket`, toward a gateway in `connect`,
+    // toward the key sets of issuers in `identity`.
+    ("rustls", &["socket", "cli", "identity"]),
+    ("tokio_rustls", &["socket", "cli", "identity"]),
+    ("rustls_native_certs", &["cli"]),
+    ("webpki", &["socket"]),
+    ("clap_mangen", &["cli"]),
     ("strsim", &["config"]),
     // What is decided on is handed in; nothing here may ask the world.
     ("tokio", &NOT_PURE),

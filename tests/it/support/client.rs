@@ -171,6 +171,11 @@ pub struct Events {
 }
 
 impl Events {
+    /// Waits until the other end closes the stream.
+    pub async fn ended(mut self) {
+        while let Some(Ok(_)) = self.body.frame().await {}
+    }
+
     /// The next message; waits for it.
     pub async fn next(&mut self) -> Value {
         while self.waiting.is_empty() {
@@ -185,6 +190,18 @@ impl Events {
             decoded.unwrap();
         }
         self.waiting.remove(0)
+    }
+}
+
+impl Events {
+    /// Whether the stream ends, after whatever still comes.
+    pub async fn ends(&mut self) -> bool {
+        while let Some(frame) = self.body.frame().await {
+            if frame.is_err() {
+                return true;
+            }
+        }
+        true
     }
 }
 

@@ -33,9 +33,20 @@ impl Site {
     /// The site that most tests use: an oracle twice, once trusted and once as the web's, keys of a
     /// person (`chat`), of incoming mail (`email`) and of another person; `extra` is added at the end.
     pub fn with_oracle(extra: &str) -> Self {
+        Self::with_oracle_at("", extra)
+    }
+
+    /// The same site, with `listen` as further lines of its listener.
+    pub fn with_oracle_at(listen: &str, extra: &str) -> Self {
         let site = Self::new("");
-        site.configure(&oracle_config(&site, extra));
+        site.configure(&oracle_config(&site, listen, extra));
         site
+    }
+
+    /// Changes the configuration.
+    pub fn edit(&self, change: impl FnOnce(String) -> String) {
+        let config = std::fs::read_to_string(self.path("gateway.toml")).unwrap();
+        self.configure(&change(config));
     }
 
     /// Writes the configuration anew.
@@ -55,9 +66,15 @@ impl Site {
 
     /// Starts a gateway; gives what it said if it ended instead of listening.
     pub fn try_start(&self) -> Result<Gateway, String> {
+        self.try_start_with(&[])
+    }
+
+    /// The same, with more in its environment.
+    pub fn try_start_with(&self, env: &[(&str, &std::ffi::OsStr)]) -> Result<Gateway, String> {
         let log = std::fs::File::create(self.path("log")).unwrap();
         let mut child = self
             .command(&["serve", "--config", "gateway.toml"])
+            .envs(env.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -122,7 +139,7 @@ pub fn oracle() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/oracle_server.py")
 }
 
-fn oracle_config(site: &Site, extra: &str) -> String {
+fn oracle_config(site: &Site, listen: &str, extra: &str) -> String {
     let (oracle, ledger) = (oracle(), site.path("ledger"));
     let hash = |key: &str| sluicegate::model::digest::Sha256::of(key.as_bytes());
     format!(
@@ -132,6 +149,7 @@ state_dir = "./state"
 
 [listen.main]
 address = "127.0.0.1:0"
+{listen}
 
 [auth.keys.person]
 hash = "sha256:{chat}"
@@ -193,10 +211,15 @@ impl Gateway {
         self.child.wait().unwrap();
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
     /// Asks it to stop and waits until it has.
     pub fn stop(mut self) -> std::process::ExitStatus {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.signal(rustix::process::Signal::TERM);
         self.child.wait().unwrap()
     }
 }

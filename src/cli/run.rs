@@ -1,0 +1,183 @@
+//! `sluicegate run`: starts a command as one run of an agent, with a token that it can neither choose nor
+//! change, and renews the token for as long as the command lives.
+//!
+//! Must never put the token on a command line, in a log, or, unless told to, in the environment; must
+//! never leave anything behind: not the token, not the command, not what it started.
+
+mod child;
+mod client;
+mod group;
+pub(super) mod guard;
+mod handout;
+mod place;
+mod user;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::admin::{Target, failed};
+use super::label::Label;
+use super::{exit, log};
+use crate::clock::Clock;
+use crate::config;
+use crate::console::{Client, ClientError, MintedToken, RenewalRequest};
+use crate::model::mint::TokenRequest;
+use crate::model::reason::Reason;
+use crate::model::text::printable;
+use crate::telemetry::LogFormat;
+
+use child::Command;
+use client::{ClientKind, Endpoint};
+use guard::Guard;
+use handout::{Handout, Via};
+use place::PrivateDir;
+use user::User;
+
+/// How long to wait after a renewal that failed.
+const RENEW_RETRY: Duration = Duration::from_secs(10);
+/// Shortest time between two renewals, however short a token lives.
+const RENEW_INTERVAL_MIN: Duration = Duration::from_secs(1);
+const LOG_FILTER: &str = "warn";
+
+/// The arguments of `run`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Run {
+    #[command(flatten)]
+    label: Label,
+    #[command(flatten)]
+    target: Target,
+    /// Start the command as this user, so that it cannot read the gateway's keys; needs root
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// With --user: pass this environment variable on; may be repeated
+    #[arg(long = "env", value_name = "NAME", requires = "user")]
+    env: Vec<String>,
+    /// How the command gets its token
+    #[arg(long, value_enum, default_value = "file")]
+    via: Via,
+    /// Configure this MCP client for the command
+    #[arg(long, value_enum)]
+    client: Option<ClientKind>,
+    /// The listener that the command shall use, where the gateway has several
+    #[arg(long, value_name = "NAME")]
+    listener: Option<String>,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+/// The thread that starts the command is the one that waits for it.
+#[tokio::main(flavor = "current_thread")]
+pub(super) async fn run(command: Run) -> anyhow::Result<ExitCode> {
+    log::start(LogFormat::Text, LOG_FILTER)?;
+    let config = config::load(&command.target.config);
+    let config = config.map_err(|problems| exit::configuration(&problems))?;
+    let declarations = config.mint.map(|mint| mint.declarations).unwrap_or_default();
+    let request = command.label.request(&declarations)?;
+    let user = command.user.as_deref().map(User::find).transpose()?;
+    if let Some(kind) = command.client {
+        kind.check(command.via)?;
+    }
+    let gateway = Client::new(config.admin_socket);
+    let status = gateway.status().await.map_err(failed)?;
+    let endpoint = Endpoint::choose(&status.listeners, command.listener.as_deref())?;
+    // From here on somebody cleans up, whatever becomes of this process.
+    let mut guard = Guard::start()?;
+    let minted = gateway.mint(&request).await.map_err(failed)?;
+    let outcome = lead(&command, user, &endpoint, &gateway, request, minted, &mut guard).await;
+    guard.dismiss().await;
+    outcome
+}
+
+/// Hands the token out, starts the command and stays with it to its end.
+async fn lead(
+    command: &Run,
+    user: Option<User>,
+    endpoint: &Endpoint,
+    gateway: &Client,
+    request: TokenRequest,
+    minted: MintedToken,
+    guard: &mut Guard,
+) -> anyhow::Result<ExitCode> {
+    let dir = PrivateDir::make(user.as_ref())?;
+    guard.clean(dir.path())?;
+    let handout = Handout::open(command.via, &dir, user.as_ref(), &minted.token)?;
+    let plan = client::plan(command.client, &command.command, endpoint, &handout, &dir)?;
+    dir.give()?;
+    let mut started = Command::new(&plan, user.as_ref(), &command.env)?;
+    started.variables(endpoint.variables());
+    started.variables(handout.variables());
+    started.variable("SLUICEGATE_TXN", minted.txn.as_str());
+    let mut child = handout.lend(|| started.spawn(guard.group()))?;
+    guard.watch(&child)?;
+    let run = Kept { txn: minted.txn.clone(), request };
+    let status = tokio::select! {
+        status = child.wait() => status.context("cannot wait for the command"),
+        () = handout.serve() => Err(anyhow::anyhow!("the token cannot be handed out any more")),
+        () = run.renew(gateway, &handout, minted) => Err(anyhow::anyhow!("the token is not renewed any more")),
+    };
+    drop(handout);
+    dir.remove();
+    child::exit_code(status?)
+}
+
+/// What is asked again and again while the command lives.
+struct Kept {
+    txn: crate::model::name::Txn,
+    request: TokenRequest,
+}
+
+impl Kept {
+    /// Renews the token before it ends, for as long as this is polled.
+    async fn renew(&self, gateway: &Client, handout: &Handout<'_>, mut current: MintedToken) {
+        let clock = Clock::system();
+        if !handout.is_renewable() {
+            return std::future::pending().await;
+        }
+        let mut wait = until_renewal(current.expires_in);
+        loop {
+            tokio::time::sleep(wait).await;
+            match self.next(gateway, &current, &clock).await {
+                Ok(minted) => {
+                    if let Err(error) = handout.publish(&minted.token) {
+                        tracing::error!(%error, "the renewed token cannot be handed out");
+                    }
+                    wait = until_renewal(minted.expires_in);
+                    current = minted;
+                }
+                Err(ClientError::Refused { reason, message }) if reason == Reason::RunEnded.code() => {
+                    tracing::warn!("the token is not renewed any more: {}", printable(&message));
+                    return std::future::pending().await;
+                }
+                Err(error) => {
+                    tracing::warn!("the token cannot be renewed now: {}", printable(&error.to_string()));
+                    wait = RENEW_RETRY;
+                }
+            }
+        }
+    }
+
+    /// A token that has expired cannot be renewed: another one for the same run is asked for.
+    async fn next(
+        &self,
+        gateway: &Client,
+        current: &MintedToken,
+        clock: &Clock,
+    ) -> Result<MintedToken, ClientError> {
+        if clock.wall().as_second() < current.exp {
+            let ttl_s = self.request.ttl_s;
+            return gateway.renew(&RenewalRequest { token: current.token.clone(), ttl_s }).await;
+        }
+        let request = TokenRequest { txn: Some(self.txn.clone()), ..self.request.clone() };
+        gateway.mint(&request).await
+    }
+}
+
+/// After two thirds of a lifetime: a gateway that restarts meanwhile is waited for.
+fn until_renewal(expires_in: i64) -> Duration {
+    let lifetime = Duration::from_secs(u64::try_from(expires_in).unwrap_or_default());
+    (lifetime.saturating_mul(2) / 3).max(RENEW_INTERVAL_MIN)
+}

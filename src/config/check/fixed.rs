@@ -1,0 +1,51 @@
+//! What cannot change while the gateway runs, with where it is written.
+//!
+//! Must never leave out a setting that only a start reads.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use crate::config::file::Loaded;
+use crate::config::fixed::Fixed;
+use crate::config::raw::Document;
+use crate::model::place::Place;
+use crate::{audit, identity};
+
+/// What these settings mean.
+pub(super) struct Values<'a> {
+    pub(super) state_dir: &'a Path,
+    pub(super) lock_path: &'a Path,
+    pub(super) admin_socket: &'a Path,
+    pub(super) admin: Option<SocketAddr>,
+    pub(super) audit: &'a audit::Settings,
+    /// Whether the gateway makes run tokens itself: their keys are opened at the start.
+    pub(super) mint: Option<&'a identity::MintSettings>,
+}
+
+/// Each of them.
+pub(super) fn gather(document: &Document, loaded: &Loaded, values: &Values<'_>) -> Vec<Fixed> {
+    let (gateway, admin, written) = (&document.gateway, &document.admin, &document.audit);
+    let audit::Settings { dir: _, segment_bytes, queue_max, queue_wait, sync_delay_max: _ } = values.audit;
+    let fixed = |key, value: String, place: Option<&Place>| Fixed {
+        key,
+        value,
+        place: place.unwrap_or(&loaded.start).clone(),
+    };
+    let path = |path: &Path| path.display().to_string();
+    let address = values.admin.map_or_else(|| "nothing".to_owned(), |address| address.to_string());
+    let (state_dir, lock_file) = (gateway.state_dir.as_ref(), gateway.lock_file.as_ref());
+    let place_of =
+        |quantity: &'_ crate::config::raw::Quantity| quantity.as_ref().map(|node| node.place.clone());
+    let (bytes, most, wait) =
+        (place_of(&written.segment_bytes), place_of(&written.queue_max), place_of(&written.queue_wait));
+    vec![
+        fixed("gateway.state_dir", path(values.state_dir), state_dir.map(|at| &at.place)),
+        fixed("gateway.lock_file", path(values.lock_path), lock_file.map(|at| &at.place)),
+        fixed("admin.socket", path(values.admin_socket), admin.socket.as_ref().map(|at| &at.place)),
+        fixed("admin.address", address, admin.address.as_ref().map(|at| &at.place)),
+        fixed("auth.mint", if values.mint.is_some() { "a table" } else { "nothing" }.to_owned(), None),
+        fixed("audit.segment_bytes", segment_bytes.to_string(), bytes.as_ref()),
+        fixed("audit.queue_max", queue_max.to_string(), most.as_ref()),
+        fixed("audit.queue_wait", format!("{queue_wait:?}"), wait.as_ref()),
+    ]
+}

@@ -1,0 +1,75 @@
+//! What commands close and open at a running gateway.
+//!
+//! Must never name anything that was not named whole.
+
+use bytes::Bytes;
+use http::Method;
+
+use super::{Client, ClientError};
+use crate::console::custody::{Revocation, RevocationEntry, SourceEntry};
+use crate::model::barrier::Revoked;
+use crate::model::facts::RunId;
+use crate::model::name::SourceName;
+
+impl Client {
+    /// Revokes a run that tokens claim.
+    ///
+    /// # Errors
+    /// [`ClientError`] where it was not revoked.
+    pub async fn revoke_run(&self, run: &RunId) -> Result<(), ClientError> {
+        self.ask(Method::POST, &format!("runs/{run}/revoke"), Bytes::new()).await.map(drop)
+    }
+
+    /// Revokes a subject or an entry point.
+    ///
+    /// # Errors
+    /// [`ClientError`] where it was not revoked.
+    pub async fn revoke(&self, who: &Revoked) -> Result<Revocation, ClientError> {
+        let answer = self.ask(Method::POST, "revocations", self.body(who)?).await?;
+        serde_json::from_slice(&answer).map_err(|error| self.broken(&error))
+    }
+
+    /// Lifts a revocation.
+    ///
+    /// # Errors
+    /// [`ClientError`] where it was not lifted.
+    pub async fn lift(&self, who: &Revoked) -> Result<(), ClientError> {
+        self.ask(Method::POST, "revocations/lift", self.body(who)?).await.map(drop)
+    }
+
+    /// What is revoked.
+    ///
+    /// # Errors
+    /// [`ClientError`] where it does not say.
+    pub async fn revocations(&self) -> Result<Vec<RevocationEntry>, ClientError> {
+        self.get("revocations").await
+    }
+
+    /// Closes a source.
+    ///
+    /// # Errors
+    /// [`ClientError`] where it was not closed.
+    pub async fn close_source(&self, source: &SourceName) -> Result<(), ClientError> {
+        self.ask(Method::POST, &format!("sources/{source}/close"), Bytes::new()).await.map(drop)
+    }
+
+    /// Opens a source again.
+    ///
+    /// # Errors
+    /// [`ClientError`] where it was not opened.
+    pub async fn open_source(&self, source: &SourceName) -> Result<(), ClientError> {
+        self.ask(Method::POST, &format!("sources/{source}/open"), Bytes::new()).await.map(drop)
+    }
+
+    /// The sources.
+    ///
+    /// # Errors
+    /// [`ClientError`] where it does not say.
+    pub async fn sources(&self) -> Result<Vec<SourceEntry>, ClientError> {
+        self.get("sources").await
+    }
+
+    fn body(&self, who: &Revoked) -> Result<Bytes, ClientError> {
+        serde_json::to_vec(who).map(Bytes::from).map_err(|error| self.broken(&error))
+    }
+}

@@ -1,0 +1,214 @@
+//! What one set of upstreams lets pass that another did not: what they return, what they keep, who shares
+//! them.
+//!
+//! Pure. Must never keep silent where less would join a run than before: what cannot be compared is said.
+
+use std::collections::BTreeMap;
+
+use super::settings::{Settings, Share, ToolSettings};
+use crate::model::call::Stores;
+use crate::model::change::{Changes, listed};
+use crate::model::glob::{self, Glob};
+use crate::model::provenance::Provenance;
+
+/// What `after` changes in `before`, and which of it lets more pass.
+pub(super) fn changes(before: &[Settings], after: &[Settings]) -> Changes {
+    let mut changes = Changes::default();
+    let find = |all: &'_ [Settings], one: &Settings| all.iter().position(|other| other.name == one.name);
+    for gone in before.iter().filter(|old| find(after, old).is_none()) {
+        changes.change(format!("upstream {} is gone", gone.name));
+    }
+    for new in after {
+        let name = &new.name;
+        match find(before, new).and_then(|at| before.get(at)) {
+            None => changes.widen(format!("upstream {name} is new and returns {}", sources(&new.returns))),
+            Some(old) => {
+                if !old.is_same_launch(new) {
+                    changes.change(format!("upstream {name} is launched anew"));
+                }
+                if differs_otherwise(old, new) {
+                    changes.change(format!("upstream {name} changed"));
+                }
+                for how in wider(old, new) {
+                    changes.widen(format!("upstream {name}: {how}"));
+                }
+            }
+        }
+    }
+    changes
+}
+
+/// Whether something differs that is neither the launch nor the place where it is written.
+fn differs_otherwise(old: &Settings, new: &Settings) -> bool {
+    (&old.returns, &old.tools, old.prefix) != (&new.returns, &new.tools, new.prefix)
+        || (old.pins, old.calls_in_flight_max) != (new.pins, new.calls_in_flight_max)
+}
+
+fn wider(old: &Settings, new: &Settings) -> Vec<String> {
+    let mut how = Vec::new();
+    if reach(new.share) > reach(old.share) {
+        how.push("more callers share an instance of it".to_owned());
+    }
+    if (&old.returns, &old.tools) == (&new.returns, &new.tools) {
+        return how;
+    }
+    let globs: Vec<&Glob> = old.tools.iter().chain(&new.tools).map(|rule| &rule.glob).collect();
+    let Some(ways) = glob::ways(&globs) else {
+        how.push("too many patterns of tools to compare what it returns".to_owned());
+        return how;
+    };
+    let mut less: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for way in ways {
+        let (before, _) = said(old, &way.matched, 0);
+        let (after, by) = said(new, &way.matched, old.tools.len());
+        let which = by.map_or_else(|| "its other tools".to_owned(), |glob| format!("`{glob}`"));
+        let lost = before.returns.missing_from(after.returns);
+        if !lost.is_empty() {
+            less.entry(format!("results no longer carry {}", sources(&lost)))
+                .or_default()
+                .push(which.clone());
+        }
+        if rank(after.stores) < rank(before.stores) {
+            less.entry("less of what is written counts in later results".to_owned()).or_default().push(which);
+        }
+    }
+    for (what, mut whose) in less {
+        whose.sort();
+        whose.dedup();
+        how.push(format!("{what}, for {}", listed(&whose)));
+    }
+    how
+}
+
+/// What counts for the tools that a set of globs matches.
+#[derive(Debug, Clone, Copy)]
+struct Said<'a> {
+    returns: &'a Provenance,
+    stores: Stores,
+}
+
+/// What `settings` say of the tools that exactly `matched` match, and by which rule: the first. The globs
+/// of `settings` are numbered from `first` on.
+fn said<'a>(settings: &'a Settings, matched: &[usize], first: usize) -> (Said<'a>, Option<&'a Glob>) {
+    let is_matched = |(at, _): &(usize, &ToolSettings)| matched.binary_search(at).is_ok();
+    let rule = (first..).zip(&settings.tools).find(is_matched).map(|(_, rule)| rule);
+    let returns = rule.and_then(|rule| rule.returns.as_ref()).unwrap_or(&settings.returns);
+    let stores = rule.map(|rule| rule.stores).unwrap_or_default();
+    (Said { returns, stores }, rule.map(|rule| &rule.glob))
+}
+
+fn sources(returns: &Provenance) -> String {
+    let names: Vec<_> = returns.iter().map(|source| source.as_str()).collect();
+    if names.is_empty() { "what is trusted".to_owned() } else { listed(&names) }
+}
+
+fn reach(share: Share) -> u8 {
+    match share {
+        Share::Run => 0,
+        Share::Subject => 1,
+        Share::All => 2,
+    }
+}
+
+fn rank(stores: Stores) -> u8 {
+    match stores {
+        Stores::Nothing => 0,
+        Stores::Subject => 1,
+        Stores::All => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::name::{SourceName, UpstreamName};
+    use crate::model::place::Place;
+    use crate::upstream::settings::{Launch, Pins, Prefix};
+
+    fn provenance(names: &[&str]) -> Provenance {
+        Provenance::of(names.iter().map(|name| SourceName::new(name).unwrap()))
+    }
+
+    fn settings(returns: &[&str], tools: Vec<ToolSettings>) -> Settings {
+        let url = "http://127.0.0.1:1/mcp".parse().unwrap();
+        let second = Duration::from_secs(1);
+        Settings {
+            name: UpstreamName::new("web").unwrap(),
+            place: Place { file: Arc::from("gateway.toml"), line: 1, column: 1 },
+            launch: Launch::Http { url, headers: Vec::new() },
+            prefix: Prefix::Upstream,
+            returns: provenance(returns),
+            tools,
+            share: Share::Subject,
+            pins: Pins::FirstUse,
+            instances_max: 1,
+            instance_idle: second,
+            start_timeout: second,
+            call_timeout: second,
+            list_wait: second,
+            result_max: 1,
+            calls_in_flight_max: 1,
+        }
+    }
+
+    fn rule(glob: &str, returns: Option<&[&str]>, stores: Stores) -> ToolSettings {
+        ToolSettings { glob: Glob::new(glob).unwrap(), returns: returns.map(provenance), stores }
+    }
+
+    fn widened(old: Settings, new: Settings) -> Vec<String> {
+        changes(&[old], &[new]).widened().to_vec()
+    }
+
+    #[test]
+    fn what_returns_less_taint_is_wider_and_what_returns_more_is_not() {
+        let web = || settings(&["web"], Vec::new());
+        assert_eq!(widened(web(), settings(&["web", "email"], Vec::new())), Vec::<String>::new());
+        assert_eq!(
+            widened(web(), settings(&[], Vec::new())),
+            ["upstream web: results no longer carry web, for its other tools"]
+        );
+        let finer = settings(&["web"], vec![rule("status_*", Some(&[]), Stores::Nothing)]);
+        assert_eq!(
+            widened(web(), finer.clone()),
+            ["upstream web: results no longer carry web, for `status_*`"]
+        );
+        assert_eq!(widened(finer, web()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn only_the_first_rule_that_matches_counts() {
+        let all = || rule("*", Some(&["web"]), Stores::All);
+        let trusted = || rule("status", Some(&[]), Stores::Nothing);
+        let old = settings(&["web"], vec![all(), trusted()]);
+        assert_eq!(widened(old.clone(), settings(&["web"], vec![all()])), Vec::<String>::new());
+        let swapped = widened(old, settings(&["web"], vec![trusted(), all()]));
+        assert_eq!(swapped.len(), 2, "{swapped:?}");
+    }
+
+    #[test]
+    fn what_stores_less_or_is_shared_more_is_wider() {
+        let with = |stores| settings(&["web"], vec![rule("put_*", None, stores)]);
+        assert_eq!(widened(with(Stores::Subject), with(Stores::All)), Vec::<String>::new());
+        assert_eq!(
+            widened(with(Stores::All), with(Stores::Subject)),
+            ["upstream web: less of what is written counts in later results, for `put_*`"]
+        );
+        let shared = |share| Settings { share, ..with(Stores::All) };
+        assert_eq!(widened(shared(Share::Subject), shared(Share::All)).len(), 1);
+        assert_eq!(widened(shared(Share::All), shared(Share::Run)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_new_upstream_is_wider_one_that_goes_is_not_and_a_moved_line_is_nothing() {
+        let web = || settings(&["web"], Vec::new());
+        assert_eq!(changes(&[], &[web()]).widened(), ["upstream web is new and returns web"]);
+        assert_eq!(changes(&[web()], &[]).changed(), ["upstream web is gone"]);
+        let moved = Settings { place: Place { line: 9, ..web().place }, ..web() };
+        assert_eq!(changes(&[web()], &[moved]), Changes::default());
+        let slower = Settings { call_timeout: Duration::from_secs(2), ..web() };
+        assert_eq!(changes(&[web()], &[slower]).changed(), ["upstream web is launched anew"]);
+    }
+}
