@@ -235,7 +235,9 @@ impl Live {
                 }
             }
             Change::Late { entry_point, txn, until } => {
-                if let Some(stone) = self.tombstones.get_mut(&(entry_point.clone(), txn.clone())) {
+                let stone = self.tombstones.get_mut(&(entry_point.clone(), txn.clone()));
+                // One that has had its time is forgotten in the run table: nothing wakes it up here.
+                if let Some(stone) = stone.filter(|stone| at < stone.until) {
                     stone.outlive(until);
                 }
             }
