@@ -50,9 +50,9 @@ pub use jwks::{
 pub use key::{HASH_PREFIX, KEY_PREFIX, MintedKey, hash_text, mint, parse_hash};
 pub use mint::{
     ASSERTION_AGE_MAX, ASSERTIONS_MAX, ClientCredential, Dispatcher, DispatcherKey, DispatcherSettings,
-    ISSUER, JWKS_FILE, KEYS_DIR, KeysError, MINT_KEY_MAX_AGE_DEFAULT, MINT_TTL_DEFAULT, MINT_TTL_MAX_DEFAULT,
-    MINTS_PER_MINUTE_MAX, MintRefusal, MintSettings, Minted, Minter, NewKey, Opened, Renewal, Requester,
-    TOKEN_KEYS_MAX, carrier_of,
+    ISSUER, JWKS_FILE, KEYS_DIR, KeysError, MINT_ENTRY_POINT, MINT_KEY_MAX_AGE_DEFAULT, MINT_TTL_DEFAULT,
+    MINT_TTL_MAX_DEFAULT, MINTS_PER_MINUTE_MAX, MintRefusal, MintSettings, Minted, Minter, NewKey, Opened,
+    Renewal, Requester, TOKEN_KEYS_MAX, carrier_of,
 };
 pub use proof::{PROOF_AGE_MAX, PROOFS_MAX};
 pub use refine::{Condition, RefineRule, Refinement};

@@ -23,7 +23,8 @@ use super::label::Label;
 use super::{exit, log};
 use crate::clock::Clock;
 use crate::config;
-use crate::console::{Client, ClientError, MintedToken, RenewalRequest};
+use crate::console::{Client, ClientError, MintedToken, RenewalRequest, RunEntry};
+use crate::identity::MINT_ENTRY_POINT;
 use crate::model::mint::TokenRequest;
 use crate::model::reason::Reason;
 use crate::model::text::printable;
@@ -64,6 +65,9 @@ pub(super) struct Run {
     /// The listener that the command shall use, where the gateway has several
     #[arg(long, value_name = "NAME")]
     listener: Option<String>,
+    /// Leave the run open when the command ends: other commands join it by --txn
+    #[arg(long)]
+    keep_run: bool,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -121,6 +125,10 @@ async fn lead(
     };
     drop(handout);
     dir.remove();
+    // Whoever joined a run does not end it for those who were there before.
+    if !command.keep_run && run.request.txn.is_none() {
+        run.end(gateway).await;
+    }
     child::exit_code(status?)
 }
 
@@ -131,6 +139,25 @@ struct Kept {
 }
 
 impl Kept {
+    /// Ends the run, so that a token that got away opens nothing more. A command that never called has none.
+    async fn end(&self, gateway: &Client) {
+        let is_ours = |run: &RunEntry| {
+            let txn = run.claim.as_ref().map(|claim| &claim.txn);
+            run.entry_point.as_str() == MINT_ENTRY_POINT && txn == Some(&self.txn)
+        };
+        let ended = match gateway.runs().await {
+            Ok(runs) => match runs.iter().find(|run| is_ours(run)) {
+                Some(run) => gateway.end_run(&run.run).await,
+                None => Ok(()),
+            },
+            Err(error) => Err(error),
+        };
+        if let Err(error) = ended {
+            let error = printable(&error.to_string());
+            tracing::warn!("the run could not be ended, so it ends by `run_idle`: {error}");
+        }
+    }
+
     /// Renews the token before it ends, for as long as this is polled.
     async fn renew(&self, gateway: &Client, handout: &Handout<'_>, mut current: MintedToken) {
         let clock = Clock::system();
@@ -148,7 +175,7 @@ impl Kept {
                     wait = until_renewal(minted.expires_in);
                     current = minted;
                 }
-                Err(ClientError::Refused { reason, message }) if reason == Reason::RunEnded.code() => {
+                Err(ClientError::Refused { reason, message }) if is_final(&reason) => {
                     tracing::warn!("the token is not renewed any more: {}", printable(&message));
                     return std::future::pending().await;
                 }
@@ -174,6 +201,13 @@ impl Kept {
         let request = TokenRequest { txn: Some(self.txn.clone()), ..self.request.clone() };
         gateway.mint(&request).await
     }
+}
+
+/// Whether asking again can change nothing.
+fn is_final(reason: &str) -> bool {
+    [Reason::RunEnded, Reason::CredentialRevoked, Reason::LabelForbidden]
+        .iter()
+        .any(|one| one.code() == reason)
 }
 
 /// After two thirds of a lifetime: a gateway that restarts meanwhile is waited for.

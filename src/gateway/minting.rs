@@ -9,10 +9,11 @@ use super::Gateway;
 use crate::audit::{Detail, Event, KeyChange, MintAct, MintFacts, MintResult, MintedBy};
 use crate::console::{AdministrationError, MintedToken, Minting, RenewalRequest, RotatedKey, TokenVerdict};
 use crate::identity::{
-    ClientCredential, Dispatcher, KeysError, ListenerVouches, MintRefusal, Minted, Minter, Opened, Presented,
-    Renewal, Requester, carrier_of,
+    ClientCredential, Dispatcher, KeysError, ListenerVouches, MINT_ENTRY_POINT, MintRefusal, Minted, Minter,
+    Opened, Presented, Renewal, Requester, carrier_of,
 };
 use crate::model::mint::{Carrier, TokenRequest, TokenText};
+use crate::model::name::EntryPointName;
 use crate::model::reason::Reason;
 use crate::model::run::Actor;
 
@@ -138,6 +139,7 @@ impl Gateway {
                 minter.renew(by, token.reveal(), Renewal { ttl, carrier })
             }
         };
+        let made = made.and_then(|minted| self.opens(&minted).map(|()| minted));
         let (label, result) = match &made {
             Ok(minted) => (Some(minted.request.clone()), result(minted)),
             Err(refusal) => (asked, refused(refusal)),
@@ -153,6 +155,12 @@ impl Gateway {
             expires_in: exp.saturating_sub(iat),
             audience,
         })
+    }
+
+    /// Whether a token would open anything: one of a run that has ended would not.
+    fn opens(&self, minted: &Minted) -> Result<(), MintRefusal> {
+        let own = EntryPointName::new(MINT_ENTRY_POINT).map_err(|_| MintRefusal::Ended(Reason::Fault))?;
+        self.runs.may_claim(&own, &minted.txn).map_err(MintRefusal::Ended)
     }
 
     /// The record first: a key that signed without one would be nobody's. Where the key then cannot be

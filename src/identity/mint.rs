@@ -121,6 +121,9 @@ pub enum MintRefusal {
     /// The token to be renewed is not one that can be.
     #[error("the token cannot be renewed: {}", .0.sentence())]
     NotRenewable(Reason),
+    /// The run has ended: it opens no more, so that a token of it would open nothing.
+    #[error("{}", .0.sentence())]
+    Ended(Reason),
     /// The run has lasted as long as one may.
     #[error("the run has lasted `run_max`; its trigger has to start another")]
     RunOver,
@@ -143,7 +146,7 @@ impl MintRefusal {
             Self::Forbidden(_) | Self::NotYours => Reason::LabelForbidden,
             Self::Request(_) | Self::Attribute { .. } | Self::TooLarge(_) => Reason::TokenClaimsInvalid,
             Self::Lifetime { .. } => Reason::TokenLifetimeTooLong,
-            Self::NotRenewable(reason) | Self::Busy(reason) => *reason,
+            Self::NotRenewable(reason) | Self::Ended(reason) | Self::Busy(reason) => *reason,
             Self::RunOver => Reason::RunEnded,
             Self::Fault(_) => Reason::Fault,
         }

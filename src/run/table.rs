@@ -16,7 +16,7 @@ use super::{Approach, BarrierReport, Chronicle, Milestone, RecoveredRun, Run, Ru
 use crate::chance;
 use crate::model::claim::{Claim, Tombstone};
 use crate::model::facts::RunId;
-use crate::model::name::{EntryPointName, Subject};
+use crate::model::name::{EntryPointName, Subject, Txn};
 use crate::model::principal::{
     Origin, Principal, RUN_IDLE_DEFAULT, RUN_MAX_DEFAULT, RunRule, RunScope, TOKEN_TTL_MAX_DEFAULT,
 };
@@ -226,6 +226,15 @@ impl Runs {
         let Some(slot) = self.lock().get(&key).cloned() else { return Ok(()) };
         let current = slot.current.lock().await;
         current.as_ref().map_or(Ok(()), |held| held.run.check_pin(principal, origin))
+    }
+
+    /// Whether the run that tokens of `entry_point` claim as `txn` may still be used. What was never used is.
+    ///
+    /// # Errors
+    /// [`Reason::RunEnded`], or [`Reason::CredentialRevoked`] where a person revoked it.
+    pub fn may_claim(&self, entry_point: &EntryPointName, txn: &Txn) -> Result<(), Reason> {
+        let key = RunKey { entry_point: entry_point.clone(), unit: Unit::Claim(txn.clone()) };
+        self.tombstones.check(&key, None)
     }
 
     /// Ends every run that has expired at `now`, and forgets those whose tokens are dead.

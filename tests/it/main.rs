@@ -7,6 +7,7 @@
 
 mod bad_input;
 mod bridge;
+mod claimed;
 mod crash;
 mod demo;
 mod fuzz_corpus;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::audit::of_kind;
 use crate::support::tokens::{leaks, minting, verified};
-use crate::support::{Site, check_audit};
+use crate::support::{Client, Site, check_audit};
 
 /// Longest wait for a process or a file to be gone, and how often it is looked for.
 const GONE_WAIT_MAX: Duration = Duration::from_secs(20);
@@ -369,6 +369,32 @@ async fn a_command_calls_the_gateway_by_the_bridge_and_nothing_else_of_it_is_nee
         );
     }
     check_audit(&site);
+}
+
+#[tokio::test]
+async fn a_run_ends_with_its_command_and_a_token_that_got_away_opens_nothing() {
+    for (kept, said) in [(&[][..], "run_ended"), (&["--keep-run"][..], "ok")] {
+        let site = site();
+        let gateway = site.start();
+        let script = format!("{} connect < lines && cp \"$SLUICEGATE_TOKEN_FILE\" stolen", binary());
+        let params = json!({ "name": "tools__read", "arguments": { "id": "command" } });
+        let info = json!({ "name": "test", "version": "1" });
+        let opening = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": info });
+        let lines = [
+            crate::support::client::message(0, "initialize", &opening),
+            json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }).to_string(),
+            crate::support::client::message(1, "tools/call", &params),
+        ];
+        std::fs::write(site.path("lines"), lines.join("\n") + "\n").unwrap();
+        let (code, out, err) = run(&site, kept, &script);
+        assert_eq!(code, 0, "{out}{err}");
+        let stolen = std::fs::read_to_string(site.path("stolen")).unwrap();
+        let params = json!({ "name": "tools__read", "arguments": { "id": "stolen" } });
+        let thief = Client::new(&gateway.url, stolen.trim());
+        assert_eq!(thief.modern(2, "tools/call", params).await.reason(), said);
+        assert!(gateway.stop().success());
+        check_audit(&site);
+    }
 }
 
 #[tokio::test]

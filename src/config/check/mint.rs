@@ -12,8 +12,8 @@ use crate::config::node::Located;
 use crate::config::raw::{self, Document};
 use crate::identity::{
     Algorithm, CLOCK_SKEW_DEFAULT, DispatcherKey, DispatcherSettings, ISSUER, IssuerSettings, JWKS_FILE,
-    KEYS_DIR, KeySettings, KeysFrom, MINT_KEY_MAX_AGE_DEFAULT, MINT_TTL_DEFAULT, MINT_TTL_MAX_DEFAULT,
-    MayAssert, MintSettings, ResourceUrl,
+    KEYS_DIR, KeySettings, KeysFrom, MINT_ENTRY_POINT, MINT_KEY_MAX_AGE_DEFAULT, MINT_TTL_DEFAULT,
+    MINT_TTL_MAX_DEFAULT, MayAssert, MintSettings, ResourceUrl,
 };
 use crate::model::digest::Sha256;
 use crate::model::name::{EntryPointName, SourceName};
@@ -77,7 +77,7 @@ pub(super) fn check(document: &Document, around: &Around<'_>, labels: &Labels<'_
 /// The issuer that verifies what the gateway made itself: an ordinary one, with its keys in a file.
 pub(super) fn own_issuer(mint: &MintSettings) -> Option<IssuerSettings> {
     Some(IssuerSettings {
-        entry_point: EntryPointName::new(&format!("issuers.{ISSUER}")).ok()?,
+        entry_point: EntryPointName::new(MINT_ENTRY_POINT).ok()?,
         issuer: ISSUER.to_owned(),
         jwks: KeysFrom::File(mint.keys_dir.join(JWKS_FILE)),
         audience: mint.audience.to_string(),

@@ -17,6 +17,8 @@ use crate::model::trigger::Declarations;
 
 /// `iss` of the tokens that the gateway makes itself.
 pub const ISSUER: &str = "sluicegate";
+/// What vouches for these tokens, as records and the run table name it.
+pub const MINT_ENTRY_POINT: &str = "issuers.sluicegate";
 /// The public keys of the gateway's tokens, in [`MintSettings::keys_dir`].
 pub const JWKS_FILE: &str = "token.jwks.json";
 /// The folder of [`MintSettings::keys_dir`] in the state directory.

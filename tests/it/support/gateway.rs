@@ -80,15 +80,21 @@ impl Site {
             .stderr(log)
             .spawn()
             .unwrap();
-        let (mut url, mut admin) = (String::new(), String::new());
+        let mut listeners: Vec<(String, String)> = Vec::new();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         for line in lines.by_ref() {
             let line = line.unwrap();
             let words: Vec<_> = line.split_whitespace().collect();
             match words.as_slice() {
-                ["listening", "main", address] => (*address).clone_into(&mut url),
-                ["listening", "admin", address] => (*address).clone_into(&mut admin),
-                ["ready"] => return Ok(Gateway { child, url, admin, _stdout: Box::new(lines) }),
+                ["listening", name, address] => listeners.push(((*name).to_owned(), (*address).to_owned())),
+                ["ready"] => {
+                    let place = |wanted: &str| {
+                        let found = listeners.iter().find(|(name, _)| name == wanted);
+                        found.map(|(_, place)| place.clone()).unwrap_or_default()
+                    };
+                    let (url, admin) = (place("main"), place("admin"));
+                    return Ok(Gateway { child, url, admin, listeners, _stdout: Box::new(lines) });
+                }
                 _ => {}
             }
         }
@@ -201,10 +207,18 @@ pub struct Gateway {
     pub url: String,
     /// Where probes and metrics are, if they are configured.
     pub admin: String,
+    /// Name and place of every listener.
+    listeners: Vec<(String, String)>,
     _stdout: Box<dyn Iterator<Item = std::io::Result<String>> + Send>,
 }
 
 impl Gateway {
+    /// The endpoint of another listener.
+    pub fn listener(&self, name: &str) -> String {
+        let found = self.listeners.iter().find(|(known, _)| known == name);
+        found.unwrap_or_else(|| panic!("no listener `{name}`")).1.clone()
+    }
+
     /// `kill -9`.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
