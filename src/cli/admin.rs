@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::exit;
 use crate::config::{self, Config};
 use crate::console::{Client, ClientError};
+use crate::model::reason::{Group, Reason, Retry};
 use crate::model::text::printable;
 
 /// Which gateway is meant.
@@ -51,7 +52,9 @@ pub(super) fn failed(error: ClientError) -> anyhow::Error {
 
 /// Whether the gateway is well and only cannot do this.
 fn is_about_the_request(reason: &str) -> bool {
+    let known = Reason::ALL.iter().find(|known| known.code() == reason);
     matches!(reason, "missing" | "stale" | "impossible")
+        || known.is_some_and(|known| known.retry() == Retry::Never && known.group() != Group::Ending)
 }
 
 /// Writes an answer as JSON.
