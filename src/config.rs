@@ -28,6 +28,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::model::digest::Sha256;
+use crate::model::trigger::Declarations;
 use crate::{audit, downstream, identity, limit, policy, upstream};
 
 pub use code::Code;
@@ -141,6 +142,16 @@ fn read_on(path: &Path, machine: &Machine) -> Reading {
     let is_refused = problems.has_errors();
     let outcome = if is_refused { Err(problems) } else { Ok(Config { warnings: problems, ..config }) };
     Reading { digest, files, outcome }
+}
+
+/// What the triggers of its sources hold, as far as it can be told. Root starts runs of a gateway that has
+/// another uid, other secrets in its environment and another idea of what is wrong with the file.
+#[must_use]
+pub fn declarations(path: &Path) -> Declarations {
+    let found = problem::Sink::default();
+    let loaded = file::load(path, &found);
+    let document = raw::Document::read(&loaded, &found);
+    check::declarations(&document, &loaded, &Machine::this(), &found)
 }
 
 /// Where the admin socket of a gateway of this configuration is, as far as it can be told. The

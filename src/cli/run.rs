@@ -18,9 +18,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::admin::{Target, failed};
+use super::admin::{Target, client as gateway_of, failed};
 use super::label::Label;
-use super::{exit, log};
+use super::log;
 use crate::clock::Clock;
 use crate::config;
 use crate::console::{Client, ClientError, MintedToken, RenewalRequest, RunEntry};
@@ -77,15 +77,13 @@ pub(super) struct Run {
 #[tokio::main(flavor = "current_thread")]
 pub(super) async fn run(command: Run) -> anyhow::Result<ExitCode> {
     log::start(LogFormat::Text, LOG_FILTER)?;
-    let config = config::load(&command.target.config);
-    let config = config.map_err(|problems| exit::configuration(&problems))?;
-    let declarations = config.mint.map(|mint| mint.declarations).unwrap_or_default();
-    let request = command.label.request(&declarations)?;
+    let path = &command.target.config;
+    let request = command.label.request(&config::declarations(path))?;
     let user = command.user.as_deref().map(User::find).transpose()?;
     if let Some(kind) = command.client {
         kind.check(command.via)?;
     }
-    let gateway = Client::new(config.admin_socket);
+    let gateway = gateway_of(path)?;
     let status = gateway.status().await.map_err(failed)?;
     let endpoint = Endpoint::choose(&status.listeners, command.listener.as_deref())?;
     // From here on somebody cleans up, whatever becomes of this process.

@@ -18,7 +18,7 @@ use super::credential::{CREDENTIAL_BYTES_MAX, Credential, CredentialSource};
 use super::label::{Label, ttl};
 use super::{credential, exit};
 use crate::config;
-use crate::console::{Client, MintedToken, RenewalRequest};
+use crate::console::{MintedToken, RenewalRequest};
 use crate::model::mint::TokenText;
 
 /// Make, renew and look at run tokens; rotate the key that signs them.
@@ -112,10 +112,8 @@ pub(super) async fn run(command: Token) -> anyhow::Result<ExitCode> {
 
 async fn mint(command: &Mint, out: &mut impl Write) -> anyhow::Result<()> {
     let path = &command.target.config;
-    let config = config::load(path).map_err(|problems| exit::configuration(&problems))?;
-    let declarations = config.mint.map(|mint| mint.declarations).unwrap_or_default();
-    let request = command.label.request(&declarations)?;
-    let minted = Client::new(config.admin_socket).mint(&request).await.map_err(failed)?;
+    let request = command.label.request(&config::declarations(path))?;
+    let minted = client(path)?.mint(&request).await.map_err(failed)?;
     write(&minted, &command.form, out)
 }
 

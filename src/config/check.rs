@@ -26,6 +26,7 @@ mod user;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::model::trigger::Declarations;
 use crate::{audit, downstream, identity, limit, run};
 
 use super::code::Code;
@@ -126,6 +127,17 @@ pub(super) fn admin_socket(document: &Document, loaded: &Loaded, machine: &Machi
     let scope = Scope { dir: &loaded.dir, machine, names: &names, found };
     let state_dir = state_dir(&document.gateway, loaded, scope);
     socket_of(document, &state_dir, loaded, scope)
+}
+
+/// What the triggers of the sources hold.
+pub(super) fn declarations(
+    document: &Document,
+    loaded: &Loaded,
+    machine: &Machine,
+    found: &Sink,
+) -> Declarations {
+    let names = Names::declare(document, found);
+    trigger::declarations(&document.sources, Scope { dir: &loaded.dir, machine, names: &names, found })
 }
 
 fn socket_of(document: &Document, state_dir: &Path, loaded: &Loaded, scope: Scope<'_>) -> PathBuf {
