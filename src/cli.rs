@@ -17,6 +17,7 @@ mod label;
 mod log;
 mod man;
 mod pins;
+mod privileges;
 mod reload;
 mod revocations;
 mod run;

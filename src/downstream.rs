@@ -32,7 +32,7 @@ use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::gateway::Gateway;
-use crate::socket::{self, BindError, Cover, Drained, Listener, Place, Server, Tls};
+use crate::socket::{self, BindError, Cover, Drained, Listener, Passed, Place, Server, Tls};
 use crate::telemetry::Metrics;
 
 use entrance::Entrance;
@@ -54,15 +54,23 @@ impl Bound {
     /// # Errors
     /// [`BindError`] says why it cannot, and what to do.
     pub async fn bind(settings: ListenSettings, clock: &Clock) -> Result<Self, BindError> {
-        let uid = rustix::process::geteuid().as_raw();
-        let files = settings.reach.tls.clone();
-        let tls = files.map(|files| Tls::load(files, uid, clock.clone())).transpose()?;
+        let tls = tls(&settings, clock)?;
         let listener = match &settings.bind {
-            Bind::Tcp(address) => {
-                let cover = Cover { tls: tls.clone(), proxies: settings.reach.proxies.clone() };
-                socket::bind_covered(*address, cover).await?
-            }
+            Bind::Tcp(address) => socket::bind_covered(*address, cover(&settings, tls.as_ref())).await?,
             Bind::Unix { path, mode } => socket::bind_unix(path, *mode)?,
+        };
+        Ok(Self { settings, listener, tls })
+    }
+
+    /// Takes over a socket that the service manager bound and passed, under the rules for one's own.
+    ///
+    /// # Errors
+    /// [`BindError`] says why it is not served.
+    pub fn adopt(settings: ListenSettings, passed: Passed, clock: &Clock) -> Result<Self, BindError> {
+        let tls = tls(&settings, clock)?;
+        let listener = match &settings.bind {
+            Bind::Tcp(_) => passed.adopt_tcp(cover(&settings, tls.as_ref()))?,
+            Bind::Unix { mode, .. } => passed.adopt_unix(*mode)?,
         };
         Ok(Self { settings, listener, tls })
     }
@@ -91,6 +99,17 @@ impl Bound {
     pub fn place(&self) -> &Place {
         self.listener.place()
     }
+}
+
+/// The certificate of a listener, if it has one.
+fn tls(settings: &ListenSettings, clock: &Clock) -> Result<Option<Tls>, BindError> {
+    let uid = rustix::process::geteuid().as_raw();
+    let load = |files| Tls::load(files, uid, clock.clone());
+    Ok(settings.reach.tls.clone().map(load).transpose()?)
+}
+
+fn cover(settings: &ListenSettings, tls: Option<&Tls>) -> Cover {
+    Cover { tls: tls.cloned(), proxies: settings.reach.proxies.clone() }
 }
 
 /// Every listener being served. Dropping it cuts every connection.

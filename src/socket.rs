@@ -5,6 +5,7 @@
 //! that a peer sends but a client certificate that verifies. Every wait and every buffer of a connection
 //! has its limit here (invariant I11).
 
+mod adopt;
 mod bind;
 mod body;
 mod connection;
@@ -17,13 +18,14 @@ mod tests;
 mod tls;
 mod watched;
 
+pub use adopt::Passed;
 pub use bind::{BindError, Cover, Listener, Place, bind_covered, bind_tcp, bind_unix};
 pub use body::{BodyLimits, Unread, read_body};
 pub use connection::{Respond, refusal};
 pub use host::{HostRule, Scheme};
 pub use proxies::{Network, NetworkError};
 pub use server::{Drained, Server};
-pub use tls::{Refreshed, Tls, TlsError, TlsFiles};
+pub use tls::{Refreshed, Tls, TlsError, TlsFiles, is_open_to_others};
 
 use std::sync::Arc;
 use std::time::Duration;

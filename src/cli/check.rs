@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use crate::config::{self, Config, Machine, Problems, Severity};
 
-use super::exit;
+use super::{exit, privileges};
 
 /// The arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -29,6 +29,8 @@ enum Form {
 }
 
 pub(super) fn run(command: Check) -> anyhow::Result<ExitCode> {
+    // As `serve` does, so that it finds what `serve` will find.
+    privileges::keep()?;
     let form = if command.json { Form::Json } else { Form::Text };
     let code = check(&command.config, &Machine::this(), form, &mut std::io::stdout().lock())?;
     Ok(ExitCode::from(code))

@@ -61,7 +61,7 @@ pub(super) async fn run(command: Demo) -> anyhow::Result<ExitCode> {
     let config = place.write("gateway.toml", &setup.configuration())?;
 
     let mut signals = serve::Signals::new(serve::OnHangUp::Stop)?;
-    let mut running = serve::start(&config).await?;
+    let mut running = serve::start(&config, serve::Activation::default()).await?;
     introduce(&place, &running, &keys)?;
     let journal_dir = running.journal_dir.clone();
     tokio::select! {

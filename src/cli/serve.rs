@@ -2,6 +2,7 @@
 //!
 //! Must never stop because of a configuration that was refused while it runs.
 
+mod activation;
 mod notify;
 mod orders;
 mod reload;
@@ -13,7 +14,9 @@ mod watch;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::{exit, privileges};
 use crate::telemetry::LogFormat;
+pub(super) use activation::Activation;
 
 pub(super) use orders::{OnHangUp, Signals};
 pub(super) use running::{Running, start};
@@ -32,11 +35,17 @@ pub(super) struct Serve {
     log: String,
 }
 
+pub(super) fn run(command: Serve) -> anyhow::Result<ExitCode> {
+    privileges::keep().map_err(|error| exit::unavailable(&error))?;
+    let passed = Activation::of_this_process().map_err(|error| exit::unavailable(&error))?;
+    run_with(command, passed)
+}
+
 #[tokio::main]
-pub(super) async fn run(command: Serve) -> anyhow::Result<ExitCode> {
+async fn run_with(command: Serve, passed: Activation) -> anyhow::Result<ExitCode> {
     super::log::start(command.log_format, &command.log)?;
     let mut signals = Signals::new(OnHangUp::Reload)?;
-    let mut running = start(&command.config).await?;
+    let mut running = start(&command.config, passed).await?;
     running.announce()?;
     running.heed(&mut signals).await;
     tracing::info!("stopping: no new calls, those in flight end first");

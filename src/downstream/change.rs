@@ -52,6 +52,9 @@ pub enum Why {
     /// The socket has another mode, and is served.
     #[error("the mode of a socket cannot change while it is served")]
     Mode,
+    /// It comes from the service manager, or came from there.
+    #[error("what a service manager passes comes and goes with a start alone")]
+    Passed,
     /// The address is served, with other TLS files or other proxies.
     #[error("`tls` and `behind_proxy` of an address cannot change while it is served")]
     Cover,
@@ -99,12 +102,14 @@ impl Downstream {
                 Spot::Served(at) => listeners.push(Planned::Kept(at, settings)),
                 Spot::OtherMode => unready.push(refuse(Why::Mode)),
                 Spot::OtherCover => unready.push(refuse(Why::Cover)),
+                Spot::Passed => unready.push(refuse(Why::Passed)),
                 Spot::Free => match Bound::bind(settings, clock).await {
                     Ok(bound) => listeners.push(Planned::Fresh(bound)),
                     Err(error) => unready.push(refuse(error.into())),
                 },
             }
         }
+        unready.extend(self.left_by(&listeners));
         if unready.is_empty() { Ok(Plan { listeners }) } else { Err(unready) }
     }
 
@@ -178,25 +183,42 @@ impl Downstream {
         while self.leaving.try_join_next().is_some() {}
     }
 
+    /// Passed sockets that nobody would serve any more: their maker still listens, and whoever connects
+    /// would wait without end.
+    fn left_by(&self, planned: &[Planned]) -> Vec<Unready> {
+        let is_kept =
+            |at| planned.iter().any(|planned| matches!(planned, Planned::Kept(kept, _) if *kept == at));
+        let left = self.served.iter().enumerate().filter(|(at, _)| !is_kept(*at));
+        let passed = left.map(|(_, served)| served.entrance.settings()).filter(|old| old.systemd.is_some());
+        passed
+            .map(|old| Unready { name: old.name.clone(), place: old.place.clone(), why: Why::Passed })
+            .collect()
+    }
+
     /// Whether something is served already where `settings` want to listen.
     fn place_of(&self, settings: &ListenSettings) -> Spot {
         for (at, served) in self.served.iter().enumerate() {
             let known = served.entrance.settings();
+            let spot = |otherwise: Option<Spot>| match otherwise {
+                Some(spot) => spot,
+                None if known.systemd != settings.systemd => Spot::Passed,
+                None => Spot::Served(at),
+            };
             match (&known.bind, &settings.bind) {
                 // The system chose the port for the listener of this name.
                 (Bind::Tcp(_), Bind::Tcp(new)) if new.port() == 0 && known.name != settings.name => {}
                 (Bind::Tcp(old), Bind::Tcp(new)) if old == new => {
                     let is_covered_alike = known.reach.tls == settings.reach.tls
                         && known.reach.proxies == settings.reach.proxies;
-                    return if is_covered_alike { Spot::Served(at) } else { Spot::OtherCover };
+                    return spot((!is_covered_alike).then_some(Spot::OtherCover));
                 }
                 (Bind::Unix { path: old, mode }, Bind::Unix { path: new, mode: wanted }) if old == new => {
-                    return if mode == wanted { Spot::Served(at) } else { Spot::OtherMode };
+                    return spot((mode != wanted).then_some(Spot::OtherMode));
                 }
                 _ => {}
             }
         }
-        Spot::Free
+        if settings.systemd.is_some() { Spot::Passed } else { Spot::Free }
     }
 }
 
@@ -205,5 +227,6 @@ enum Spot {
     Served(usize),
     OtherMode,
     OtherCover,
+    Passed,
     Free,
 }

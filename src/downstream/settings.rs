@@ -20,6 +20,8 @@ pub struct ListenSettings {
     pub place: Place,
     /// Where it listens.
     pub bind: Bind,
+    /// The name under which the service manager passes the socket, already bound to that place.
+    pub systemd: Option<String>,
     /// What it vouches for by itself.
     pub vouches: ListenerVouches,
     /// `Origin` values beside the listener's own that may use it (`origins`).

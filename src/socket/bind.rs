@@ -24,14 +24,14 @@ const UNIX_PATH_BYTES_MAX: usize = 107;
 /// A bound, listening socket. Removes its path when it is dropped.
 #[derive(Debug)]
 pub struct Listener {
-    kind: Kind,
-    place: Place,
+    pub(super) kind: Kind,
+    pub(super) place: Place,
 }
 
 #[derive(Debug)]
-enum Kind {
+pub(super) enum Kind {
     Tcp(TcpListener, Cover),
-    Unix { listener: UnixListener, _path: OwnedPath },
+    Unix { listener: UnixListener, _path: Option<OwnedPath> },
 }
 
 /// What protects the connections of an address. Beyond loopback there has to be one of the two.
@@ -96,6 +96,19 @@ pub enum BindError {
     /// The path is too long for a socket.
     #[error("`{}` is longer than the {UNIX_PATH_BYTES_MAX} bytes that a socket's path may have", .0.display())]
     PathTooLong(PathBuf),
+    /// What was passed takes no connections.
+    #[error("the socket that was passed for `{0}` does not listen; a socket unit needs `Accept=no`")]
+    NotListening(Place),
+    /// What was passed can be reached by others than was configured.
+    #[error("`{}` has the mode {has:04o} and not {wanted:04o}; `SocketMode=` of its unit and `mode` say the same", .path.display())]
+    OtherMode {
+        /// Which socket.
+        path: PathBuf,
+        /// Its mode.
+        has: u32,
+        /// What the configuration says.
+        wanted: u32,
+    },
     /// The path cannot be bound for another reason.
     #[error("cannot {action} the socket `{}`", .path.display())]
     Unix {
@@ -122,9 +135,7 @@ pub async fn bind_tcp(address: SocketAddr) -> Result<Listener, BindError> {
 /// # Errors
 /// [`BindError`] says why it cannot.
 pub async fn bind_covered(address: SocketAddr, cover: Cover) -> Result<Listener, BindError> {
-    if !address.ip().is_loopback() && cover.tls.is_none() && cover.proxies.is_empty() {
-        return Err(BindError::NotLoopback(address));
-    }
+    cover.check(address)?;
     let failed = |error: io::Error| match error.kind() {
         ErrorKind::AddrInUse => BindError::AddressInUse(address),
         _ => BindError::Tcp(address, error),
@@ -132,6 +143,16 @@ pub async fn bind_covered(address: SocketAddr, cover: Cover) -> Result<Listener,
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let place = Place::Tcp(listener.local_addr().map_err(failed)?);
     Ok(Listener { kind: Kind::Tcp(listener, cover), place })
+}
+
+impl Cover {
+    /// Refuses an address beyond loopback without any.
+    pub(super) fn check(&self, address: SocketAddr) -> Result<(), BindError> {
+        if !address.ip().is_loopback() && self.tls.is_none() && self.proxies.is_empty() {
+            return Err(BindError::NotLoopback(address));
+        }
+        Ok(())
+    }
 }
 
 /// Listens on a unix socket at `path` whose mode is `mode`. Has to be called within a tokio runtime.
@@ -161,7 +182,7 @@ pub fn bind_unix(path: &Path, mode: u32) -> Result<Listener, BindError> {
     let path_owned = OwnedPath::of(&temporary, path).map_err(|error| failed("inspect", error))?;
     std::fs::rename(&temporary, path).map_err(|error| failed("put in place", error))?;
     let place = Place::Unix(path.to_owned());
-    Ok(Listener { kind: Kind::Unix { listener, _path: path_owned }, place })
+    Ok(Listener { kind: Kind::Unix { listener, _path: Some(path_owned) }, place })
 }
 
 impl Listener {
@@ -222,7 +243,7 @@ fn temporary_name(path: &Path) -> Result<PathBuf, BindError> {
 
 /// The path of a bound socket, removed on drop if it is still the same socket.
 #[derive(Debug)]
-struct OwnedPath {
+pub(super) struct OwnedPath {
     path: PathBuf,
     device: u64,
     inode: u64,

@@ -22,7 +22,7 @@ use rustls::time_provider::TimeProvider;
 use rustls::{ServerConfig, version};
 use tokio::sync::watch;
 
-pub use files::{TlsError, TlsFiles};
+pub use files::{TlsError, TlsFiles, is_open_to_others};
 pub(super) use handshake::serve;
 
 use crate::clock::Clock;

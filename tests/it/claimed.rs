@@ -156,7 +156,7 @@ async fn i4_a_later_token_that_changes_what_was_settled_is_refused_and_the_run_g
 async fn a_bearers_run_is_pinned_to_the_listener_where_it_began() {
     let site = site("\n[listen.second]\naddress = \"127.0.0.1:0\"\n");
     let gateway = site.start();
-    let second = gateway.listener("second");
+    let second = gateway.place("second");
     let stolen = token(&site, &["--txn", "mail-1"]);
     assert_eq!(called(&gateway.url, &stolen, "tools__read", "here").await, "ok");
     assert_eq!(called(&second, &stolen, "tools__read", "there").await, "run_pinned");
@@ -164,7 +164,7 @@ async fn a_bearers_run_is_pinned_to_the_listener_where_it_began() {
     assert_eq!(called(&second, &other, "tools__read", "its-own").await, "ok");
     gateway.kill();
     let gateway = site.start();
-    let second = gateway.listener("second");
+    let second = gateway.place("second");
     assert_eq!(called(&second, &stolen, "tools__read", "still-there").await, "run_pinned");
     assert!(gateway.stop().success());
     assert_eq!(site.executed(), ["here", "its-own"]);

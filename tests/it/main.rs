@@ -5,6 +5,7 @@
     reason = "nothing is exported from here; `pub` marks what a file offers to the others"
 )]
 
+mod activation;
 mod bad_input;
 mod bridge;
 mod claimed;
@@ -18,6 +19,7 @@ mod http_guards;
 mod interop;
 mod mint;
 mod path;
+mod privileges;
 mod reload;
 mod run_command;
 mod runs;

@@ -5,6 +5,7 @@ pub mod certificate;
 pub mod client;
 pub mod gateway;
 pub mod issuer;
+pub mod namespace;
 pub mod tls;
 pub mod tokens;
 

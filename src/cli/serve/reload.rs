@@ -144,6 +144,7 @@ fn cannot_listen(unready: &Unready) -> Problem {
     let Unready { name, place, why } = unready;
     let (code, help) = match why {
         Why::Bind(_) => (Code::CannotListen, "free it, or choose another port or path"),
+        Why::Passed => (Code::RestartNeeded, "restart the gateway, and the socket unit with it"),
         Why::Mode => (Code::RestartNeeded, "restart the gateway, or leave the mode as it was"),
         Why::Cover => (Code::RestartNeeded, "restart the gateway, or listen on another port"),
     };

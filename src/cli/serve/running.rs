@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::sync::mpsc;
 
+use super::Activation;
 use super::notify::Notifier;
 use super::orders::{Order, Signals};
 use super::rooms;
@@ -54,21 +55,26 @@ pub(in crate::cli) struct Running {
     probes: Option<Server>,
 }
 
-/// Starts the gateway of the configuration at `path`.
-pub(in crate::cli) async fn start(path: &Path) -> anyhow::Result<Running> {
+/// Starts the gateway of the configuration at `path`, on what was `passed` where it says so.
+pub(in crate::cli) async fn start(path: &Path, passed: Activation) -> anyhow::Result<Running> {
     let reading = config::read(path);
     let config = reading.outcome.map_err(|problems| exit::configuration(&problems))?;
     let watcher = Watcher::new(reading.files, config.watch);
-    serve(path, config, watcher).await.map_err(|error| exit::unavailable(&error))
+    serve(path, config, passed, watcher).await.map_err(|error| exit::unavailable(&error))
 }
 
 /// First everything that can be refused by the system: sockets, journal, tool servers. Peers that connect
 /// meanwhile wait; nothing is answered until all of it is there.
-async fn serve(path: &Path, mut config: Config, watcher: Watcher) -> anyhow::Result<Running> {
+async fn serve(
+    path: &Path,
+    mut config: Config,
+    passed: Activation,
+    watcher: Watcher,
+) -> anyhow::Result<Running> {
     make_state_dir(&config.state_dir)?;
     let listeners = std::mem::take(&mut config.listeners);
     let clock = Clock::system();
-    let sockets = Sockets::bind(listeners.clone(), &config, &clock).await?;
+    let sockets = Sockets::bind(listeners.clone(), &config, passed, &clock).await?;
     let (journal_dir, fixed, limits) =
         (config.audit.dir.clone(), config.fixed.clone(), config.limits.clone());
     let (listening, probed) = (sockets.listening(), sockets.probes());

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
+use super::Activation;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::console::AdminSocket;
@@ -27,10 +28,11 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
-    /// Binds `listeners`, and the others that `config` asks for.
+    /// Binds `listeners`, or takes them from what was `passed`, and binds the others that `config` asks for.
     pub(super) async fn bind(
         listeners: Vec<ListenSettings>,
         config: &Config,
+        mut passed: Activation,
         clock: &Clock,
     ) -> anyhow::Result<Self> {
         let mut bound = Vec::new();
@@ -40,8 +42,14 @@ impl Sockets {
                 Bind::Unix { path, .. } => path.display().to_string(),
             };
             let what = format!("cannot listen on {place} (listen.{})", settings.name);
-            bound.push(Bound::bind(settings, clock).await.context(what)?);
+            bound.push(match settings.systemd.clone() {
+                None => Bound::bind(settings, clock).await.context(what)?,
+                Some(name) => {
+                    passed.claim(settings, &name, clock).with_context(|| format!("{what} as `{name}`"))?
+                }
+            });
         }
+        passed.finish()?;
         let probes = match config.admin {
             None => None,
             Some(address) => {

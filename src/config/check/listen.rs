@@ -60,9 +60,10 @@ pub(super) fn check(
         }
         let origins = listen.origins.iter().filter_map(|origin| checked_origin(origin, labels.scope.found));
         let (origins, name) = (origins.collect(), listen.name.value.clone());
+        let systemd = listen.systemd.as_ref().and_then(|name| descriptor_name(name, labels.scope.found));
         if let (Some(bind), Some(vouches)) = (bind, vouches) {
             let place = listen.name.place.clone();
-            listeners.push(ListenSettings { name, place, bind, vouches, origins, reach });
+            listeners.push(ListenSettings { name, place, bind, systemd, vouches, origins, reach });
         }
     }
     listeners
@@ -156,6 +157,22 @@ fn socket_mode(written: &Located<String>, found: &Sink) -> Option<u32> {
         found.error(Code::BadValue, &written.place, message, help);
     }
     owner_may
+}
+
+/// A name as `FileDescriptorName=` of systemd.socket(5) takes it.
+fn descriptor_name(written: &Located<String>, found: &Sink) -> Option<String> {
+    let Located { value, place } = written;
+    let fits = (1..=DESCRIPTOR_NAME_BYTES_MAX).contains(&value.len());
+    if !fits || !value.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b':') {
+        let message = "`systemd` is not the name of a descriptor";
+        let help = format!(
+            "write what `FileDescriptorName=` of the socket unit says: at most \
+             {DESCRIPTOR_NAME_BYTES_MAX} characters of ASCII without `:`"
+        );
+        found.error(Code::BadValue, place, message, help);
+        return None;
+    }
+    Some(value.clone())
 }
 
 /// What the listener vouches for by itself.
@@ -301,3 +318,5 @@ impl Spot {
 const SOCKET_MODE_DEFAULT: u32 = 0o600;
 /// `sun_path` of Linux (unix(7)) without its closing NUL.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
+/// Longest `FileDescriptorName=` that systemd takes (systemd.socket(5)), in bytes.
+const DESCRIPTOR_NAME_BYTES_MAX: usize = 255;

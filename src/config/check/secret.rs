@@ -2,6 +2,7 @@
 //!
 //! Must never repeat a value in a message, nor take an empty one for a secret (I10).
 
+use std::fs::Metadata;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -10,8 +11,9 @@ use crate::config::code::Code;
 use crate::config::node::Located;
 use crate::config::raw::Secret;
 use crate::model::place::Place;
+use crate::socket::is_open_to_others;
 
-use super::{OTHERS_MODE, Scope};
+use super::Scope;
 
 /// What users beside owner and group may do with a file, and whether the group may change it.
 const EVERYBODY_OR_CHANGE_MODE: u32 = 0o027;
@@ -56,15 +58,15 @@ pub(super) fn resolve(written: &Located<Secret>, what: &str, scope: Scope<'_>) -
 
 /// A secret that everybody may read, or another may change, is none. One that a group may read is how some
 /// systems hand it over.
-fn say_open(path: &Path, mode: u32, place: &Place, scope: Scope<'_>) {
+fn say_open(path: &Path, facts: &Metadata, place: &Place, scope: Scope<'_>) {
     let help = format!("run `chmod 600 {}`", path.display());
-    if mode & EVERYBODY_OR_CHANGE_MODE != 0 {
+    if facts.mode() & EVERYBODY_OR_CHANGE_MODE != 0 {
         let message = format!(
             "every user of this machine may use the secret file `{}`, or another change it",
             path.display()
         );
         scope.found.error(Code::SecretFileOpen, place, message, help);
-    } else if mode & OTHERS_MODE != 0 {
+    } else if is_open_to_others(facts) {
         let message = format!("others than its owner may use the secret file `{}`", path.display());
         scope.found.warn(Code::SecretFileOpen, place, message, help);
     }
@@ -77,7 +79,7 @@ fn read(path: &str, written: &Located<Secret>, scope: Scope<'_>) -> Result<Strin
     if !facts.is_file() {
         return Err("it is not a file".to_owned());
     }
-    say_open(&path, facts.mode(), &written.place, scope);
+    say_open(&path, &facts, &written.place, scope);
     let mut bytes = Vec::new();
     let limit = u64::try_from(SECRET_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
     let opened = std::fs::File::open(&path).map_err(|error| error.to_string())?;

@@ -3,6 +3,7 @@
 //! Must never take a key that others may read, nor half of what was asked for: whatever is wrong with one
 //! of the files refuses all of them. Must never say anything of a key but its path (invariant I10).
 
+use std::fs::Metadata;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,8 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 const CERTIFICATES_MAX: usize = 1024;
 /// What group and others may do with a file.
 const OTHERS_MODE: u32 = 0o077;
+/// The mode of a credential of systemd.
+const CREDENTIAL_MODE: u32 = 0o440;
 const ROOT: u32 = 0;
 
 /// The files of a TLS listener, in PEM.
@@ -149,9 +152,18 @@ pub(super) fn read(files: &TlsFiles, uid: u32, now: Timestamp) -> Result<Materia
     Ok(Material { chain, key, authorities, until })
 }
 
+/// Whether a file with a secret can be used by others than its owner. systemd shows the access list of a
+/// credential, which names the service's user alone, as a right of root's group to read what is root's
+/// (systemd.exec(5), "Credentials"); and who is in that group is root anyway.
+#[must_use]
+pub fn is_open_to_others(facts: &Metadata) -> bool {
+    let is_credential = facts.uid() == ROOT && facts.gid() == ROOT && facts.mode() & 0o777 == CREDENTIAL_MODE;
+    !is_credential && facts.mode() & OTHERS_MODE != 0
+}
+
 fn key(path: &Path, uid: u32) -> Result<PrivateKeyDer<'static>, TlsError> {
     let (text, facts) = bytes(path)?;
-    if facts.mode() & OTHERS_MODE != 0 {
+    if is_open_to_others(&facts) {
         return Err(TlsError::KeyOpen(path.to_owned()));
     }
     if facts.uid() != uid && facts.uid() != ROOT {
@@ -179,7 +191,7 @@ fn certificates(text: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>
 }
 
 /// The bytes of a file and whose it is, as one: what is looked at is what is read.
-fn bytes(path: &Path) -> Result<(Vec<u8>, std::fs::Metadata), TlsError> {
+fn bytes(path: &Path) -> Result<(Vec<u8>, Metadata), TlsError> {
     let unreadable = |error| TlsError::Unreadable { path: path.to_owned(), error };
     let found = std::fs::metadata(path).map_err(unreadable)?;
     // Before it is opened: opening a pipe would wait for whoever writes to it.
@@ -220,4 +232,18 @@ impl Stamp {
         };
         Self(paths.into_iter().flatten().map(one).collect())
     }
+}
+
+#[test]
+fn a_credential_of_systemd_is_not_open() {
+    use std::os::unix::fs::PermissionsExt;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let is_open = |mode| {
+        std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+        is_open_to_others(&file.path().metadata().unwrap())
+    };
+    let facts = file.path().metadata().unwrap();
+    assert!(!is_open(0o400) && !is_open(0o600));
+    assert!(is_open(0o444) && is_open(0o404) && is_open(0o420) && is_open(0o640));
+    assert_eq!(is_open(0o440), facts.uid() != ROOT || facts.gid() != ROOT);
 }

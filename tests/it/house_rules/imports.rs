@@ -138,6 +138,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("webpki", &["socket"]),
     ("clap_mangen", &["cli"]),
     ("strsim", &["config"]),
+    ("listenfd", &["cli"]),
     // What is decided on is handed in; nothing here may ask the world.
     ("tokio", &NOT_PURE),
     ("std::fs", &NOT_PURE),

@@ -71,29 +71,26 @@ impl Site {
 
     /// The same, with more in its environment.
     pub fn try_start_with(&self, env: &[(&str, &std::ffi::OsStr)]) -> Result<Gateway, String> {
+        let mut command = self.command(&["serve", "--config", "gateway.toml"]);
+        command.envs(env.iter().copied());
+        self.try_start_by(command)
+    }
+
+    /// The same by another command, which becomes the gateway.
+    pub fn try_start_by(&self, mut command: Command) -> Result<Gateway, String> {
         let log = std::fs::File::create(self.path("log")).unwrap();
-        let mut child = self
-            .command(&["serve", "--config", "gateway.toml"])
-            .envs(env.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let mut listeners: Vec<(String, String)> = Vec::new();
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut places = std::collections::HashMap::new();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         for line in lines.by_ref() {
             let line = line.unwrap();
             let words: Vec<_> = line.split_whitespace().collect();
             match words.as_slice() {
-                ["listening", name, address] => listeners.push(((*name).to_owned(), (*address).to_owned())),
+                ["listening", name, place] => drop(places.insert((*name).to_owned(), (*place).to_owned())),
                 ["ready"] => {
-                    let place = |wanted: &str| {
-                        let found = listeners.iter().find(|(name, _)| name == wanted);
-                        found.map(|(_, place)| place.clone()).unwrap_or_default()
-                    };
+                    let place = |name: &str| places.get(name).cloned().unwrap_or_default();
                     let (url, admin) = (place("main"), place("admin"));
-                    return Ok(Gateway { child, url, admin, listeners, _stdout: Box::new(lines) });
+                    return Ok(Gateway { child, url, admin, places, _stdout: Box::new(lines) });
                 }
                 _ => {}
             }
@@ -207,16 +204,14 @@ pub struct Gateway {
     pub url: String,
     /// Where probes and metrics are, if they are configured.
     pub admin: String,
-    /// Name and place of every listener.
-    listeners: Vec<(String, String)>,
+    places: std::collections::HashMap<String, String>,
     _stdout: Box<dyn Iterator<Item = std::io::Result<String>> + Send>,
 }
 
 impl Gateway {
-    /// The endpoint of another listener.
-    pub fn listener(&self, name: &str) -> String {
-        let found = self.listeners.iter().find(|(known, _)| known == name);
-        found.unwrap_or_else(|| panic!("no listener `{name}`")).1.clone()
+    /// Where the listener `name` is: a URL, or the path of a socket.
+    pub fn place(&self, name: &str) -> String {
+        self.places[name].clone()
     }
 
     /// `kill -9`.
