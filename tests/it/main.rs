@@ -11,6 +11,7 @@ mod bridge;
 mod claimed;
 mod crash;
 mod demo;
+mod deploy;
 mod fuzz_corpus;
 mod growth;
 mod halted;
