@@ -6,6 +6,7 @@ pub mod client;
 pub mod gateway;
 pub mod issuer;
 pub mod namespace;
+pub mod postfix;
 pub mod tls;
 pub mod tokens;
 
