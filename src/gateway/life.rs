@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::Gateway;
 use super::chronicle::JournalOfRuns;
@@ -94,10 +94,24 @@ pub struct TableLimits {
 /// The number of the configuration that the gateway starts with.
 const FIRST_EPOCH: PolicyEpoch = PolicyEpoch(1);
 
-/// The gateway's own tasks. Dropping them ends them.
+/// The gateway's own tasks. Dropping them ends them; [`Gateway::end`] lets the last notices be recorded.
 #[derive(Debug)]
 pub struct Tasks {
-    _running: JoinSet<()>,
+    running: JoinSet<()>,
+    notices: JoinHandle<()>,
+    upstreams_stopped: oneshot::Sender<()>,
+}
+
+impl Tasks {
+    /// Ends them, once what the upstreams told before they stopped is in the record.
+    async fn end(self) {
+        drop(self.running);
+        // It has ended already if nobody receives this, and then there is nothing to wait for either.
+        let _ = self.upstreams_stopped.send(());
+        if let Err(error) = self.notices.await {
+            tracing::error!(%error, "the last notices of the upstreams could not be recorded");
+        }
+    }
 }
 
 impl Gateway {
@@ -145,12 +159,13 @@ impl Gateway {
         }
         let chronicle = JournalOfRuns(&gateway.journal);
         gateway.runs.end_lost_sessions(gateway.clock.wall(), &chronicle).await?;
-        let mut tasks = JoinSet::new();
-        tasks.spawn(Arc::clone(&gateway).expire_forever());
-        tasks.spawn(Arc::clone(&gateway).write_tally_forever());
-        tasks.spawn(Arc::clone(&gateway).follow_catalogue_forever());
-        tasks.spawn(Arc::clone(&gateway).heed_notices_forever(notices));
-        Ok((gateway, Tasks { _running: tasks }))
+        let mut running = JoinSet::new();
+        running.spawn(Arc::clone(&gateway).expire_forever());
+        running.spawn(Arc::clone(&gateway).write_tally_forever());
+        running.spawn(Arc::clone(&gateway).follow_catalogue_forever());
+        let (upstreams_stopped, stopped) = oneshot::channel();
+        let notices = tokio::spawn(Arc::clone(&gateway).heed_notices(notices, stopped));
+        Ok((gateway, Tasks { running, notices, upstreams_stopped }))
     }
 
     /// Starts the tool servers that were never seen, and waits for each at most its `list_wait`, so that
@@ -173,7 +188,7 @@ impl Gateway {
         }
         self.upstreams.stop().await;
         self.gate.drained().await;
-        drop(tasks);
+        tasks.end().await;
         self.write_tally().await;
         self.journal.clone().close().await.map(|_seq| ())
     }

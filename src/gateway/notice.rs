@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::Gateway;
 use crate::audit::{Detail, Event, PinChange, UpstreamState};
@@ -14,14 +14,33 @@ use crate::model::name::{ToolId, UpstreamName};
 use crate::upstream::Notice;
 
 impl Gateway {
-    /// Records and logs notices for as long as there are upstreams.
-    pub(super) async fn heed_notices_forever(self: Arc<Self>, mut notices: mpsc::Receiver<Notice>) {
+    /// Records and logs notices until the upstreams have stopped, and then what they told until then: an
+    /// orderly end loses none of it.
+    pub(super) async fn heed_notices(
+        self: Arc<Self>,
+        mut notices: mpsc::Receiver<Notice>,
+        mut upstreams_stopped: oneshot::Receiver<()>,
+    ) {
+        loop {
+            let notice = tokio::select! {
+                notice = notices.recv() => notice,
+                _ = &mut upstreams_stopped => break,
+            };
+            let Some(notice) = notice else { return };
+            self.record_notice(notice).await;
+        }
+        // Nothing can be added any more: what is left is at most the channel's capacity.
+        notices.close();
         while let Some(notice) = notices.recv().await {
-            for event in events_of(notice) {
-                if let Err(reason) = self.journal.record(event).await {
-                    // The journal counts what it refused while it is halted, and records the count.
-                    tracing::warn!(%reason, "a notice of an upstream could not be recorded");
-                }
+            self.record_notice(notice).await;
+        }
+    }
+
+    async fn record_notice(&self, notice: Notice) {
+        for event in events_of(notice) {
+            if let Err(reason) = self.journal.record(event).await {
+                // The journal counts what it refused while it is halted, and records the count.
+                tracing::warn!(%reason, "a notice of an upstream could not be recorded");
             }
         }
     }

@@ -19,6 +19,7 @@ mod halted;
 mod house_rules;
 mod http_guards;
 mod interop;
+mod isolation;
 mod mail;
 mod mint;
 mod path;
