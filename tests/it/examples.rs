@@ -233,10 +233,8 @@ async fn a_delivery_of_github_starts_one_run_if_its_signature_is_right() {
     assert_eq!([&attributes["repository"], &attributes["sender"]], ["acme/site", "stranger"]);
 }
 
-#[test]
-fn claude_code_in_ci_gets_a_token_for_one_run_and_not_the_key() {
-    let place = Place::new("claude-code-ci");
-    let (model, log) = model(&place.site);
+/// A folder with Claude Code in it.
+fn claude(place: &Place) -> PathBuf {
     let folder = place.site.path("bin");
     std::fs::create_dir(&folder).unwrap();
     let claude = interop("node_modules/@anthropic-ai/claude-code/cli-wrapper.cjs");
@@ -244,6 +242,28 @@ fn claude_code_in_ci_gets_a_token_for_one_run_and_not_the_key() {
     std::fs::write(folder.join("claude"), wrapper).unwrap();
     std::fs::set_permissions(folder.join("claude"), std::os::unix::fs::PermissionsExt::from_mode(0o755))
         .unwrap();
+    folder
+}
+
+/// What a command needs so that Claude Code in it knows nothing of this machine and asks this model.
+fn with_claude<'a>(command: &'a mut Command, place: &Place, model: &Process) -> &'a mut Command {
+    command
+        .env_clear()
+        .env("PATH", path(&[&claude(place), &interop("bin"), folder_of_the_program()]))
+        .env("HOME", place.site.path("home"))
+        .env("ANTHROPIC_BASE_URL", &model.1)
+        .env("ANTHROPIC_API_KEY", "none")
+        .env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
+        .env("DISABLE_AUTOUPDATER", "1")
+        .env("ENABLE_TOOL_SEARCH", "false")
+        .current_dir(place.site.path(""))
+        .stdin(Stdio::null())
+}
+
+#[test]
+fn claude_code_in_ci_gets_a_token_for_one_run_and_not_the_key() {
+    let place = Place::new("claude-code-ci");
+    let (model, log) = model(&place.site);
     let token = place.site.path("token");
     let minted = Command::new(place.example.join("mint"))
         .env("SLUICEGATE_URL", place.url())
@@ -254,20 +274,10 @@ fn claude_code_in_ci_gets_a_token_for_one_run_and_not_the_key() {
         .output()
         .unwrap();
     assert!(minted.status.success(), "{minted:?}");
-    let agent = Command::new(place.example.join("agent"))
-        .env_clear()
-        .env("PATH", path(&[&folder, &interop("bin"), folder_of_the_program()]))
-        .env("HOME", place.site.path("home"))
+    let agent = with_claude(&mut Command::new(place.example.join("agent")), &place, &model)
         .env("SLUICEGATE_URL", place.url())
         .env("SLUICEGATE_TOKEN_FILE", &token)
-        .env("ANTHROPIC_BASE_URL", &model.1)
-        .env("ANTHROPIC_API_KEY", "none")
-        .env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
-        .env("DISABLE_AUTOUPDATER", "1")
-        .env("ENABLE_TOOL_SEARCH", "false")
         .env("PROMPT", "Triage this issue")
-        .current_dir(place.site.path(""))
-        .stdin(Stdio::null())
         .output()
         .unwrap();
     assert!(agent.status.success(), "{agent:?}");
@@ -276,6 +286,22 @@ fn claude_code_in_ci_gets_a_token_for_one_run_and_not_the_key() {
     assert_eq!(triggers.len(), 1, "{triggers:?}");
     assert_eq!(triggers[0]["source"], "ci");
     assert_eq!(triggers[0]["attributes"]["repository"], "acme/site");
+}
+
+#[test]
+fn claude_code_that_run_starts_has_the_label_and_the_tools_of_its_source() {
+    let place = Place::new("claude-code-ci");
+    let (model, log) = model(&place.site);
+    let mut command = place.site.command(&["run", "--source", "ci", "--subject", "svc-ci", "--role", "ci"]);
+    command.args(["--trigger", "actor=stranger", "--client", "claude", "--", "claude", "-p", "Triage"]);
+    command.args(["--allowedTools=mcp__sluicegate", "--tools", ""]);
+    let ended = with_claude(&mut command, &place, &model).output().unwrap();
+    assert!(ended.status.success(), "{ended:?}");
+    assert_read_and_refused(&log);
+    let triggers = place.triggers();
+    assert_eq!(triggers.len(), 1, "{triggers:?}");
+    assert_eq!(triggers[0]["source"], "ci");
+    assert_eq!(triggers[0]["attributes"]["actor"], "stranger");
 }
 
 #[test]
