@@ -79,50 +79,14 @@ async fn i3_i4_no_renewal_session_child_agent_or_restart_launders_a_claimed_run(
 async fn i4_a_later_token_that_changes_what_was_settled_is_refused_and_the_run_goes_on() {
     let site = site("");
     let gateway = site.start();
-    let settled =
-        ["--txn", "mail-1", "--agent", "inbox", "--goal", "triage_mail", "--trigger", "sender=a@b.example"];
-    let first = token(&site, &settled);
+    let label =
+        |agent, goal, trigger| ["--txn", "mail-1", "--agent", agent, "--goal", goal, "--trigger", trigger];
+    let first = token(&site, &label("inbox", "triage_mail", "sender=a@b.example"));
     assert_eq!(called(&gateway.url, &first, "tools__read", "settled").await, "ok");
     let changed = [
-        (
-            "goal",
-            vec![
-                "--txn",
-                "mail-1",
-                "--agent",
-                "inbox",
-                "--goal",
-                "triage_all",
-                "--trigger",
-                "sender=a@b.example",
-            ],
-        ),
-        (
-            "agent",
-            vec![
-                "--txn",
-                "mail-1",
-                "--agent",
-                "other",
-                "--goal",
-                "triage_mail",
-                "--trigger",
-                "sender=a@b.example",
-            ],
-        ),
-        (
-            "sender",
-            vec![
-                "--txn",
-                "mail-1",
-                "--agent",
-                "inbox",
-                "--goal",
-                "triage_mail",
-                "--trigger",
-                "sender=c@d.example",
-            ],
-        ),
+        ("goal", label("inbox", "triage_all", "sender=a@b.example")),
+        ("agent", label("other", "triage_mail", "sender=a@b.example")),
+        ("sender", label("inbox", "triage_mail", "sender=c@d.example")),
     ];
     for (what, label) in changed {
         let token = token(&site, &label);

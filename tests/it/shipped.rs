@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
+use crate::examples::at_any_port;
 use crate::support::{Site, check_audit};
 
 #[test]
@@ -10,8 +11,7 @@ fn the_shipped_configuration_serves_and_connect_reaches_it_without_a_key() {
     let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/gateway.toml");
     let shipped = std::fs::read_to_string(shipped).unwrap();
     // Whatever listens on the usual ports of this machine is left alone.
-    let site =
-        Site::new(&shipped.replace("127.0.0.1:7400", "127.0.0.1:0").replace("127.0.0.1:7401", "127.0.0.1:0"));
+    let site = Site::new(&at_any_port(&shipped).replace("127.0.0.1:7401", "127.0.0.1:0"));
     let (code, said, _) = site.run(&["check"]);
     assert_eq!(code, 0, "{said}");
     let gateway = site.start();
