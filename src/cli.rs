@@ -65,6 +65,8 @@ enum Command {
     /// Start a command as one run of an agent, with a token that it can neither choose nor change
     Run(run::Run),
     #[command(hide = true)]
+    OwnSession(run::session::OwnSession),
+    #[command(hide = true)]
     RunGuard(run::guard::RunGuard),
     /// Show what is revoked, and lift it
     Revocations(revocations::Revocations),
@@ -97,6 +99,7 @@ pub fn main() -> ExitCode {
         Command::Reload(command) => reload::run(command),
         Command::Revocations(command) => revocations::run(command),
         Command::Run(command) => run::run(command),
+        Command::OwnSession(command) => run::session::begin(&command),
         Command::RunGuard(command) => run::guard::run(command),
         Command::Runs(command) => runs::run(command),
         Command::Source(command) => source::run(command),

@@ -26,7 +26,7 @@ const READS_MAX: usize = 16;
 /// The permissions of group and others.
 const OTHERS: u32 = 0o077;
 /// The first descriptor that is not a standard stream.
-const DESCRIPTOR_MIN: u32 = 3;
+pub(super) const DESCRIPTOR_MIN: u16 = 3;
 /// `Txn-Token` (draft-ietf-oauth-transaction-tokens).
 const TXN_TOKEN: HeaderName = HeaderName::from_static("txn-token");
 
@@ -112,7 +112,7 @@ pub(super) const TOKEN_VARIABLE: &str = "SLUICEGATE_TOKEN";
 
 /// The number of a descriptor that is not a standard stream.
 pub(super) fn descriptor(text: &str) -> Result<u32, String> {
-    let number = text.parse::<u32>().ok().filter(|number| *number >= DESCRIPTOR_MIN);
+    let number = text.parse::<u32>().ok().filter(|number| *number >= u32::from(DESCRIPTOR_MIN));
     number.ok_or_else(|| "write the number of an inherited descriptor, from 3".to_owned())
 }
 

@@ -10,6 +10,7 @@ mod group;
 pub(super) mod guard;
 mod handout;
 mod place;
+pub(super) mod session;
 mod user;
 
 use std::ffi::OsString;
@@ -42,6 +43,8 @@ const RENEW_RETRY: Duration = Duration::from_secs(10);
 /// Shortest time between two renewals, however short a token lives.
 const RENEW_INTERVAL_MIN: Duration = Duration::from_secs(1);
 const LOG_FILTER: &str = "warn";
+/// Which run a command belongs to, for `--txn`.
+const TXN_VARIABLE: &str = "SLUICEGATE_TXN";
 
 /// The arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -77,11 +80,15 @@ pub(super) struct Run {
 #[tokio::main(flavor = "current_thread")]
 pub(super) async fn run(command: Run) -> anyhow::Result<ExitCode> {
     log::start(LogFormat::Text, LOG_FILTER)?;
+    session::keep_descriptors();
     let path = &command.target.config;
     let request = command.label.request(&config::declarations(path))?;
     let user = command.user.as_deref().map(User::find).transpose()?;
     if let Some(kind) = command.client {
         kind.check(command.via)?;
+    }
+    if user.is_some() && session::has_terminal() {
+        return session::apart().await;
     }
     let gateway = gateway_of(path)?;
     let status = gateway.status().await.map_err(failed)?;
@@ -112,7 +119,7 @@ async fn lead(
     let mut started = Command::new(&plan, user.as_ref(), &command.env)?;
     started.variables(endpoint.variables());
     started.variables(handout.variables());
-    started.variable("SLUICEGATE_TXN", minted.txn.as_str());
+    started.variable(TXN_VARIABLE, minted.txn.as_str());
     let mut child = handout.lend(|| started.spawn(guard.group()))?;
     guard.watch(&child)?;
     let run = Kept { txn: minted.txn.clone(), request };

@@ -1,6 +1,6 @@
 //! `sluicegate run`: how a command gets its token, what it is told, how it ends, and what is left.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -283,13 +283,55 @@ fn clients_are_told_how_to_reach_the_gateway() {
 fn an_outer_runs_token_is_not_handed_on() {
     let site = site();
     let gateway = site.start();
-    let mut command = running(&site, &["--via", "fd"], "env");
-    command.env("SLUICEGATE_TOKEN", "the-outer-one").env("SLUICEGATE_TOKEN_FILE", "/the-outer-one");
-    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-    let mut out = String::new();
-    child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
-    assert!(child.wait().unwrap().success());
-    assert!(!out.contains("the-outer-one") && out.contains("SLUICEGATE_TOKEN_FD="), "{out}");
+    // The outer run's descriptor is open in `run`, and what it says stands in its environment.
+    let inner = format!(
+        "'{}' run {} --via file -- sh -c 'env; ls -l /proc/self/fd; echo \"token $(head -n1 /proc/self/fd/{{}} 2>&1)\"'",
+        binary(),
+        LABEL.join(" ")
+    );
+    let script = inner.replace("{}", "'\"$SLUICEGATE_TOKEN_FD\"'");
+    for client in [&["--client", "connect"][..], &["--client", "mcp-json"]] {
+        let options = [&["--via", "fd"], client].concat();
+        let (code, out, err) = run(&site, &options, &script);
+        assert_eq!(code, 0, "{out}{err}");
+        for outer in ["SLUICEGATE_TOKEN_FD=", "SLUICEGATE_CONNECT=", "SLUICEGATE_MCP_CONFIG=", "memfd", "eyJ"]
+        {
+            assert!(!out.contains(outer), "{outer}: {out}");
+        }
+        assert!(out.contains("SLUICEGATE_TOKEN_FILE=") && out.contains("No such file"), "{out}");
+    }
+    assert!(gateway.stop().success());
+}
+
+/// Runs `sluicegate` with these arguments in a terminal of its own and writes what stands there to standard
+/// output.
+const IN_A_TERMINAL: &str =
+    "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+
+#[test]
+fn another_users_command_cannot_type_into_the_callers_terminal() {
+    let site = site();
+    let gateway = site.start();
+    let is_root = rustix::process::geteuid().is_root();
+    let folder = tempfile::Builder::new()
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o711))
+        .tempdir()
+        .unwrap();
+    // Our own user may: it is the same person's terminal. Only root can become another.
+    for (options, has_terminal) in [(&[][..], true), (&["--user", "nobody"][..], false)] {
+        if !options.is_empty() && !is_root {
+            continue;
+        }
+        let script = "(: </dev/tty) 2>/dev/null && echo has-it; test -t 0 && echo sees-it; exit 7";
+        let command = [&["run"], &LABEL[..], options, &["--", "sh", "-c", script]].concat();
+        let mut terminal = Command::new("python3");
+        terminal.args(["-c", IN_A_TERMINAL, binary()]).args(command).current_dir(site.path(""));
+        let ended = terminal.env("TMPDIR", folder.path()).env_remove("XDG_RUNTIME_DIR").output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stdout);
+        assert_eq!(ended.status.code(), Some(7), "{options:?}: {said}");
+        assert!(said.contains("sees-it"), "{options:?}: {said}");
+        assert_eq!(said.contains("has-it"), has_terminal, "{options:?}: {said}");
+    }
     assert!(gateway.stop().success());
 }
 

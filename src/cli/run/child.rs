@@ -12,8 +12,10 @@ use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::client::Plan;
+use super::TXN_VARIABLE;
+use super::client::{CONNECT_VARIABLE, MCP_CONFIG_VARIABLE, Plan};
 use super::group;
+use super::session;
 use super::user::User;
 use crate::cli::credential::{
     SOCKET_VARIABLE, TOKEN_FD_VARIABLE, TOKEN_FILE_VARIABLE, TOKEN_SOCKET_VARIABLE, TOKEN_VARIABLE,
@@ -26,13 +28,16 @@ pub(super) const TERM_GRACE: Duration = Duration::from_secs(2);
 /// How often to look whether a group is gone.
 const GROUP_POLL: Duration = Duration::from_millis(20);
 /// What a run says to its command, and an outer one must not.
-const OF_RUNS: [&str; 6] = [
+const OF_RUNS: [&str; 9] = [
     TOKEN_VARIABLE,
     TOKEN_FILE_VARIABLE,
     TOKEN_SOCKET_VARIABLE,
     TOKEN_FD_VARIABLE,
     URL_VARIABLE,
     SOCKET_VARIABLE,
+    CONNECT_VARIABLE,
+    MCP_CONFIG_VARIABLE,
+    TXN_VARIABLE,
 ];
 /// What of the caller's environment another user gets. All else may hold secrets that are not for them.
 const INHERITED: [&str; 6] = ["PATH", "LANG", "LC_ALL", "TERM", "TZ", "SLUICEGATE_LOG"];
@@ -49,6 +54,8 @@ pub(super) enum Reach {
     Group(Pid),
     /// The command alone: it stays in our group, because the terminal is ours.
     Process(Pid),
+    /// The command alone, in a session of its own: no key of a terminal reaches it.
+    Session(Pid),
 }
 
 impl Reach {
@@ -56,7 +63,7 @@ impl Reach {
     pub(super) fn signal(self, signal: Signal) {
         let _gone = match self {
             Self::Group(pid) => kill_process_group(pid, signal),
-            Self::Process(pid) => kill_process(pid, signal),
+            Self::Process(pid) | Self::Session(pid) => kill_process(pid, signal),
         };
     }
 
@@ -121,21 +128,11 @@ impl Command {
     /// Starts it: in the group of the guard, unless a terminal is attached, whose keys then reach it
     /// directly.
     pub(super) fn spawn(mut self, group: Pid) -> anyhow::Result<Running> {
-        let has_terminal = std::io::stdin().is_terminal();
-        if !has_terminal {
-            self.inner.process_group(group.as_raw_nonzero().get());
+        if std::io::stdin().is_terminal() && session::has_terminal() {
+            return Running::start(self.inner, &self.program, self.signals, Reach::Process);
         }
-        let program = self.program.display();
-        // Whoever cannot wait for it any more does not leave it behind.
-        self.inner.kill_on_drop(true);
-        let child = self.inner.spawn().map_err(|error| {
-            let code = if error.kind() == std::io::ErrorKind::NotFound { NOT_FOUND } else { NOT_STARTED };
-            exit::coded(code, format!("cannot start `{program}`: {error}"))
-        })?;
-        let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        let pid = pid.context("the command has no process id")?;
-        let reach = if has_terminal { Reach::Process(pid) } else { Reach::Group(group) };
-        Ok(Running { child, reach, signals: self.signals })
+        self.inner.process_group(group.as_raw_nonzero().get());
+        Running::start(self.inner, &self.program, self.signals, |_| Reach::Group(group))
     }
 }
 
@@ -147,6 +144,24 @@ pub(super) struct Running {
 }
 
 impl Running {
+    /// Starts `command`, which is `program`. `reach` says of its process id what signals are for.
+    pub(super) fn start(
+        mut command: tokio::process::Command,
+        program: &OsStr,
+        signals: Signals,
+        reach: impl FnOnce(Pid) -> Reach,
+    ) -> anyhow::Result<Self> {
+        // Whoever cannot wait for it any more does not leave it behind.
+        command.kill_on_drop(true);
+        let child = command.spawn().map_err(|error| {
+            let code = if error.kind() == std::io::ErrorKind::NotFound { NOT_FOUND } else { NOT_STARTED };
+            exit::coded(code, format!("cannot start `{}`: {error}", program.display()))
+        })?;
+        let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let pid = pid.context("the command has no process id")?;
+        Ok(Self { child, reach: reach(pid), signals })
+    }
+
     pub(super) fn reach(&self) -> Reach {
         self.reach
     }

@@ -18,6 +18,10 @@ use crate::console::ListenerEntry;
 const SERVER: &str = "sluicegate";
 const CONFIG_FILE: &str = "mcp.json";
 /// Stands for the path of the generated configuration.
+/// The line that starts the bridge, for clients that start servers.
+pub(super) const CONNECT_VARIABLE: &str = "SLUICEGATE_CONNECT";
+/// Where a `.mcp.json` for the run is.
+pub(super) const MCP_CONFIG_VARIABLE: &str = "SLUICEGATE_MCP_CONFIG";
 const CONFIG_MARK: &str = "{MCP_CONFIG}";
 /// Stands for all arguments that the client needs; otherwise they come last.
 const ARGUMENTS_MARK: &str = "{CLIENT_ARGS}";
@@ -112,7 +116,7 @@ pub(super) fn plan(
     Ok(match kind {
         ClientKind::Codex => Plan { command: with(command, &bridge.codex()?, None), variables: Vec::new() },
         ClientKind::Connect => {
-            let line = ("SLUICEGATE_CONNECT", bridge.shell()?.into());
+            let line = (CONNECT_VARIABLE, bridge.shell()?.into());
             Plan { command: command.to_vec(), variables: vec![line] }
         }
         ClientKind::Claude | ClientKind::McpJson => {
@@ -126,7 +130,7 @@ pub(super) fn plan(
                 _ => Vec::new(),
             };
             let command = with(command, &arguments, Some(&path));
-            Plan { command, variables: vec![("SLUICEGATE_MCP_CONFIG", path.into())] }
+            Plan { command, variables: vec![(MCP_CONFIG_VARIABLE, path.into())] }
         }
     })
 }

@@ -65,7 +65,9 @@ impl Guard {
     pub(super) fn watch(&mut self, child: &Running) -> anyhow::Result<()> {
         match child.reach() {
             Reach::Group(_) => Ok(()),
-            Reach::Process(pid) => self.say(&format!("process {}", pid.as_raw_nonzero())),
+            Reach::Process(pid) | Reach::Session(pid) => {
+                self.say(&format!("process {}", pid.as_raw_nonzero()))
+            }
         }
     }
 
