@@ -42,7 +42,7 @@ use tokio::sync::mpsc;
 use crate::audit::Journal;
 use crate::clock::Clock;
 use crate::console::ReloadRequest;
-use crate::identity::{ListenerVouches, Presented};
+use crate::identity::Presented;
 use crate::limit::Gate;
 use crate::model::facts::CallFacts;
 use crate::model::reason::Reason;
@@ -85,14 +85,15 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Step two of the path: from what a request presents to who it is. Reads headers only. What the
-    /// listener vouches for is taken from the configuration that is in force, like everything else.
+    /// Step two of the path: from what a request presents to who it is. Reads headers only. A listener
+    /// vouches for what the configuration in force says of its name, if that is what it presents.
     ///
     /// # Errors
     /// The reason why nobody can be told; it is counted (I6).
     pub async fn authenticate(&self, presented: &Presented<'_>, listener: &str) -> Result<Accepted, Reason> {
         let in_force = Arc::clone(&self.worlds.now().in_force);
-        let vouches = in_force.listeners.get(listener).unwrap_or(&ListenerVouches::Nothing);
+        // Another socket may have had this name, or has it by the next configuration.
+        let vouches = presented.listener.confirmed_by(in_force.listeners.get(listener));
         let presented = Presented { listener: vouches, ..*presented };
         let known = in_force.authenticator.authenticate(&presented).await;
         // What a person revoked counts from the next request on, before anything of it is read.

@@ -22,6 +22,7 @@ mod proof;
 mod refine;
 mod resource;
 mod settings;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -49,12 +50,12 @@ pub use jwks::{
 };
 pub use key::{HASH_PREFIX, KEY_PREFIX, MintedKey, hash_text, mint, parse_hash};
 pub use mint::{
-    ASSERTION_AGE_MAX, ASSERTIONS_MAX, ClientCredential, Dispatcher, DispatcherKey, DispatcherSettings,
-    ISSUER, JWKS_FILE, KEYS_DIR, KeysError, MINT_ENTRY_POINT, MINT_KEY_MAX_AGE_DEFAULT, MINT_TTL_DEFAULT,
-    MINT_TTL_MAX_DEFAULT, MINTS_PER_MINUTE_MAX, MintRefusal, MintSettings, Minted, Minter, NewKey, Opened,
-    Renewal, Requester, TOKEN_KEYS_MAX, carrier_of,
+    ASSERTION_AGE_MAX, ASSERTIONS_MAX, ASSERTIONS_PER_DISPATCHER_MAX, ClientCredential, DISPATCHER_PREFIX,
+    Dispatcher, DispatcherKey, DispatcherSettings, ISSUER, JWKS_FILE, KEYS_DIR, KeysError, MINT_ENTRY_POINT,
+    MINT_KEY_MAX_AGE_DEFAULT, MINT_TTL_DEFAULT, MINT_TTL_MAX_DEFAULT, MINTS_PER_MINUTE_MAX, MintRefusal,
+    MintSettings, Minted, Minter, NewKey, Opened, Renewal, Requester, TOKEN_KEYS_MAX, carrier_of,
 };
-pub use proof::{PROOF_AGE_MAX, PROOFS_MAX};
+pub use proof::{PROOF_AGE_MAX, PROOFS_MAX, PROOFS_PER_KEY_MAX};
 pub use refine::{Condition, RefineRule, Refinement};
 pub use resource::ResourceUrl;
 pub use settings::*;

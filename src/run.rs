@@ -21,7 +21,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::model::barrier::BarrierChange;
-use crate::model::claim::Claim;
+use crate::model::claim::{Claim, ClaimName};
 use crate::model::facts::RunId;
 use crate::model::name::{EntryPointName, Subject, Txn};
 use crate::model::principal::{Origin, Principal, RunScope};
@@ -148,6 +148,8 @@ pub enum Milestone<'a> {
         by: Option<Actor>,
         /// Until when its tokens may be valid, where it is claimed by any.
         until: Option<Timestamp>,
+        /// What its tokens claim, where none of them ever started it.
+        unstarted: Option<&'a ClaimName>,
     },
     /// A person closed something or opened it again.
     Barrier {

@@ -385,7 +385,10 @@ fn change_of(event: &Event, at: jiff::Timestamp) -> Change<'_> {
             used: at,
             history: *history,
         }),
-        Event::RunEnd { run, why, until, .. } => Change::RunEnded { run, why: *why, until: *until },
+        Event::RunEnd { run, why, until, unstarted, .. } => {
+            let unstarted = unstarted.as_ref().map(|claim| (&claim.entry_point, &claim.txn));
+            Change::RunEnded { run, why: *why, until: *until, unstarted }
+        }
         Event::Barrier { change, by } => Change::Barrier { change: Cow::Borrowed(change), by: *by },
         Event::Taint { run, adds, entries, .. } => Change::Joined { run, adds, entries },
         Event::StoredCleared { upstream, subject, .. } => {

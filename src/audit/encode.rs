@@ -225,12 +225,16 @@ fn of_runs(object: &mut Object<'_>, event: &Event, adds: &Provenance, cuts: &mut
             sources(object, "provenance", &who.sources);
             object.text("history", history.as_str());
         }
-        Event::RunEnd { run, why, by, until } => {
+        Event::RunEnd { run, why, by, until, unstarted } => {
             object.text("run", run.as_str());
             object.text("why", why.as_str());
             actor(object, by.as_ref());
             if let Some(until) = until {
                 object.time("tokens_until", *until);
+            }
+            if let Some(claim) = unstarted {
+                object.text("entry_point", claim.entry_point.as_str());
+                object.text("txn", claim.txn.as_str());
             }
         }
         Event::Barrier { change, by } => {

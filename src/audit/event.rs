@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::barrier::BarrierChange;
+use crate::model::claim::ClaimName;
 use crate::model::decision::PolicyEpoch;
 use crate::model::digest::Sha256;
 use crate::model::facts::{CLAIM_BYTES_MAX, CallFacts, RunId};
@@ -94,6 +95,8 @@ pub enum Event {
         by: Option<Actor>,
         /// Until when its tokens may be valid, where it is claimed by any.
         until: Option<Timestamp>,
+        /// What its tokens claim, where none of them ever started it.
+        unstarted: Option<ClaimName>,
     },
     /// A person closed something or opened it again (`revocation`, `source`). Durable before it counts.
     Barrier {

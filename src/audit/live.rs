@@ -114,6 +114,8 @@ pub(super) enum Change<'a> {
         why: RunEnding,
         /// Until when its tokens may be valid, where it is claimed by any.
         until: Option<Timestamp>,
+        /// What its tokens claim, where none of them ever started it.
+        unstarted: Option<(&'a EntryPointName, &'a Txn)>,
     },
     /// A run was used under `provenance` by a credential that ends at `until`, and `adds` joined it.
     Used {
@@ -216,7 +218,15 @@ impl Live {
             Change::None => {}
             Change::Restore(part) => self.restore(part),
             Change::RunStarted(run) => self.start_run(run),
-            Change::RunEnded { run, why, until } => self.end_run(at, run, why, until),
+            Change::RunEnded { run, why, until, unstarted } => {
+                if let Some((entry_point, txn)) = self.claim_of(run, unstarted) {
+                    // The record of a claimed run's end always says it; without it nothing is known, and it
+                    // stays.
+                    let until = until.unwrap_or(Timestamp::MAX);
+                    let run = run.clone();
+                    self.bury_at(at, Tombstone { entry_point, txn, run, why, until });
+                }
+            }
             Change::Used { run, provenance, adds, until } => {
                 if let Some(run) = self.runs.get_mut(run) {
                     run.used = run.used.max(at);
@@ -296,17 +306,28 @@ impl Live {
         Cow::Owned(owed)
     }
 
+    /// Takes the run out that ended, and gives what its tokens claim, if any do. One that never started is
+    /// not there, or is one whose start was recorded and refused to the gateway.
+    fn claim_of(
+        &mut self,
+        run: &RunId,
+        unstarted: Option<(&EntryPointName, &Txn)>,
+    ) -> Option<(EntryPointName, Txn)> {
+        if let Some((entry_point, txn)) = unstarted {
+            let is_claimed = |other: &LiveRun| other.claim.as_ref().is_some_and(|claim| claim.txn == *txn);
+            self.runs.retain(|_, other| other.entry_point != *entry_point || !is_claimed(other));
+            return Some((entry_point.clone(), txn.clone()));
+        }
+        let ended = self.runs.remove(run)?;
+        ended.claim.map(|claim| (ended.entry_point, claim.txn))
+    }
+
     /// A claimed run leaves a tombstone. Those whose tokens are dead make room for it.
-    fn end_run(&mut self, at: Timestamp, run: &RunId, why: RunEnding, until: Option<Timestamp>) {
-        let Some(ended) = self.runs.remove(run) else { return };
-        let Some(claim) = ended.claim else { return };
+    fn bury_at(&mut self, at: Timestamp, stone: Tombstone) {
         if self.tombstones.len() >= TOMBSTONES_KEPT_MAX {
             self.forget_dead(at);
         }
-        // The record of a claimed run's end always says it; without it nothing is known, and it stays.
-        let until = until.unwrap_or(Timestamp::MAX);
-        let (entry_point, txn, run) = (ended.entry_point, claim.txn, ended.run);
-        self.bury(Tombstone { entry_point, txn, run, why, until });
+        self.bury(stone);
     }
 
     fn bury(&mut self, stone: Tombstone) {

@@ -136,6 +136,7 @@ pub(super) struct Members {
     origin: Option<Origin>,
     entries: Option<Vec<TriggerEntry>>,
     tokens_until: Option<Timestamp>,
+    txn: Option<Txn>,
     change: Option<String>,
     source: Option<SourceName>,
     by: Option<Actor>,
@@ -255,6 +256,7 @@ impl Record {
                 run: members.run.as_ref()?,
                 why: RunEnding::parse(members.why.as_deref()?)?,
                 until: members.tokens_until,
+                unstarted: members.entry_point.as_ref().zip(members.txn.as_ref()),
             },
             Kind::Taint => Change::Joined {
                 run: members.run.as_ref()?,

@@ -41,7 +41,7 @@ pub(super) struct Whose {
     /// Everything on behalf of this subject, at every entry point
     #[arg(long, value_name = "SUBJECT", value_parser = subject)]
     subject: Option<Subject>,
-    /// Everything that this entry point vouches for: `keys.NAME`, `issuers.NAME`
+    /// Everything that this entry point vouches for, or a dispatcher asks for: `keys.NAME`, `issuers.NAME`, `dispatchers.NAME`
     #[arg(long, value_name = "NAME", value_parser = entry_point)]
     entry_point: Option<EntryPointName>,
 }

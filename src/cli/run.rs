@@ -24,9 +24,11 @@ use super::label::Label;
 use super::log;
 use crate::clock::Clock;
 use crate::config;
-use crate::console::{Client, ClientError, MintedToken, RenewalRequest, RunEntry};
+use crate::console::{Client, ClientError, MintedToken, RenewalRequest};
 use crate::identity::MINT_ENTRY_POINT;
+use crate::model::claim::ClaimName;
 use crate::model::mint::TokenRequest;
+use crate::model::name::{EntryPointName, Txn};
 use crate::model::reason::Reason;
 use crate::model::text::printable;
 use crate::telemetry::LogFormat;
@@ -96,7 +98,12 @@ pub(super) async fn run(command: Run) -> anyhow::Result<ExitCode> {
     // From here on somebody cleans up, whatever becomes of this process.
     let mut guard = Guard::start()?;
     let minted = gateway.mint(&request).await.map_err(failed)?;
-    let outcome = lead(&command, user, &endpoint, &gateway, request, minted, &mut guard).await;
+    let kept = Kept { txn: minted.txn.clone(), request };
+    let outcome = lead(&command, user, &endpoint, &gateway, &kept, minted, &mut guard).await;
+    // Whoever joined a run does not end it for those who were there before.
+    if !command.keep_run && kept.request.txn.is_none() {
+        kept.end(&gateway).await;
+    }
     guard.dismiss().await;
     outcome
 }
@@ -107,7 +114,7 @@ async fn lead(
     user: Option<User>,
     endpoint: &Endpoint,
     gateway: &Client,
-    request: TokenRequest,
+    run: &Kept,
     minted: MintedToken,
     guard: &mut Guard,
 ) -> anyhow::Result<ExitCode> {
@@ -122,7 +129,6 @@ async fn lead(
     started.variable(TXN_VARIABLE, minted.txn.as_str());
     let mut child = handout.lend(|| started.spawn(guard.group()))?;
     guard.watch(&child)?;
-    let run = Kept { txn: minted.txn.clone(), request };
     let status = tokio::select! {
         status = child.wait() => status.context("cannot wait for the command"),
         () = handout.serve() => Err(anyhow::anyhow!("the token cannot be handed out any more")),
@@ -130,36 +136,31 @@ async fn lead(
     };
     drop(handout);
     dir.remove();
-    // Whoever joined a run does not end it for those who were there before.
-    if !command.keep_run && run.request.txn.is_none() {
-        run.end(gateway).await;
-    }
     child::exit_code(status?)
 }
 
 /// What is asked again and again while the command lives.
 struct Kept {
-    txn: crate::model::name::Txn,
+    txn: Txn,
     request: TokenRequest,
 }
 
 impl Kept {
-    /// Ends the run, so that a token that got away opens nothing more. A command that never called has none.
+    /// Ends the run, so that a token that got away opens nothing more: also where the command never called.
     async fn end(&self, gateway: &Client) {
-        let is_ours = |run: &RunEntry| {
-            let txn = run.claim.as_ref().map(|claim| &claim.txn);
-            run.entry_point.as_str() == MINT_ENTRY_POINT && txn == Some(&self.txn)
-        };
-        let ended = match gateway.runs().await {
-            Ok(runs) => match runs.iter().find(|run| is_ours(run)) {
-                Some(run) => gateway.end_run(&run.run).await,
-                None => Ok(()),
-            },
-            Err(error) => Err(error),
+        let ended = match EntryPointName::new(MINT_ENTRY_POINT) {
+            Ok(entry_point) => {
+                let name = ClaimName { entry_point, txn: self.txn.clone() };
+                gateway.end_claim(&name).await.map_err(|error| error.to_string())
+            }
+            Err(error) => Err(error.to_string()),
         };
         if let Err(error) = ended {
-            let error = printable(&error.to_string());
-            tracing::warn!("the run could not be ended, so it ends by `run_idle`: {error}");
+            let error = printable(&error);
+            tracing::warn!(
+                "the run could not be ended: its token counts until it expires, and the run ends by \
+                 `run_idle`: {error}"
+            );
         }
     }
 

@@ -127,7 +127,9 @@ fn warn_if_unknown(config: &Config, who: &Revoked) -> io::Result<()> {
 
 fn is_known(config: &Config, name: &EntryPointName) -> bool {
     let listeners = config.listeners.iter().map(|listener| &listener.vouches);
-    EntryPoints::of(&config.identity, listeners).rule_of(name).is_some()
+    let mut dispatchers = config.mint.iter().flat_map(|mint| &mint.dispatchers);
+    dispatchers.any(|dispatcher| dispatcher.entry_point == *name)
+        || EntryPoints::of(&config.identity, listeners).rule_of(name).is_some()
 }
 
 fn list(runs: &[RunEntry], out: &mut impl Write) -> io::Result<()> {

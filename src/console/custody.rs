@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::api::{Administration, AdministrationError};
 use super::socket::{Desk, Refusal, json, no_content, no_path, read_json, require, run_id};
 use crate::model::barrier::{Revoked, Since};
+use crate::model::claim::ClaimName;
 use crate::model::facts::RunId;
 use crate::model::name::SourceName;
 use crate::model::run::Actor;
@@ -28,6 +29,16 @@ pub trait Custody: Send + Sync + 'static {
         &self,
         by: Actor,
         run: &RunId,
+    ) -> impl Future<Output = Result<(), AdministrationError>> + Send;
+
+    /// Ends the run that tokens claim as `name` and refuses them, also where none of them started it.
+    ///
+    /// # Errors
+    /// [`AdministrationError`] where it did not.
+    fn end_claim(
+        &self,
+        by: Actor,
+        name: &ClaimName,
     ) -> impl Future<Output = Result<(), AdministrationError>> + Send;
 
     /// Refuses every credential of a subject or an entry point from the next request on, until it is lifted.
@@ -115,6 +126,12 @@ impl<A: Administration> Desk<A> {
             ["runs", id, "revoke"] => {
                 require(head, &Method::POST)?;
                 custody.revoke_run(by, &run_id(id)?).await?;
+                Ok(no_content())
+            }
+            ["claims", "end"] => {
+                require(head, &Method::POST)?;
+                let name: ClaimName = read_json(head, body).await?;
+                custody.end_claim(by, &name).await?;
                 Ok(no_content())
             }
             ["revocations"] if head.method == Method::GET => json(&custody.revocations().await),

@@ -132,6 +132,8 @@ async fn exchange(
             });
             response(StatusCode::OK, &body)
         }
+        // It went out of the configuration while its keys were waited for.
+        Err(TokenRefused { reason: reason @ Reason::CredentialUnknown, .. }) => unknown_client(reason),
         Err(TokenRefused { reason, message }) => {
             let (status, word) = status_of(reason, misasked);
             let mut refused = error(status, word, &message);

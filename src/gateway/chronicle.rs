@@ -29,7 +29,9 @@ impl Chronicle for JournalOfRuns<'_> {
                 entries: entries.to_vec(),
                 cause: Claim::new("a later credential of the run"),
             },
-            Milestone::Ended { run, why, by, until } => Event::RunEnd { run: run.clone(), why, by, until },
+            Milestone::Ended { run, why, by, until, unstarted } => {
+                Event::RunEnd { run: run.clone(), why, by, until, unstarted: unstarted.cloned() }
+            }
             Milestone::Barrier { change, by } => Event::Barrier { change: change.clone(), by },
         };
         self.0.record(event).await.map(|_seq| ())

@@ -7,8 +7,10 @@ use super::administration::unavailable;
 use super::chronicle::JournalOfRuns;
 use crate::console::{AdministrationError, Custody, Revocation, RevocationEntry, SourceEntry};
 use crate::model::barrier::{BarrierChange, Revoked, Since};
+use crate::model::claim::ClaimName;
 use crate::model::facts::RunId;
 use crate::model::name::SourceName;
+use crate::model::principal::RunScope;
 use crate::model::run::{Actor, RunEnding};
 use crate::run::BarrierError;
 
@@ -37,6 +39,18 @@ impl Custody for Gateway {
         Ok(())
     }
 
+    async fn end_claim(&self, by: Actor, name: &ClaimName) -> Result<(), AdministrationError> {
+        let rule = self.worlds.now().in_force.entry_points.rule_of(&name.entry_point);
+        let rule = rule.filter(|rule| rule.scope == RunScope::Claim).ok_or_else(|| {
+            AdministrationError::Missing(format!(
+                "there is no entry point `{}` whose tokens claim runs",
+                name.entry_point
+            ))
+        })?;
+        let chronicle = JournalOfRuns(&self.journal);
+        self.runs.end_claim(name, rule, self.since(by), &chronicle).await.map_err(unavailable)
+    }
+
     async fn revoke(&self, by: Actor, who: &Revoked) -> Result<Revocation, AdministrationError> {
         let (since, chronicle) = (self.since(by), JournalOfRuns(&self.journal));
         match self.runs.change(&BarrierChange::Revoke(who.clone()), since, &chronicle).await {
@@ -46,7 +60,7 @@ impl Custody for Gateway {
         }
         self.hang_up(|principal| match who {
             Revoked::Subject(subject) => principal.subject == *subject,
-            Revoked::EntryPoint(name) => principal.vouchers().any(|voucher| voucher == name),
+            Revoked::EntryPoint(name) => principal.revocable_by().any(|voucher| voucher == name),
         });
         let ended = self.runs.end_revoked(who, since, &chronicle).await;
         Ok(Revocation { runs_ended: u64::try_from(ended).unwrap_or(u64::MAX) })

@@ -9,8 +9,8 @@ use super::Gateway;
 use crate::audit::{Detail, Event, KeyChange, MintAct, MintFacts, MintResult, MintedBy};
 use crate::console::{AdministrationError, MintedToken, Minting, RenewalRequest, RotatedKey, TokenVerdict};
 use crate::identity::{
-    ClientCredential, Dispatcher, KeysError, ListenerVouches, MINT_ENTRY_POINT, MintRefusal, Minted, Minter,
-    Opened, Presented, Renewal, Requester, carrier_of,
+    ClientCredential, DISPATCHER_PREFIX, Dispatcher, KeysError, ListenerVouches, MINT_ENTRY_POINT,
+    MintRefusal, Minted, Minter, Opened, Presented, Renewal, Requester, carrier_of,
 };
 use crate::model::mint::{Carrier, TokenRequest, TokenText};
 use crate::model::name::EntryPointName;
@@ -68,6 +68,7 @@ impl Gateway {
             Some(minter) => minter.dispatcher(credential).await,
             None => Err(Reason::CredentialUnknown),
         };
+        let known = known.and_then(|dispatcher| self.counts(&dispatcher).map(|()| dispatcher));
         known.inspect_err(|reason| self.count_refusal(listener, *reason))
     }
 
@@ -82,9 +83,13 @@ impl Gateway {
         order: Result<TokenOrder, TokenRefused>,
     ) -> Result<MintedToken, TokenRefused> {
         let minter = self.minter().map_err(|_| TokenRefused::of(Reason::CredentialUnknown))?;
-        let order = match minter.spend(&dispatcher) {
-            Ok(()) => order,
-            Err(reason) => Err(TokenRefused::of(reason)),
+        // Its keys may have been waited for meanwhile: a reload or a revocation counts from here on.
+        let (dispatcher, order) = match minter.still(&dispatcher) {
+            Ok(now) => match self.counts(&now).and_then(|()| minter.spend(&now)) {
+                Ok(()) => (now, order),
+                Err(reason) => (now, Err(TokenRefused::of(reason))),
+            },
+            Err(reason) => (dispatcher, Err(TokenRefused::of(reason))),
         };
         let by = Requester::Dispatcher(dispatcher);
         match order {
@@ -157,10 +162,21 @@ impl Gateway {
         })
     }
 
-    /// Whether a token would open anything: one of a run that has ended would not.
+    /// Whether a token would open anything: one of a run that has ended, or of whom a person revoked, would
+    /// not.
     fn opens(&self, minted: &Minted) -> Result<(), MintRefusal> {
         let own = EntryPointName::new(MINT_ENTRY_POINT).map_err(|_| MintRefusal::Ended(Reason::Fault))?;
-        self.runs.may_claim(&own, &minted.txn).map_err(MintRefusal::Ended)
+        self.runs.may_claim(&own, &minted.txn).map_err(MintRefusal::Ended)?;
+        let asker = minted.asked_by.starts_with(DISPATCHER_PREFIX).then_some(&*minted.asked_by);
+        let asker = asker.map(EntryPointName::new).transpose();
+        let asker = asker.map_err(|_| MintRefusal::Ended(Reason::Fault))?;
+        let answerable = std::iter::once(&own).chain(&asker);
+        self.runs.may_vouch(Some(&minted.request.subject), answerable).map_err(MintRefusal::Ended)
+    }
+
+    /// Whether what a dispatcher asks for counts.
+    fn counts(&self, dispatcher: &Dispatcher) -> Result<(), Reason> {
+        self.runs.may_vouch(None, std::iter::once(&dispatcher.entry_point))
     }
 
     /// The record first: a key that signed without one would be nobody's. Where the key then cannot be

@@ -178,14 +178,36 @@ impl Leg {
     }
 
     /// Hands a progress notification on, under the client's own token. Progress is a courtesy: where the
-    /// client does not keep up it is dropped, so that the answer never waits behind it.
+    /// client does not keep up it is dropped, so that the answer never waits behind it, and where its text
+    /// may not reach the run as it is now, it is dropped too.
     fn report(&self, params: &Bytes, events: &mpsc::Sender<CallEvent>) {
         let Some(token) = &self.progress_token else { return };
+        if !self.carries_what_is_told() {
+            return;
+        }
         let own = Object::of(params).ok().and_then(|params| params.replace("progressToken", token));
         if let Some(own) = own {
             let notification = encode::notification(&Method::Progress, Some(&own));
             let _dropped = events.try_send(CallEvent::Notification(notification));
         }
+    }
+
+    /// Whether text of the tool server may reach the run at this moment: it is open, no source of it is
+    /// closed, and it has every source of the text. Those are what the intent of this call made durable;
+    /// what others stored there since joins the run with the answer (I3, I4).
+    fn carries_what_is_told(&self) -> bool {
+        let Some(tool) = &self.facts.tool else { return false };
+        // What a tool server says keeps no run alive: only what its agent does is use of it.
+        let no_use = self.run.started();
+        let carries = self.run.section(no_use, |section| {
+            let closed = section.closed();
+            let is_closed = section.provenance().iter().any(|source| closed.contains(source));
+            let mut durable = self.facts.provenance.clone();
+            durable.join(&self.facts.adds);
+            let told = section.brings(&tool.upstream, &Provenance::default());
+            !is_closed && told.missing_from(&durable).is_empty()
+        });
+        carries.unwrap_or(false)
     }
 
     fn answer(&self, answer: &upstream::Answer) -> Bytes {

@@ -35,7 +35,7 @@ use dispatcher::Dispatchers;
 use jws::{Parts, TOKEN_BYTES_MAX};
 use keys::KeyStore;
 
-pub use assertion::{ASSERTION_AGE_MAX, ASSERTIONS_MAX};
+pub use assertion::{ASSERTION_AGE_MAX, ASSERTIONS_MAX, ASSERTIONS_PER_DISPATCHER_MAX};
 pub use dispatcher::{ClientCredential, Dispatcher, MINTS_PER_MINUTE_MAX};
 pub use jws::carrier_of;
 pub use keys::{KeysError, NewKey, Opened, TOKEN_KEYS_MAX};
@@ -78,6 +78,8 @@ pub struct Minted {
     pub request: TokenRequest,
     /// Its run.
     pub txn: Txn,
+    /// Who asked for the first token of its run (`req_wl`).
+    pub asked_by: String,
     /// When it was made.
     pub issued: Timestamp,
     /// When it ends.
@@ -227,6 +229,14 @@ impl Minter {
         self.dispatchers.authenticate(credential, self.clock.wall()).await
     }
 
+    /// What `known` is now: it may have been authenticated under an earlier configuration.
+    ///
+    /// # Errors
+    /// [`Reason::CredentialUnknown`] where it is gone, or is not what it was.
+    pub fn still(&self, known: &Dispatcher) -> Result<Arc<Dispatcher>, Reason> {
+        self.dispatchers.still(known).ok_or(Reason::CredentialUnknown)
+    }
+
     /// Takes one request out of what a dispatcher may ask in a minute.
     ///
     /// # Errors
@@ -340,8 +350,16 @@ impl Minter {
         let jti = BASE64URL_NOPAD.encode(&chance::bytes::<16>()?);
         let jti_sha256 = Sha256::of(jti.as_bytes());
         let (issuer, audience) = (ISSUER, &*self.settings.audience);
-        let stamps =
-            Stamps { issuer, audience, iat: now, exp, jti, txn: txn.clone(), txn_iat: at, req_wl: by };
+        let stamps = Stamps {
+            issuer,
+            audience,
+            iat: now,
+            exp,
+            jti,
+            txn: txn.clone(),
+            txn_iat: at,
+            req_wl: by.clone(),
+        };
         let claims = serde_json::to_vec(&Claims::new(&request, stamps));
         let claims = claims.map_err(|error| MintRefusal::Fault(error.to_string()))?;
         let carrier = request.carrier;
@@ -353,7 +371,8 @@ impl Minter {
         }
         let time = |seconds| Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX);
         let (issued, expires) = (time(now), time(exp));
-        Ok(Minted { token: TokenText::new(token), request, txn, issued, expires, jti_sha256, kid })
+        let (token, asked_by) = (TokenText::new(token), by);
+        Ok(Minted { token, request, txn, asked_by, issued, expires, jti_sha256, kid })
     }
 
     /// The claims of a token that this gateway signed, that has not expired and that is for this gateway.

@@ -20,9 +20,9 @@ use crate::clock::Clock;
 use crate::model::digest::Sha256;
 use crate::model::reason::Reason;
 
-use replay::Replays;
+use replay::{Places, Replays, Shown};
 
-pub use replay::PROOFS_MAX;
+pub use replay::{PROOFS_MAX, PROOFS_PER_KEY_MAX};
 
 /// How old a proof may be, and how far ahead of our clock.
 pub const PROOF_AGE_MAX: Duration = Duration::from_secs(60);
@@ -64,7 +64,8 @@ pub(super) struct Proofs {
 
 impl Proofs {
     pub(super) fn new(url: Option<ResourceUrl>, clock: Clock) -> Self {
-        Self { url, algorithms: Algorithm::ALL.into(), seen: Arc::new(Replays::new(PROOFS_MAX)), clock }
+        let places = Places { all: PROOFS_MAX, per_holder: PROOFS_PER_KEY_MAX };
+        Self { url, algorithms: Algorithm::ALL.into(), seen: Arc::new(Replays::new(places)), clock }
     }
 
     /// The same, with the proofs that `before` has seen: a reload lets none of them count again.
@@ -89,7 +90,8 @@ impl Proofs {
         let proved = self.prove(proof, evidence.method, first.token).ok_or(Reason::ProofInvalid)?;
         let is_of_all =
             claimed.iter().filter_map(|one| one.confirmation.key).all(|key| key == proved.thumbprint);
-        if is_of_all && self.seen.take(proved.id, proved.until, self.clock.wall()) {
+        let shown = Shown { proof: proved.id, holder: proved.thumbprint, until: proved.until };
+        if is_of_all && self.seen.take(shown, self.clock.wall()) {
             return Ok(());
         }
         Err(Reason::ProofInvalid)

@@ -64,3 +64,12 @@ pub enum ListenerVouches {
     /// The uid of the peer says who it is; an unmapped uid is refused (unix sockets).
     Peers(Vec<(u32, Arc<Principal>)>),
 }
+
+impl ListenerVouches {
+    /// This, as far as a configuration says the same: a name alone does not tell one socket from another
+    /// that has it before or after a reload.
+    #[must_use]
+    pub fn confirmed_by(&self, in_force: Option<&Self>) -> &Self {
+        if in_force == Some(self) { self } else { &Self::Nothing }
+    }
+}

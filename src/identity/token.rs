@@ -179,6 +179,7 @@ impl Tokens {
             until: Some(claims.times.until),
             runs: settings.runs,
             beside: None,
+            asked_by: claims.asked_by.into_iter().collect(),
         };
         let (principal, times) = (Arc::new(principal), claims.times);
         Ok(Verified { principal, confirmation, times, issuer: at, epoch })

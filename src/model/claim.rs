@@ -35,6 +35,16 @@ pub struct Claim {
     pub until: Option<Timestamp>,
 }
 
+/// The run that tokens of an entry point claim, whether or not any of them started it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimName {
+    /// What vouches for the tokens.
+    pub entry_point: EntryPointName,
+    /// The run as they name it.
+    pub txn: Txn,
+}
+
 /// A later token that changes what was settled; says which part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a later token changes the {0} of its run")]

@@ -21,6 +21,9 @@ pub struct Principal {
     /// What vouches for it as well, where a request brings two tokens: both have to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub beside: Option<EntryPointName>,
+    /// The dispatchers that asked for its tokens, where the gateway made them: revoked ones vouch no more.
+    #[serde(skip)]
+    pub asked_by: Vec<EntryPointName>,
     /// The person or service on whose behalf the run acts.
     pub subject: Subject,
     /// The roles that the subject holds here.
@@ -52,6 +55,7 @@ impl Principal {
         Self {
             entry_point,
             beside: None,
+            asked_by: Vec::new(),
             subject,
             roles,
             agents,
@@ -73,6 +77,11 @@ impl Principal {
     /// Everything that vouches for the caller.
     pub fn vouchers(&self) -> impl Iterator<Item = &EntryPointName> {
         std::iter::once(&self.entry_point).chain(&self.beside)
+    }
+
+    /// Everything whose revocation takes the credential's worth: what vouches, and who asked for its tokens.
+    pub fn revocable_by(&self) -> impl Iterator<Item = &EntryPointName> {
+        self.vouchers().chain(&self.asked_by)
     }
 
     /// Whether `other` is the same caller at the same entry point, in the same run where the credential

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Chronicle, Milestone};
 use crate::model::barrier::{BarrierChange, Revoked, Since};
-use crate::model::name::SourceName;
+use crate::model::name::{EntryPointName, SourceName, Subject};
 use crate::model::principal::Principal;
 use crate::model::provenance::SOURCES_MAX;
 use crate::model::reason::Reason;
@@ -69,12 +69,21 @@ impl Barriers {
 
     /// Whether the credentials of `principal` count.
     pub(super) fn check(&self, principal: &Principal) -> Result<(), Reason> {
+        self.check_of(Some(&principal.subject), principal.revocable_by())
+    }
+
+    /// Whether credentials for `subject` count that all of `entry_points` answer for.
+    pub(super) fn check_of<'a>(
+        &self,
+        subject: Option<&Subject>,
+        entry_points: impl Iterator<Item = &'a EntryPointName>,
+    ) -> Result<(), Reason> {
         let closed = self.lock();
         if closed.revoked.is_empty() {
             return Ok(());
         }
-        let entry_points = principal.vouchers().cloned().map(Revoked::EntryPoint);
-        let mut ways = std::iter::once(Revoked::Subject(principal.subject.clone())).chain(entry_points);
+        let entry_points = entry_points.cloned().map(Revoked::EntryPoint);
+        let mut ways = subject.cloned().map(Revoked::Subject).into_iter().chain(entry_points);
         if ways.any(|way| closed.revoked.contains_key(&way)) {
             return Err(Reason::CredentialRevoked);
         }

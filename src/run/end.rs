@@ -11,10 +11,11 @@ use jiff::Timestamp;
 
 use super::table::{Held, Slot};
 use super::{BarrierError, Chronicle, Milestone, Run, RunKey, RunReport, Runs, Unit};
+use crate::chance;
 use crate::model::barrier::{BarrierChange, Revoked, Since};
-use crate::model::claim::Tombstone;
+use crate::model::claim::{Claim, ClaimName, Tombstone};
 use crate::model::facts::RunId;
-use crate::model::principal::Principal;
+use crate::model::principal::{Principal, RunRule};
 use crate::model::reason::Reason;
 use crate::model::run::{Actor, RunEnding, RunHistory};
 
@@ -44,6 +45,58 @@ impl Runs {
             return Ok(Some(report));
         }
         Ok(None)
+    }
+
+    /// Ends the run that tokens claim as `name`, because a person said so: from here on they are refused, also
+    /// where none of them started it yet. `rule` says how long they may live. What has ended already stays
+    /// as it is.
+    ///
+    /// # Errors
+    /// [`Reason::RunsFull`], or why the end could not be made durable; nothing has changed then.
+    pub async fn end_claim(
+        &self,
+        name: &ClaimName,
+        rule: RunRule,
+        by: Since,
+        chronicle: &impl Chronicle,
+    ) -> Result<(), Reason> {
+        let unit = Unit::Claim(name.txn.clone());
+        let key = RunKey { entry_point: name.entry_point.clone(), unit };
+        let slot = self.slot(&key)?;
+        // Whoever would start the run waits for the same lock, and finds the tombstone.
+        let mut current = slot.current.lock().await;
+        let ended = match current.as_ref() {
+            Some(held) => Self::end_held(held, RunEnding::Person, Some(by.by), by.at, chronicle).await,
+            None if self.tombstones.check(&key, None).is_err() => Ok(()),
+            None => self.end_unstarted(name, rule, by, chronicle).await,
+        };
+        if ended.is_ok() {
+            *current = None;
+        }
+        let is_empty = current.is_none();
+        drop(current);
+        if is_empty {
+            self.forget(&key);
+        }
+        ended
+    }
+
+    async fn end_unstarted(
+        &self,
+        name: &ClaimName,
+        rule: RunRule,
+        by: Since,
+        chronicle: &impl Chronicle,
+    ) -> Result<(), Reason> {
+        let (grave, why) = (self.tombstones.dig(by.at)?, RunEnding::Person);
+        let run = RunId::of(chance::bytes().map_err(|_| Reason::Fault)?);
+        let until = Claim::lost(&name.txn).tokens_until(rule, why, by.at);
+        let (actor, unstarted) = (Some(by.by), Some(name));
+        let ended = Milestone::Ended { run: &run, why, by: actor, until: Some(until), unstarted };
+        chronicle.record(ended).await?;
+        let ClaimName { entry_point, txn } = name.clone();
+        grave.bury(Tombstone { entry_point, txn, run, why, until });
+        Ok(())
     }
 
     /// Ends the run of a session that was closed.
@@ -127,12 +180,8 @@ impl Runs {
         chronicle: &impl Chronicle,
     ) -> usize {
         let mut current = slot.current.lock().await;
-        let is_whose = |run: &Run| match who {
-            Revoked::Subject(subject) => run.subject() == subject,
-            Revoked::EntryPoint(name) => key.entry_point == *name,
-        };
         // A run whose history is lost refuses every call until a person ends that very run.
-        let is_meant = |held: &&Held| is_whose(&held.run) && held.run.history() == RunHistory::Whole;
+        let is_meant = |held: &&Held| held.run.is_of(who) && held.run.history() == RunHistory::Whole;
         let Some(held) = current.as_ref().filter(is_meant) else { return 0 };
         let ended = Self::end_held(held, RunEnding::Revoked, Some(by.by), by.at, chronicle).await;
         if let Err(reason) = ended {
@@ -156,7 +205,8 @@ impl Runs {
         let claim = run.lock().claim.clone();
         let until = claim.as_ref().map(|claim| claim.tokens_until(held.rule, why, now));
         let closing = run.close();
-        let recorded = chronicle.record(Milestone::Ended { run: run.id(), why, by, until }).await;
+        let ended = Milestone::Ended { run: run.id(), why, by, until, unstarted: None };
+        let recorded = chronicle.record(ended).await;
         if let Err(reason) = recorded {
             run.reopen(&closing);
             return Err(reason);

@@ -11,10 +11,11 @@ use jiff::Timestamp;
 
 use super::barriers::Barriers;
 use super::{Approach, RecoveredRun, RunKey, StoredSources};
+use crate::model::barrier::Revoked;
 use crate::model::call::Call;
 use crate::model::claim::Claim;
 use crate::model::facts::RunId;
-use crate::model::name::{SourceName, Subject, UpstreamName};
+use crate::model::name::{EntryPointName, SourceName, Subject, UpstreamName};
 use crate::model::principal::{Origin, RunRule};
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
@@ -29,6 +30,8 @@ pub struct Run {
     subject: Subject,
     started: Timestamp,
     pub(super) origin: Option<Origin>,
+    /// The dispatchers that asked for its first token. Nobody knows them after a restart.
+    asked_by: Vec<EntryPointName>,
     shared: Arc<Shared>,
     state: Mutex<State>,
 }
@@ -71,7 +74,8 @@ impl Run {
             phase: Phase::Open,
         };
         let (subject, origin) = (principal.subject.clone(), Some(origin.clone()));
-        Self { id, key, subject, started: now, origin, shared, state: Mutex::new(state) }
+        let asked_by = principal.asked_by.clone();
+        Self { id, key, subject, started: now, origin, asked_by, shared, state: Mutex::new(state) }
     }
 
     pub(super) fn recover(run: RecoveredRun, shared: Arc<Shared>) -> Self {
@@ -87,6 +91,7 @@ impl Run {
             subject: run.subject,
             started: run.started,
             origin: run.origin,
+            asked_by: Vec::new(),
             shared,
             state: Mutex::new(state),
         }
@@ -108,6 +113,14 @@ impl Run {
     #[must_use]
     pub fn subject(&self) -> &Subject {
         &self.subject
+    }
+
+    /// Whether it belongs to who is revoked.
+    pub(super) fn is_of(&self, who: &Revoked) -> bool {
+        match who {
+            Revoked::Subject(subject) => self.subject == *subject,
+            Revoked::EntryPoint(name) => self.key.entry_point == *name || self.asked_by.contains(name),
+        }
     }
 
     /// What started it, with what later tokens added, where tokens claim it.

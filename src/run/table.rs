@@ -213,6 +213,18 @@ impl Runs {
         }
     }
 
+    /// Whether a credential for `subject` that all of `entry_points` answer for would count, were it made.
+    ///
+    /// # Errors
+    /// [`Reason::CredentialRevoked`].
+    pub fn may_vouch<'a>(
+        &self,
+        subject: Option<&Subject>,
+        entry_points: impl Iterator<Item = &'a EntryPointName>,
+    ) -> Result<(), Reason> {
+        self.shared.barriers.check_of(subject, entry_points)
+    }
+
     /// Whether a request may use what belongs to its run without being a part of it: sessions, streams.
     ///
     /// # Errors
@@ -285,7 +297,7 @@ impl Runs {
         }
     }
 
-    fn slot(&self, key: &RunKey) -> Result<Arc<Slot>, Reason> {
+    pub(super) fn slot(&self, key: &RunKey) -> Result<Arc<Slot>, Reason> {
         let mut slots = self.lock();
         if let Some(slot) = slots.get(key) {
             return Ok(Arc::clone(slot));

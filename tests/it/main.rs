@@ -24,6 +24,7 @@ mod mail;
 mod mint;
 mod path;
 mod privileges;
+mod progress;
 mod reload;
 mod run_command;
 mod runs;

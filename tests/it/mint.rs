@@ -36,7 +36,7 @@ const LABEL: [&str; 12] = [
 ];
 
 /// A command that reads standard input.
-fn with_input(site: &Site, arguments: &[&str], input: &str) -> (i32, String, String) {
+pub fn with_input(site: &Site, arguments: &[&str], input: &str) -> (i32, String, String) {
     let mut command = site.command(arguments);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();

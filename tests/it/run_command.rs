@@ -440,6 +440,36 @@ async fn a_run_ends_with_its_command_and_a_token_that_got_away_opens_nothing() {
 }
 
 #[tokio::test]
+async fn a_token_of_a_command_that_never_called_opens_nothing_after_its_end() {
+    let site = site();
+    let gateway = site.start();
+    let (code, out, err) = run(&site, &[], "cp \"$SLUICEGATE_TOKEN_FILE\" stolen; echo $SLUICEGATE_TXN");
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    let stolen = std::fs::read_to_string(site.path("stolen")).unwrap();
+    let ends = of_kind(&site, "run_end");
+    assert_eq!(ends.len(), 1);
+    assert_eq!((&ends[0]["why"], &ends[0]["txn"]), (&json!("person"), &json!(out.trim())));
+    assert_eq!(ends[0]["entry_point"], "issuers.sluicegate");
+    let steal = async |url: &str| {
+        let params = json!({ "name": "tools__read", "arguments": { "id": "stolen" } });
+        Client::new(url, stolen.trim()).modern(2, "tools/call", params).await.reason().to_owned()
+    };
+    assert_eq!(steal(&gateway.url).await, "run_ended");
+    // Nor is another token made for it, whoever asks.
+    let again = [&["token", "mint"], &LABEL[..6], &["--txn", out.trim()]].concat();
+    let (code, _, err) = site.run(&again);
+    assert!(code != 0 && err.contains("run of this token has ended"), "{code}: {err}");
+    gateway.kill();
+    let gateway = site.start();
+    assert_eq!(steal(&gateway.url).await, "run_ended");
+    let (code, runs, _) = site.run(&["runs", "list", "--json"]);
+    assert_eq!((code, runs.trim()), (0, "[]"));
+    assert!(gateway.stop().success());
+    assert_eq!(site.executed(), Vec::<String>::new());
+    check_audit(&site);
+}
+
+#[tokio::test]
 async fn the_line_for_a_client_that_starts_servers_is_whole() {
     let site = site();
     let gateway = site.start();

@@ -5,6 +5,7 @@ use data_encoding::{BASE64, BASE64URL_NOPAD};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::mint::with_input;
 use crate::support::audit::of_kind;
 use crate::support::gateway::{CHAT_KEY, Gateway};
 use crate::support::tokens::{AUDIENCE, MAILHOOK_KEY, minting, verified};
@@ -274,42 +275,157 @@ async fn a16_a48_the_token_endpoint_has_the_guards_of_every_path() {
     assert!(gateway.stop().success());
 }
 
-#[tokio::test]
-async fn a_dispatcher_that_signs_who_it_is_gets_a_token_once_for_each_assertion() {
-    let dispatcher = r#"
-[auth.dispatchers.scheduler]
-jwks = { file = "scheduler.jwks.json" }
-may_assert = { sources = ["email"], subjects = ["user:*"], roles = ["assistant"], goals = ["*"] }
-"#;
-    let site = Site::with_oracle(&format!("{}{dispatcher}", minting()));
-    let pair = Ed25519KeyPair::generate().unwrap();
-    let x = BASE64URL_NOPAD.encode(pair.public_key().as_ref());
-    let jwks = json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "x": x, "kid": "one" }] });
-    std::fs::write(site.path("scheduler.jwks.json"), jwks.to_string()).unwrap();
-    let gateway = site.start();
-    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
-    let assertion = |jti: &str| {
+/// A dispatcher that signs who it is.
+struct Scheduler(Ed25519KeyPair);
+
+impl Scheduler {
+    fn new() -> Self {
+        Self(Ed25519KeyPair::generate().unwrap())
+    }
+
+    /// Its table, with its keys at `jwks`.
+    fn table(jwks: &str) -> String {
+        format!(
+            "[auth.dispatchers.scheduler]\njwks = {{ {jwks} }}\nmay_assert = {{ sources = [\"email\"], \
+             subjects = [\"user:*\"], roles = [\"assistant\"], goals = [\"*\"] }}\n"
+        )
+    }
+
+    fn jwks(&self) -> String {
+        let x = BASE64URL_NOPAD.encode(self.0.public_key().as_ref());
+        json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "x": x, "kid": "one" }] }).to_string()
+    }
+
+    fn assertion(&self, jti: &str) -> String {
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
         let header = json!({ "alg": "EdDSA", "kid": "one" });
         let claims =
             json!({ "iss": "scheduler", "sub": "scheduler", "aud": AUDIENCE, "exp": now + 120, "jti": jti });
         let part = |value: Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
         let message = format!("{}.{}", part(header), part(claims));
-        let signature = BASE64URL_NOPAD.encode(pair.sign(message.as_bytes()).as_ref());
+        let signature = BASE64URL_NOPAD.encode(self.0.sign(message.as_bytes()).as_ref());
         format!("{message}.{signature}")
-    };
-    let ask = |assertion: &str| {
-        let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-        let asked = Asked::good(&gateway).header("authorization", "");
-        asked.with("client_assertion_type", kind).with("client_assertion", assertion).send()
-    };
-    let (status, answer, _) = ask(&assertion("1")).await;
+    }
+}
+
+async fn ask_with(gateway: &Gateway, assertion: &str) -> (StatusCode, Value, http::HeaderMap) {
+    let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    let asked = Asked::good(gateway).header("authorization", "");
+    asked.with("client_assertion_type", kind).with("client_assertion", assertion).send().await
+}
+
+#[tokio::test]
+async fn a_dispatcher_that_signs_who_it_is_gets_a_token_once_for_each_assertion() {
+    let scheduler = Scheduler::new();
+    let table = Scheduler::table("file = \"scheduler.jwks.json\"");
+    let site = Site::with_oracle(&format!("{}{table}", minting()));
+    std::fs::write(site.path("scheduler.jwks.json"), scheduler.jwks()).unwrap();
+    let gateway = site.start();
+    let ask = async |assertion: &str| ask_with(&gateway, assertion).await;
+    let (status, answer, _) = ask(&scheduler.assertion("1")).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     let claims = verified(&site, answer["access_token"].as_str().unwrap()).1;
     assert_eq!(claims["req_wl"], "dispatchers.scheduler");
-    assert_eq!(ask(&assertion("1")).await.0, StatusCode::UNAUTHORIZED, "it counts once");
-    assert_eq!(ask(&assertion("2")).await.0, StatusCode::OK);
+    assert_eq!(ask(&scheduler.assertion("1")).await.0, StatusCode::UNAUTHORIZED, "it counts once");
+    assert_eq!(ask(&scheduler.assertion("2")).await.0, StatusCode::OK);
     let run_token = answer["access_token"].as_str().unwrap();
     assert_eq!(ask(run_token).await.0, StatusCode::UNAUTHORIZED, "a run token is no assertion");
+    assert!(gateway.stop().success());
+    check_audit(&site);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dispatcher_that_a_reload_removes_while_its_keys_are_loaded_gets_no_token() {
+    let scheduler = Scheduler::new();
+    let keys = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("url = \"http://{}/jwks\"", keys.local_addr().unwrap());
+    let site = Site::with_oracle(&minting());
+    let without = std::fs::read_to_string(site.path("gateway.toml")).unwrap();
+    for meanwhile in [
+        (without.clone(), StatusCode::UNAUTHORIZED),
+        // Narrowed, and what is asked for would still be allowed: it asks again.
+        (without.clone() + &Scheduler::table(&url).replace("user:*", "user:1"), StatusCode::UNAUTHORIZED),
+        // What has nothing to do with it.
+        (without.clone() + &Scheduler::table(&url) + "# more\n", StatusCode::OK),
+    ] {
+        site.configure(&(without.clone() + &Scheduler::table(&url)));
+        let gateway = site.start();
+        let assertion = scheduler.assertion("1");
+        let loading = async {
+            let (mut stream, _) = keys.accept().await.unwrap();
+            site.configure(&meanwhile.0);
+            let (code, out, err) = site.run(&["reload"]);
+            assert_eq!(code, 0, "{out}{err}");
+            let set = scheduler.jwks();
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close";
+            let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{set}", set.len());
+            tokio::io::AsyncWriteExt::write_all(&mut stream, answer.as_bytes()).await.unwrap();
+        };
+        let ((status, answer, _), ()) = tokio::join!(ask_with(&gateway, &assertion), loading);
+        assert_eq!(status, meanwhile.1, "{answer}");
+        let record = of_kind(&site, "mint").pop().unwrap();
+        assert_eq!(record["dispatcher"], "dispatchers.scheduler");
+        let reason = if status == StatusCode::OK { Value::Null } else { json!("credential_unknown") };
+        assert_eq!(record["reason"], reason);
+        assert!(gateway.stop().success());
+    }
+    check_audit(&site);
+}
+
+#[tokio::test]
+async fn a_revoked_dispatcher_gets_no_token_and_those_it_got_count_no_more_until_it_is_lifted() {
+    let site = site();
+    let gateway = site.start();
+    let (_, answer, _) = Asked::good(&gateway).send().await;
+    let token = answer["access_token"].as_str().unwrap().to_owned();
+    let call = async |token: &str, id: &str| {
+        let params = json!({ "name": "tools__read", "arguments": { "id": id } });
+        let client = Client::anonymous(&gateway.url).with("txn-token", token);
+        client.modern(1, "tools/call", params).await.reason().to_owned()
+    };
+    let (_, unused, _) = Asked::good(&gateway).send().await;
+    let unused = unused["access_token"].as_str().unwrap();
+    assert_eq!(call(&token, "before").await, "ok");
+    let (code, out, err) = site.run(&["runs", "revoke", "--entry-point", "dispatchers.mailhook"]);
+    assert!(code == 0 && out.contains("1 open runs have ended") && err.is_empty(), "{code}: {out}{err}");
+
+    for refused in [Asked::good(&gateway), Asked::good(&gateway).renewing(&token)] {
+        let (status, answer, _) = refused.send().await;
+        assert_eq!((status, &answer["error"]), (StatusCode::UNAUTHORIZED, &json!("invalid_client")));
+    }
+    // Neither an operator nor a used token gets around it.
+    let (code, _, err) = with_input(&site, &["token", "renew"], unused);
+    assert!(code != 0 && err.contains("revoked"), "{code}: {err}");
+    assert_eq!(call(&token, "after").await, "credential_revoked");
+    assert_eq!(call(unused, "unused").await, "credential_revoked");
+    let label = ["token", "mint", "--source", "email", "--subject", "user:1", "--role", "assistant"];
+    let (code, operators, err) = site.run(&label);
+    assert_eq!(code, 0, "who else may mint still may: {err}");
+    let others = Client::new(&gateway.url, operators.trim());
+    let params = json!({ "name": "tools__read", "arguments": { "id": "operator" } });
+    assert_eq!(others.modern(1, "tools/call", params).await.reason(), "ok");
+
+    assert_eq!(site.run(&["revocations", "lift", "--entry-point", "dispatchers.mailhook"]).0, 0);
+    assert_eq!(Asked::good(&gateway).send().await.0, StatusCode::OK);
+    assert_eq!(call(unused, "lifted").await, "ok");
+    assert!(gateway.stop().success());
+    assert_eq!(site.executed(), ["before", "operator", "lifted"]);
+    check_audit(&site);
+}
+
+#[tokio::test]
+async fn no_token_is_made_for_a_revoked_subject_and_its_refusal_is_on_the_record() {
+    let site = site();
+    let gateway = site.start();
+    assert_eq!(site.run(&["runs", "revoke", "--subject", "user:1"]).0, 0);
+    let (status, answer, _) = Asked::good(&gateway).send().await;
+    assert_eq!((status, &answer["error"]), (StatusCode::BAD_REQUEST, &json!("invalid_request")));
+    let other = json!({ "sub": "user:2", "roles": ["assistant"] }).to_string();
+    assert_eq!(Asked::good(&gateway).with("subject_token", &other).send().await.0, StatusCode::OK);
+    let (code, _, err) = site.run(&["token", "mint", "--source", "email", "--subject", "user:1"]);
+    assert!(code != 0 && err.contains("revoked"), "{code}: {err}");
+    let reasons: Vec<_> = of_kind(&site, "mint").into_iter().map(|record| record["reason"].clone()).collect();
+    assert_eq!(reasons, [json!("credential_revoked"), Value::Null, json!("credential_revoked")]);
     assert!(gateway.stop().success());
     check_audit(&site);
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::audit::encode::TRIGGER_RECORD_BYTES_MAX;
 use crate::model::barrier::{BarrierChange, Revoked};
+use crate::model::claim::ClaimName;
 use crate::model::name::{AgentName, AttributeName, Goal, Txn};
 use crate::model::trigger::{AttributeValue, ENTRIES_MAX, TRIGGER_BYTES_MAX, Trigger, TriggerEntry};
 
@@ -55,7 +56,14 @@ fn start(number: u8, principal: Arc<Principal>) -> Event {
 }
 
 fn end(number: u8, why: RunEnding, until: jiff::Timestamp) -> Event {
-    Event::RunEnd { run: run(number), why, by: None, until: Some(until) }
+    Event::RunEnd { run: run(number), why, by: None, until: Some(until), unstarted: None }
+}
+
+/// The end of the run `txn`, of whose tokens none was used.
+fn unstarted(number: u8, txn: &str, until: jiff::Timestamp) -> Event {
+    let (entry_point, txn) = (token(txn, vec![]).entry_point.clone(), Txn::new(txn).unwrap());
+    let (why, by, until) = (RunEnding::Person, Some(Actor { uid: 7 }), Some(until));
+    Event::RunEnd { run: run(number), why, by, until, unstarted: Some(ClaimName { entry_point, txn }) }
 }
 
 fn barrier(change: BarrierChange) -> Event {
@@ -96,6 +104,7 @@ pub(super) fn events() -> Vec<Event> {
             ..facts(&run(21))
         }),
         end(22, RunEnding::Revoked, jiff::Timestamp::MAX),
+        unstarted(23, "t23", jiff::Timestamp::MAX),
         barrier(BarrierChange::Revoke(subject("user:9"))),
         barrier(BarrierChange::Lift(subject("user:9"))),
         barrier(BarrierChange::Revoke(mailbot())),
@@ -201,6 +210,28 @@ async fn i4_a_refused_start_of_a_claimed_run_launders_nothing_and_meets_no_other
     assert_eq!(live.runs.len(), 2);
     assert_eq!(live.runs[&run(3)].provenance, sources(["chat", "web"]));
     assert_eq!(live.runs[&run(2)].provenance, sources(["chat"]));
+}
+
+#[tokio::test]
+async fn i4_the_end_of_a_run_that_never_started_is_remembered_after_a_kill_and_a_new_segment() {
+    let room = Room::new();
+    let (journal, _) = room.open();
+    // A start that was recorded and refused to the gateway: it never came to be.
+    journal.record(start(1, token("t1", vec![]))).await.unwrap();
+    journal.record(start(2, token("t2", vec![]))).await.unwrap();
+    let until: jiff::Timestamp = "2100-01-01T00:00:00Z".parse().unwrap();
+    journal.record(unstarted(3, "t1", until)).await.unwrap();
+    let mut room = room.killed();
+    for _ in 0..2 {
+        let (_journal, recovered) = room.open();
+        let live = recovered.live;
+        assert_eq!(live.runs.keys().collect::<Vec<_>>(), [&run(2)]);
+        let stone = live.tombstones.values().next().unwrap();
+        assert_eq!((live.tombstones.len(), stone.txn.as_str(), &stone.run), (1, "t1", &run(3)));
+        assert_eq!((stone.why, stone.until), (RunEnding::Person, until));
+        room = room.killed();
+    }
+    room.verified();
 }
 
 /// The largest trigger there may be.

@@ -132,7 +132,7 @@ async fn i4_a_person_can_accept_the_loss_and_every_run_in_it_is_closed() {
     let (journal, recovered) = room.open();
     assert!(recovered.live.runs.values().all(|run| run.history == RunHistory::Lost));
     journal
-        .record(Event::RunEnd { run: run(1), why: RunEnding::Person, by: None, until: None })
+        .record(Event::RunEnd { run: run(1), why: RunEnding::Person, by: None, until: None, unstarted: None })
         .await
         .unwrap();
     journal.close().await.unwrap();

@@ -123,7 +123,13 @@ async fn play(room: &Room, journal: &Journal, steps: &[Step]) -> (Acknowledged, 
                 }
             }
             Step::End(number) if known.memory.contains_key(number) => {
-                let end = Event::RunEnd { run: run(*number), why: RunEnding::Idle, by: None, until: None };
+                let end = Event::RunEnd {
+                    run: run(*number),
+                    why: RunEnding::Idle,
+                    by: None,
+                    until: None,
+                    unstarted: None,
+                };
                 if let Ok(seq) = journal.record(end).await {
                     known.durable.push(seq);
                     known.memory.remove(number);

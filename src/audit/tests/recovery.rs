@@ -9,6 +9,7 @@ async fn end_run(journal: &Journal, id: &RunId) -> Result<Seq, Reason> {
             why: RunEnding::Person,
             by: Some(Actor { uid: 0 }),
             until: None,
+            unstarted: None,
         })
         .await
 }

@@ -88,7 +88,7 @@ fn events() -> Vec<Event> {
             subject: Some(Subject::new("user:9").unwrap()),
             by: Actor { uid: 0 },
         },
-        Event::RunEnd { run: run(2), why: RunEnding::Person, by, until: Some(jiff::Timestamp::UNIX_EPOCH) },
+        ended(by),
     ];
     for change in [PinChange::First, PinChange::Accepted, PinChange::Changed, PinChange::Restored] {
         let (accepted, offered) = (Sha256::of(b"a"), Some(Sha256::of(b"b")));
@@ -118,9 +118,14 @@ fn events() -> Vec<Event> {
     }
     events.extend(claims::events());
     for why in RunEnding::ALL {
-        events.push(Event::RunEnd { run: run(9), why, by: None, until: None });
+        events.push(Event::RunEnd { run: run(9), why, by: None, until: None, unstarted: None });
     }
     events
+}
+
+fn ended(by: Option<Actor>) -> Event {
+    let (why, until) = (RunEnding::Person, Some(jiff::Timestamp::UNIX_EPOCH));
+    Event::RunEnd { run: run(2), why, by, until, unstarted: None }
 }
 
 fn mints() -> Vec<Event> {

@@ -8,6 +8,7 @@ use http::Method;
 use super::{Client, ClientError};
 use crate::console::custody::{Revocation, RevocationEntry, SourceEntry};
 use crate::model::barrier::Revoked;
+use crate::model::claim::ClaimName;
 use crate::model::facts::RunId;
 use crate::model::name::SourceName;
 
@@ -18,6 +19,14 @@ impl Client {
     /// [`ClientError`] where it was not revoked.
     pub async fn revoke_run(&self, run: &RunId) -> Result<(), ClientError> {
         self.ask(Method::POST, &format!("runs/{run}/revoke"), Bytes::new()).await.map(drop)
+    }
+
+    /// Ends the run that tokens claim as `name`, whether or not any of them started it.
+    ///
+    /// # Errors
+    /// [`ClientError`] where it was not ended.
+    pub async fn end_claim(&self, name: &ClaimName) -> Result<(), ClientError> {
+        self.ask(Method::POST, "claims/end", self.body(name)?).await.map(drop)
     }
 
     /// Revokes a subject or an entry point.
@@ -69,7 +78,7 @@ impl Client {
         self.get("sources").await
     }
 
-    fn body(&self, who: &Revoked) -> Result<Bytes, ClientError> {
+    fn body(&self, who: &impl serde::Serialize) -> Result<Bytes, ClientError> {
         serde_json::to_vec(who).map(Bytes::from).map_err(|error| self.broken(&error))
     }
 }

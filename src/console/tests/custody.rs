@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::model::barrier::{Revoked, Since};
+use crate::model::claim::ClaimName;
+use crate::model::name::Txn;
 
 const BY: Since = Since { at: Timestamp::UNIX_EPOCH, by: Actor { uid: 7 } };
 
@@ -24,6 +26,11 @@ impl Custody for Gateway {
     async fn revoke_run(&self, by: Actor, run: &RunId) -> Result<(), AdministrationError> {
         self.note(by, format_args!("revoke run {run}"));
         Err(AdministrationError::Impossible("no token claims it".into()))
+    }
+
+    async fn end_claim(&self, by: Actor, name: &ClaimName) -> Result<(), AdministrationError> {
+        self.note(by, format_args!("end {} at {}", name.txn, name.entry_point));
+        Ok(())
     }
 
     async fn revoke(&self, by: Actor, who: &Revoked) -> Result<Revocation, AdministrationError> {
@@ -62,6 +69,8 @@ async fn what_is_closed_and_revoked_comes_to_the_gateway_as_it_was_named() {
     let entry_point = Revoked::EntryPoint(EntryPointName::new("issuers.mailbot").unwrap());
     assert_eq!(client.revoke(&subject()).await.unwrap(), Revocation { runs_ended: 3 });
     client.lift(&entry_point).await.unwrap();
+    let entry_point = EntryPointName::new("issuers.mailbot").unwrap();
+    client.end_claim(&ClaimName { entry_point, txn: Txn::new("r1").unwrap() }).await.unwrap();
     client.close_source(&email()).await.unwrap();
     client.open_source(&email()).await.unwrap();
     assert_eq!(client.revocations().await.unwrap(), stage.gateway.revocations().await);
@@ -69,7 +78,6 @@ async fn what_is_closed_and_revoked_comes_to_the_gateway_as_it_was_named() {
     let refused = client.revoke_run(&run_entry().run).await.unwrap_err();
     assert!(matches!(refused, ClientError::Refused { reason, .. } if reason == "impossible"));
     let done = stage.gateway.custody.lock().unwrap().join(", ");
-    let expected =
-        "revoke the subject `user:4711`, lift the entry point `issuers.mailbot`, close email, open email";
+    let expected = "revoke the subject `user:4711`, lift the entry point `issuers.mailbot`, end r1 at issuers.mailbot, close email, open email";
     assert_eq!(done, format!("{expected}, revoke run {}", run_entry().run));
 }

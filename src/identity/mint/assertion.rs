@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::dispatcher::Dispatcher;
 use crate::identity::algorithm::Algorithm;
 use crate::identity::json::{self, Members};
-use crate::identity::proof::replay::Replays;
+use crate::identity::proof::replay::{Places, Replays, Shown};
 use crate::identity::token::Jws;
 use crate::model::digest::Sha256;
 use crate::model::reason::Reason;
@@ -20,7 +20,10 @@ use crate::model::reason::Reason;
 /// How far ahead an assertion may expire: it is made for one request.
 pub const ASSERTION_AGE_MAX: Duration = Duration::from_secs(10 * 60);
 /// Assertions that are remembered at once; with all of them in force a further one is refused.
-pub const ASSERTIONS_MAX: usize = 16_384;
+pub const ASSERTIONS_MAX: usize = 65_536;
+/// Assertions of one dispatcher that are remembered at once: its own rate, for those that live six
+/// minutes or less. A further one is refused.
+pub const ASSERTIONS_PER_DISPATCHER_MAX: usize = ASSERTIONS_MAX / 16;
 /// How far the clock of a dispatcher may be ahead.
 const CLOCK_SKEW_MAX: Duration = Duration::from_secs(30);
 /// Largest assertion, in bytes.
@@ -43,7 +46,8 @@ impl Assertions {
         // The endpoint stands beside the resource, on the same host.
         let endpoint = audience.rsplit_once('/').map_or(audience, |(base, _)| base);
         let audiences = [audience.to_owned(), format!("{endpoint}/token")];
-        Self { audiences, seen: Arc::new(Replays::new(ASSERTIONS_MAX)) }
+        let places = Places { all: ASSERTIONS_MAX, per_holder: ASSERTIONS_PER_DISPATCHER_MAX };
+        Self { audiences, seen: Arc::new(Replays::new(places)) }
     }
 
     /// The same, with the assertions that `before` has seen.
@@ -90,8 +94,9 @@ impl Assertions {
         let jti =
             json::text(&jws.payload, "jti")?.filter(|jti| !jti.is_empty() && jti.len() <= JTI_BYTES_MAX);
         let jti = jti.ok_or(Reason::TokenClaimsInvalid)?;
-        let id = Sha256::of_parts(&[issuer.as_bytes(), &[0], jti.as_bytes()]);
-        if self.seen.take(id, until, now) { Ok(Arc::clone(dispatcher)) } else { Err(Reason::ProofInvalid) }
+        let proof = Sha256::of_parts(&[issuer.as_bytes(), &[0], jti.as_bytes()]);
+        let shown = Shown { proof, holder: Sha256::of(issuer.as_bytes()), until };
+        if self.seen.take(shown, now) { Ok(Arc::clone(dispatcher)) } else { Err(Reason::ProofInvalid) }
     }
 
     fn audience(&self, payload: &Members) -> Result<(), Reason> {
@@ -213,6 +218,20 @@ mod tests {
         let mut audiences = claims("3");
         audiences["aud"] = resource;
         assert!(stage.ask(&stage.signed(&typed, &audiences), None).await.is_ok());
+    }
+
+    #[test]
+    fn one_dispatcher_leaves_places_for_the_others() {
+        let assertions = Assertions::new("http://127.0.0.1:7400/mcp");
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let take = |issuer: &str, number: usize| {
+            let proof = Sha256::of_parts(&[issuer.as_bytes(), &number.to_be_bytes()]);
+            let shown = Shown { proof, holder: Sha256::of(issuer.as_bytes()), until: at(NOW + 600) };
+            assertions.seen.take(shown, at(NOW))
+        };
+        assert!((0..ASSERTIONS_PER_DISPATCHER_MAX).all(|number| take("greedy", number)));
+        assert!(!take("greedy", ASSERTIONS_PER_DISPATCHER_MAX), "a further one is refused");
+        assert!(take("other", 0));
     }
 
     #[tokio::test]

@@ -33,6 +33,7 @@ pub struct Dispatcher {
     /// `dispatchers.NAME`.
     pub entry_point: EntryPointName,
     pub(super) may_assert: MayAssert,
+    key: DispatcherKey,
     /// Whose assertions are its own, where it signs them.
     pub(super) signer: Option<Signer>,
     spent: Mutex<Spent>,
@@ -52,6 +53,12 @@ struct Spent {
 }
 
 impl Dispatcher {
+    /// Whether `other`, of another configuration, is known by the same and may ask for the same.
+    fn is_same(&self, other: &Self) -> bool {
+        (&self.id, &self.entry_point, &self.key, &self.may_assert)
+            == (&other.id, &other.entry_point, &other.key, &other.may_assert)
+    }
+
     /// Takes one request out of this minute's.
     pub(super) fn spend(&self, clock: &Clock) -> Result<(), Reason> {
         let now = clock.monotonic();
@@ -106,7 +113,7 @@ impl Dispatchers {
     pub(super) fn new(settings: &[DispatcherSettings], audience: &str, clock: &Clock) -> Self {
         let (mut all, mut by_hash) = (Vec::new(), HashMap::new());
         for DispatcherSettings { id, entry_point, key, may_assert } in settings.iter().cloned() {
-            let (hash, signer) = match key {
+            let (hash, signer) = match key.clone() {
                 DispatcherKey::Hash(hash) => (Some(hash), None),
                 DispatcherKey::Jwks { from, issuer } => {
                     let algorithms = Algorithm::ALL.into();
@@ -115,7 +122,7 @@ impl Dispatchers {
                 }
             };
             let spent = Mutex::default();
-            let dispatcher = Arc::new(Dispatcher { id, entry_point, may_assert, signer, spent });
+            let dispatcher = Arc::new(Dispatcher { id, entry_point, may_assert, key, signer, spent });
             by_hash.extend(hash.map(|hash| (hash, Arc::clone(&dispatcher))));
             all.push(dispatcher);
         }
@@ -126,6 +133,11 @@ impl Dispatchers {
     pub(super) fn following(mut self, before: &Self) -> Self {
         self.assertions = self.assertions.following(&before.assertions);
         self
+    }
+
+    /// What `known`, of an earlier configuration, is in this one, where it stands there unchanged.
+    pub(super) fn still(&self, known: &Dispatcher) -> Option<Arc<Dispatcher>> {
+        self.all.iter().find(|dispatcher| dispatcher.is_same(known)).cloned()
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -19,6 +19,8 @@ use crate::model::trigger::Declarations;
 pub const ISSUER: &str = "sluicegate";
 /// What vouches for these tokens, as records and the run table name it.
 pub const MINT_ENTRY_POINT: &str = "issuers.sluicegate";
+/// How the name of every dispatcher begins in records and in `req_wl`.
+pub const DISPATCHER_PREFIX: &str = "dispatchers.";
 /// The public keys of the gateway's tokens, in [`MintSettings::keys_dir`].
 pub const JWKS_FILE: &str = "token.jwks.json";
 /// The folder of [`MintSettings::keys_dir`] in the state directory.

@@ -3,19 +3,16 @@
 //! Must never answer for a key set that is not in force: whoever asks compares epochs. Must never grow
 //! beyond its bound: a full table takes no more, and what it does not hold is verified anew (I11).
 
+use jiff::Timestamp;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-use jiff::Timestamp;
 
 use super::Verified;
+use crate::identity::sweep::Sweeps;
 use crate::model::digest::Sha256;
 
 /// Verified tokens that are remembered at once.
 pub const VERIFIED_TOKENS_MAX: usize = 10_000;
-/// Shortest time between two searches of a full table for what has expired: one looks at every entry.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Cache {
@@ -26,7 +23,7 @@ pub(super) struct Cache {
 #[derive(Debug, Default)]
 struct Known {
     tokens: HashMap<Sha256, Arc<Verified>>,
-    swept: Option<Timestamp>,
+    sweeps: Sweeps,
 }
 
 impl Cache {
@@ -51,8 +48,7 @@ impl Cache {
         is_in_force: impl Fn(&Verified) -> bool,
     ) {
         let mut known = self.lock();
-        if known.tokens.len() >= self.entries_max && known.is_due(now) {
-            known.swept = Some(now);
+        if known.tokens.len() >= self.entries_max && known.sweeps.begin(now) {
             known.tokens.retain(|_, token| now < token.times.until && is_in_force(token));
         }
         if known.tokens.len() < self.entries_max {
@@ -62,15 +58,6 @@ impl Cache {
 
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Known {
-    fn is_due(&self, now: Timestamp) -> bool {
-        // A clock that was set back makes no sweep wait for it.
-        self.swept.is_none_or(|then| {
-            Duration::try_from(now.duration_since(then)).map_or(true, |passed| passed >= SWEEP_INTERVAL)
-        })
     }
 }
 

@@ -14,8 +14,9 @@ use super::context;
 use super::{Carrier, IssuerSettings};
 use crate::identity::assert::Asserted;
 use crate::identity::json::{self, Members, WrongType};
+use crate::identity::mint::{DISPATCHER_PREFIX, MINT_ENTRY_POINT};
 use crate::model::digest::Sha256;
-use crate::model::name::{AgentName, RoleName, SourceName, Subject, Txn};
+use crate::model::name::{AgentName, EntryPointName, RoleName, SourceName, Subject, Txn};
 use crate::model::principal::RunScope;
 use crate::model::reason::Reason;
 use crate::model::trigger::{Declarations, Trigger};
@@ -38,6 +39,8 @@ pub(super) struct Claims {
     pub(super) txn: Option<Txn>,
     pub(super) confirmation: Confirmation,
     pub(super) times: Times,
+    /// The dispatcher that asked for it, where the gateway made it.
+    pub(super) asked_by: Option<EntryPointName>,
 }
 
 /// When a token counts, with the issuer's clock skew on both sides.
@@ -108,8 +111,20 @@ pub(super) fn read(
     } else {
         trigger.entries.iter().map(|entry| entry.source.clone()).collect()
     };
-    let confirmation = confirmation(payload)?;
-    Ok(Claims { subject, roles, agents, sources, trigger, txn, confirmation, times })
+    let (confirmation, asked_by) = (confirmation(payload)?, asked_by(payload, issuer)?);
+    Ok(Claims { subject, roles, agents, sources, trigger, txn, confirmation, times, asked_by })
+}
+
+/// `req_wl` says who asked for a token only where the gateway itself wrote it.
+fn asked_by(payload: &Members, issuer: &IssuerSettings) -> Result<Option<EntryPointName>, Reason> {
+    if issuer.entry_point.as_str() != MINT_ENTRY_POINT {
+        return Ok(None);
+    }
+    let asker = required_text(payload, "req_wl")?;
+    if !asker.starts_with(DISPATCHER_PREFIX) {
+        return Ok(None);
+    }
+    EntryPointName::new(asker).map(Some).map_err(|_| Reason::TokenClaimsInvalid)
 }
 
 /// RFC 7519 §4.1.3: one text or an array of them. Ours has to be among them, byte for byte; the others

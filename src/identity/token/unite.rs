@@ -40,6 +40,7 @@ pub(in crate::identity) fn unite(access: &Verified, run: &Verified) -> Result<Ar
     Ok(Arc::new(Principal {
         entry_point: base.entry_point.clone(),
         beside: Some(narrowing.entry_point.clone()),
+        asked_by: base.asked_by.iter().chain(&narrowing.asked_by).cloned().collect(),
         subject: base.subject.clone(),
         roles: base.roles.intersection(&narrowing.roles).cloned().collect(),
         agents: if name_agents { base.agents.clone() } else { Vec::new() },

@@ -1,7 +1,7 @@
 //! Runs that tokens claim: what later tokens may say, where they may come from, what is left in the end.
 
 use super::*;
-use crate::model::claim::Tombstone;
+use crate::model::claim::{ClaimName, Tombstone};
 use crate::model::name::{AgentName, AttributeName, Goal, RoleName};
 use crate::model::principal::Holder;
 use crate::model::trigger::{AttributeValue, ENTRIES_MAX, TRIGGER_BYTES_MAX, Trigger};
@@ -182,6 +182,36 @@ async fn i4_a_claimed_run_that_ended_never_opens_again_while_a_token_of_it_may_l
     runs.expire(clock.wall(), &book).await.unwrap();
     assert_eq!(runs.figures().remembered, 0);
     assert_eq!(runs.figures().open, 0, "a refused token leaves no place behind");
+}
+
+#[tokio::test]
+async fn i4_a_claimed_run_that_was_ended_before_it_started_never_opens_while_a_token_may_live() {
+    let (runs, book, clock) = (table(), Book::default(), clock());
+    let name = |txn| ClaimName { entry_point: token().entry_point, txn: Txn::new(txn).unwrap() };
+    let end = async |txn, chronicle: &Book| {
+        runs.end_claim(&name(txn), token().runs, person(clock.wall()), chronicle).await
+    };
+    let halted = Book { refuses: true, ..Book::default() };
+    assert_eq!(end("r1", &halted).await, Err(Reason::JournalHalted));
+    assert_eq!(runs.figures().remembered, 0, "what is not durable does not count");
+    for _ in 0..2 {
+        assert_eq!(end("r1", &book).await, Ok(()));
+    }
+    assert_eq!(*book.lines.lock().unwrap(), ["end Person"]);
+    let late = id_of(&runs, token(), clock.wall(), &book).await;
+    assert_eq!(late, Err(Reason::RunEnded));
+    assert_eq!((runs.figures().open, runs.figures().remembered), (0, 1));
+    // One that is open ends as any other.
+    let other = || Principal { txn: Some(Txn::new("r2").unwrap()), ..token() };
+    id_of(&runs, other(), clock.wall(), &book).await.unwrap();
+    assert_eq!(end("r2", &book).await, Ok(()));
+    assert_eq!(id_of(&runs, other(), clock.wall(), &book).await, Err(Reason::RunEnded));
+    clock.advance(token().runs.token_ttl_max);
+    runs.expire(clock.wall(), &book).await.unwrap();
+    assert_eq!(id_of(&runs, token(), clock.wall(), &book).await, Err(Reason::RunEnded), "two skews more");
+    clock.advance(Duration::from_secs(600));
+    runs.expire(clock.wall(), &book).await.unwrap();
+    assert_eq!(runs.figures().remembered, 0);
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 use http::{Method, StatusCode};
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use super::{Edited, texts};
 use crate::support::gateway::CHAT_KEY;
@@ -111,6 +113,35 @@ async fn a_socket_keeps_its_mode_until_a_restart() {
     edited.edit("[listen.agents]", "[listen.renamed]");
     assert_eq!(texts(&edited.take_effect()["changed"]), ["listener agents is called renamed now"]);
     assert!(edited.site.path("agents.sock").exists());
+    assert!(gateway.stop().success());
+    check_audit(&edited.site);
+}
+
+#[tokio::test]
+async fn a_socket_whose_name_another_one_has_now_does_not_vouch_for_what_that_one_does() {
+    let mut edited = Edited::new("");
+    let gateway = edited.site.start();
+    let place = gateway.url.strip_prefix("http://").unwrap().strip_suffix("/mcp").unwrap();
+    let mut old = TcpStream::connect(place).await.unwrap();
+    old.write_all(b"POST /mcp HTTP/1.1\r\n").await.unwrap();
+    // Taken in the order in which they connect: the one before is served by now.
+    assert_eq!(Client::anonymous(&gateway.url).post("{}").await.status, StatusCode::UNAUTHORIZED);
+    edited.edit(
+        "address = \"127.0.0.1:0\"",
+        &format!(
+            "address = \"127.0.0.1:{}\"\ninsecure_local = true\n\
+             vouches = {{ source = \"chat\", subject = \"user:9\", roles = [\"assistant\"] }}",
+            free_port()
+        ),
+    );
+    let answer = edited.take_effect();
+    let new = answer["widened"].to_string();
+    assert!(new.contains("listener main is new at"), "{answer:#}");
+    let head = format!("host: {place}\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{{}}");
+    old.write_all(head.as_bytes()).await.unwrap();
+    let mut status = [0; 12];
+    old.read_exact(&mut status).await.unwrap();
+    assert_eq!(std::str::from_utf8(&status).unwrap(), "HTTP/1.1 401");
     assert!(gateway.stop().success());
     check_audit(&edited.site);
 }
