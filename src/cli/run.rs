@@ -11,6 +11,7 @@ pub(super) mod guard;
 mod handout;
 mod place;
 pub(super) mod session;
+mod stat;
 mod user;
 
 use std::ffi::OsString;

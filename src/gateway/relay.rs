@@ -150,9 +150,7 @@ impl Gateway {
         let (adds, closed) = leg.run.section(self.clock.wall(), |section| {
             let stored = section.brings(&tool.upstream, &Provenance::default());
             let adds = section.taint(&stored);
-            let closed = section.closed();
-            let is_closed = section.provenance().iter().any(|source| closed.contains(source));
-            (adds, if is_closed { Err(Reason::SourceClosed) } else { Ok(()) })
+            (adds, if section.is_closed() { Err(Reason::SourceClosed) } else { Ok(()) })
         })?;
         if adds.is_empty() {
             return closed;
@@ -200,12 +198,10 @@ impl Leg {
         // What a tool server says keeps no run alive: only what its agent does is use of it.
         let no_use = self.run.started();
         let carries = self.run.section(no_use, |section| {
-            let closed = section.closed();
-            let is_closed = section.provenance().iter().any(|source| closed.contains(source));
             let mut durable = self.facts.provenance.clone();
             durable.join(&self.facts.adds);
             let told = section.brings(&tool.upstream, &Provenance::default());
-            !is_closed && told.missing_from(&durable).is_empty()
+            !section.is_closed() && told.missing_from(&durable).is_empty()
         });
         carries.unwrap_or(false)
     }

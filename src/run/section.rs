@@ -233,6 +233,13 @@ impl Section<'_> {
         self.shared.barriers.closed()
     }
 
+    /// Whether a source of the run is closed, so that nothing of it passes.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        let closed = self.closed();
+        self.provenance().iter().any(|source| closed.contains(source))
+    }
+
     /// What a call at `upstream` will bring to the run: what the upstream `returns`, and what was stored
     /// there by others.
     #[must_use]

@@ -7,6 +7,8 @@ use std::path::Path;
 
 use rustix::process::Pid;
 
+use super::stat::fields;
+
 const PROC: &str = "/proc";
 /// Entries of `/proc` that are looked at: more than a kernel has processes by default.
 const ENTRIES_MAX: usize = 128 * 1024;
@@ -24,11 +26,9 @@ pub(super) fn is_empty(group: Pid) -> bool {
     })
 }
 
-/// Whether `stat` (proc(5)) is that of a living member. The name of a program can hold anything, so what
-/// follows its last parenthesis counts.
+/// Whether `stat` is that of a living member.
 fn lives_in(stat: &str, group: Pid) -> bool {
-    let Some((_, rest)) = stat.rsplit_once(')') else { return false };
-    let mut fields = rest.split_whitespace();
+    let Some(mut fields) = fields(stat) else { return false };
     let (state, _parent, of) = (fields.next(), fields.next(), fields.next());
     let is_alive = !matches!(state, Some("Z" | "X" | "x") | None);
     is_alive && of.and_then(|of| of.parse().ok()) == Some(group.as_raw_nonzero().get())

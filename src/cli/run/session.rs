@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use rustix::process::{Signal, set_parent_process_death_signal, setsid};
 
 use super::child::{self, Reach, Running, Signals};
+use super::stat::fields;
 use crate::cli::credential::DESCRIPTOR_MIN;
 
 /// Where proc(5) says what this process' terminal is.
@@ -52,9 +53,8 @@ pub(super) fn has_terminal() -> bool {
     terminal_of(&String::from_utf8_lossy(&stat)) != Some(NO_TERMINAL)
 }
 
-/// The name of a program can hold anything, so what follows its last parenthesis counts.
 fn terminal_of(stat: &str) -> Option<&str> {
-    stat.rsplit_once(')')?.1.split_whitespace().nth(TERMINAL_FIELD)
+    fields(stat)?.nth(TERMINAL_FIELD)
 }
 
 /// Lets nothing that this process inherited reach what it starts: the descriptor by which an outer run
