@@ -11,6 +11,7 @@ pub mod claim;
 pub mod decision;
 pub mod digest;
 pub mod facts;
+pub mod file_stamp;
 pub mod glob;
 pub mod mint;
 pub mod name;

@@ -2,39 +2,22 @@
 //!
 //! Must be taken before the file is read: what changes between the two then shows as a change.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// A file as it was found: which one it is, and when it was last written or replaced.
+use crate::model::file_stamp::FileStamp;
+
+/// A file as it was found. Links are followed: a link that names another file is a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileMark {
     path: PathBuf,
-    found: Option<Found>,
-}
-
-/// Links are followed: a link that names another file is a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Found {
-    device: u64,
-    inode: u64,
-    length: u64,
-    /// Seconds and nanoseconds. The time of the last status change beside that of the last write, because
-    /// tools that copy a file set the latter back.
-    written: (i64, i64),
-    changed: (i64, i64),
+    found: Option<FileStamp>,
 }
 
 impl FileMark {
     /// The file at `path` as it is now. One that is not there can appear.
     #[must_use]
     pub fn of(path: &Path) -> Self {
-        let found = path.metadata().ok().map(|facts| Found {
-            device: facts.dev(),
-            inode: facts.ino(),
-            length: facts.len(),
-            written: (facts.mtime(), facts.mtime_nsec()),
-            changed: (facts.ctime(), facts.ctime_nsec()),
-        });
+        let found = path.metadata().ok().map(|facts| FileStamp::of(&facts));
         Self { path: path.to_owned(), found }
     }
 

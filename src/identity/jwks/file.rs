@@ -3,39 +3,17 @@
 //! Must never read more than a set may hold, nor wait for what is no file. It trusts whoever can write the
 //! file: its keys are the issuer's.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::SET_BYTES_MAX;
-
-/// What tells one state of a file from another without reading it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp {
-    device: u64,
-    inode: u64,
-    bytes: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(facts: &Metadata) -> Self {
-        Self {
-            device: facts.dev(),
-            inode: facts.ino(),
-            bytes: facts.size(),
-            modified: (facts.mtime(), facts.mtime_nsec()),
-            changed: (facts.ctime(), facts.ctime_nsec()),
-        }
-    }
-}
+use crate::model::file_stamp::FileStamp;
 
 /// The stamp of the file, and its bytes unless it is still as `known` says.
-pub(super) fn look(path: &Path, known: Option<Stamp>) -> io::Result<(Stamp, Option<Vec<u8>>)> {
+pub(super) fn look(path: &Path, known: Option<FileStamp>) -> io::Result<(FileStamp, Option<Vec<u8>>)> {
     // The stamp is taken before the bytes: what is written meanwhile shows the next time.
-    let stamp = Stamp::of(&path.metadata()?);
+    let stamp = FileStamp::of(&path.metadata()?);
     if known == Some(stamp) {
         return Ok((stamp, None));
     }

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::file::Stamp;
 use super::source::{KeysFrom, LoadError, Loaded};
 use super::{KeySet, NoKey};
 use crate::clock::Clock;
 use crate::identity::algorithm::{Algorithm, VerifyingKey};
+use crate::model::file_stamp::FileStamp;
 use crate::model::name::EntryPointName;
 use crate::model::reason::Reason;
 
@@ -44,7 +44,7 @@ pub(in crate::identity) struct Keeper {
 #[derive(Debug, Default)]
 struct State {
     keys: Option<Arc<KeySet>>,
-    stamp: Option<Stamp>,
+    stamp: Option<FileStamp>,
     /// Raised with each change of the set.
     epoch: u64,
     /// When the set was last confirmed, by the monotonic clock.

@@ -11,8 +11,9 @@ use http::Uri;
 use tokio::time::timeout;
 
 use super::fetch::{self, FetchError};
-use super::file::{self, Stamp};
+use super::file;
 use super::{NotASet, SET_BYTES_MAX};
+use crate::model::file_stamp::FileStamp;
 
 /// Longest time for one load: name, connection, TLS and body together.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -37,7 +38,7 @@ pub(super) enum Loaded {
     /// What was known is still right.
     Unchanged,
     /// The bytes of a set, with the stamp of their file.
-    Bytes(Bytes, Option<Stamp>),
+    Bytes(Bytes, Option<FileStamp>),
 }
 
 /// Why a load gave nothing. The text is for the operator's log.
@@ -55,11 +56,11 @@ pub(super) enum LoadError {
 
 impl KeysFrom {
     /// Loads once.
-    pub(super) async fn load(&self, known: Option<Stamp>) -> Result<Loaded, LoadError> {
+    pub(super) async fn load(&self, known: Option<FileStamp>) -> Result<Loaded, LoadError> {
         timeout(LOAD_TIMEOUT, self.load_unlimited(known)).await.unwrap_or(Err(LoadError::TooSlow))
     }
 
-    async fn load_unlimited(&self, known: Option<Stamp>) -> Result<Loaded, LoadError> {
+    async fn load_unlimited(&self, known: Option<FileStamp>) -> Result<Loaded, LoadError> {
         match self {
             Self::File(path) => {
                 let path = path.clone();

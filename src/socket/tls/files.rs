@@ -16,6 +16,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::der::{self, Validity};
 use crate::model::digest::Sha256;
+use crate::model::file_stamp::FileStamp;
 
 /// Largest of these files, in bytes.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -212,24 +213,12 @@ fn bytes(path: &Path) -> Result<(Vec<u8>, Metadata), TlsError> {
 
 /// By what it is seen that files have changed, without reading them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stamp(Vec<Option<[i64; 7]>>);
+pub(super) struct Stamp(Vec<Option<FileStamp>>);
 
 impl Stamp {
     pub(super) fn of(files: &TlsFiles) -> Self {
         let paths = [Some(&files.cert), Some(&files.key), files.client_ca.as_ref()];
-        let one = |path: &PathBuf| {
-            let facts = std::fs::metadata(path).ok()?;
-            let bits = |number: u64| i64::from_ne_bytes(number.to_ne_bytes());
-            Some([
-                bits(facts.dev()),
-                bits(facts.ino()),
-                bits(facts.size()),
-                facts.mtime(),
-                facts.mtime_nsec(),
-                facts.ctime(),
-                facts.ctime_nsec(),
-            ])
-        };
+        let one = |path: &PathBuf| std::fs::metadata(path).ok().map(|facts| FileStamp::of(&facts));
         Self(paths.into_iter().flatten().map(one).collect())
     }
 }
