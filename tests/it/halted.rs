@@ -36,7 +36,7 @@ async fn f60_a_segment_that_was_replaced_is_noticed_before_the_next_call() {
     let client = Client::new(&gateway.url, CHAT_KEY).initialize("2025-11-25").await;
     assert_eq!(client.call("tools__read", "before").await.reason(), "ok");
     let segment = newest_segment(&site);
-    all_committed(&segment).await;
+    all_recorded(&segment).await;
     let copy = site.path("copy");
     std::fs::copy(&segment, &copy).unwrap();
     std::fs::rename(&copy, &segment).unwrap();
@@ -101,19 +101,19 @@ async fn goes_again(gateway: &Gateway, client: &Client) {
     assert_eq!(ready.status, 200);
 }
 
-/// Waits until the group of the last record is committed. An outcome is written before its answer and
-/// committed up to 50 ms after it: a commit that is still owed would meet what the test does before the call
-/// that is to meet it.
-async fn all_committed(segment: &std::path::Path) {
+/// Waits until nothing more is recorded unasked: the definitions that were seen first, then that each upstream
+/// has started. What came later would meet what the test does before the call that is to meet it.
+async fn all_recorded(segment: &std::path::Path) {
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
     let mut looks = tokio::time::interval(std::time::Duration::from_millis(5));
     loop {
         let text = std::fs::read_to_string(segment).unwrap();
-        let last = text.lines().last().map(serde_json::from_str::<Value>);
-        if last.is_some_and(|line| line.is_ok_and(|line| line["kind"] == "commit")) {
+        let records: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let started = records.iter().filter(|record| record["state"] == "started").count();
+        if started == ["tools", "browser"].len() && records.last().unwrap()["kind"] == "commit" {
             return;
         }
-        assert!(tokio::time::Instant::now() < deadline, "the last group is never committed");
+        assert!(tokio::time::Instant::now() < deadline, "the upstreams never start");
         looks.tick().await;
     }
 }
