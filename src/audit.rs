@@ -63,7 +63,7 @@ pub use recover::RecoverError;
 pub use settings::*;
 pub use show::{ShowError, Shown, show};
 pub use story::{Story, StoryCounts, story};
-pub use summary::{Summary, pretty};
+pub use summary::{Summary, pretty, target_of};
 pub use tail::{Follower, From, Item, POLL_RECORDS_MAX, TailError};
 pub use verify::{Finding, Note, Progress, Report, VerifyError, verify};
 

@@ -21,5 +21,7 @@ pub mod provenance;
 pub mod reason;
 pub mod run;
 pub mod stored;
+pub mod target;
 pub mod text;
 pub mod trigger;
+pub mod uri;

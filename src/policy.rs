@@ -7,6 +7,9 @@
 //! **Words.** A *row* is one source, one role or one agent with its four lists. It gives every tool
 //! one [`Answer`]. A *dimension* is sources, roles or agents.
 //!
+//! A *class* is what is called: tools, prompts, resources, completions, or answers to what an upstream
+//! asks. Each class has its own four lists in a row; what is said below of tools holds for each.
+//!
 //! **How it decides** (DESIGN §4.1, §4.2, §4.6):
 //! 1. In one row the strictest list that matches answers; without a match the answer is *deny*.
 //! 2. Roles join by the loosest answer, sources and agents by the strictest, and so do the dimensions.
@@ -40,11 +43,12 @@ use crate::model::name::{AgentName, RoleName, SourceName, ToolId};
 use crate::model::principal::Principal;
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
+use crate::model::target::Target;
 
 use bits::Bits;
-use row::Row;
+use row::{About, Row};
 
-pub use rules::{Lists, Permission, Rules};
+pub use rules::{Lists, Permission, RowLists, Rules};
 
 /// Every list of the configuration against every tool of the catalogue, compiled to bit sets.
 #[derive(Debug)]
@@ -112,14 +116,50 @@ impl Policy {
 
     /// Decides on `call`. The run's provenance counts together with the credential's own sources.
     pub fn decide(&self, principal: &Principal, standing: Standing<'_>, call: Call) -> Ruling {
-        let decision = match self.index.get(&call.tool) {
-            Some(&tool) => self.judge(principal, standing, tool, call.pin),
-            None => self.explain_unknown(),
-        };
+        let decision = self.ruling(principal, standing, &call);
         match decision.verdict {
             Answer::Allow => Ruling::Permit(Permit { call, decision }),
             Answer::Plan | Answer::Ask | Answer::Deny => Ruling::Refuse(call, decision),
         }
+    }
+
+    fn ruling(&self, principal: &Principal, standing: Standing<'_>, call: &Call) -> Decision {
+        match &call.target {
+            Target::Tool(id) => match self.index.get(id) {
+                Some(&tool) => self.judge(principal, standing, About::Tool(tool), call.pin),
+                None => self.explain_unknown(),
+            },
+            other => {
+                let text = other.to_string();
+                self.judge(principal, standing, About::Other(other.class(), &text), call.pin)
+            }
+        }
+    }
+
+    /// Whether `principal` may know of `target`: the ceiling of its own sources, roles and agents (I5).
+    #[must_use]
+    pub fn shows(&self, principal: &Principal, target: &Target) -> bool {
+        self.reaches(principal, &Provenance::default(), target)
+    }
+
+    /// Whether `target` is visible and `provenance` does not deny it, as in [`Policy::open`].
+    #[must_use]
+    pub fn leaves_open(&self, principal: &Principal, provenance: &Provenance, target: &Target) -> bool {
+        self.reaches(principal, provenance, target)
+    }
+
+    /// Whether the credential's own rows, and those of `sources`, leave `target` open to anyone's yes.
+    fn reaches(&self, principal: &Principal, sources: &Provenance, target: &Target) -> bool {
+        let text = target.to_string();
+        let about = match target {
+            Target::Tool(id) => self.index.get(id).map(|tool| About::Tool(*tool)),
+            other => Some(About::Other(other.class(), &text)),
+        };
+        let open = |row: Option<&Row>, about| row.is_some_and(|row| row.answer(about).0 != Answer::Deny);
+        about.is_some_and(|about| {
+            self.own(principal, about).verdict != Answer::Deny
+                && sources.iter().all(|source| open(self.sources.get(source), about))
+        })
     }
 
     /// The tools that `principal` may know of: the ceiling of its own sources, roles and agents (I5).
@@ -221,6 +261,6 @@ fn intersect(bits: &mut Bits, row: Option<&Row>) {
     }
 }
 
-fn rows<Name: Ord>(lists: BTreeMap<Name, Lists>, texts: &[String]) -> BTreeMap<Name, Row> {
+fn rows<Name: Ord>(lists: BTreeMap<Name, RowLists>, texts: &[String]) -> BTreeMap<Name, Row> {
     lists.into_iter().map(|(name, lists)| (name, Row::compile(lists, texts))).collect()
 }

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use sluicegate::model::name::ToolName;
-use sluicegate::wire::{self, Message, Method, Object, Params, ScanLimits, StripMeta, encode};
+use sluicegate::wire::{self, Message, Object, Params, ScanLimits, StripMeta, encode};
 
 const HOP: &[&str] = &[
     "io.modelcontextprotocol/protocolVersion",
@@ -31,7 +31,7 @@ fn forwarded(came_in: &Params, strip: StripMeta) {
     let found = payload.progress_token.clone().map(|range| payload.bytes.slice(range));
     assert_eq!(found, token, "the hole is where the client's token was");
 
-    let sent = encode::forward(7, &Method::ToolsCall, &payload);
+    let sent = encode::forward(7, &payload);
     let message = wire::parse(sent, &ScanLimits::default()).expect("what is forwarded is a valid message");
     let Message::Request(sent) = message else { panic!("a request stays a request") };
     assert_eq!(sent.id.number(), Some(7));

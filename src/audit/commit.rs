@@ -20,10 +20,10 @@ use super::queue::{Body, Entry, Reply};
 use super::writer::{Writer, add};
 use crate::model::claim::Claim;
 use crate::model::facts::CallFacts;
-use crate::model::name::ToolId;
 use crate::model::principal::Principal;
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
+use crate::model::target::Target;
 
 /// Most bytes of unsynced lines; beyond them a group syncs though nobody waits for it.
 pub(super) const UNSYNCED_BYTES_MAX: usize = 1024 * 1024;
@@ -329,7 +329,7 @@ fn fold_entry(live: &mut Live, seq: Seq, entry: &Entry) {
     let tool_text;
     let change = match &entry.body {
         Body::Intent(facts, _) => {
-            tool_text = facts.tool.as_ref().map(|tool| tool.to_string().into());
+            tool_text = facts.target.as_ref().and_then(Target::tool).map(|tool| tool.to_string().into());
             Change::Intended(intended(facts, tool_text))
         }
         Body::Outcome { intent, .. } => Change::Ended(*intent),
@@ -346,7 +346,7 @@ fn intended(facts: &CallFacts, tool: Option<Arc<str>>) -> Intended<'_> {
         subject: &facts.principal.subject,
         provenance: &facts.provenance,
         adds: &facts.adds,
-        upstream: facts.tool.as_ref().map(|ToolId { upstream, .. }| upstream),
+        upstream: facts.target.as_ref().map(Target::upstream),
         tool,
         stores: facts.stores,
         txn: facts.principal.claimed(),

@@ -4,6 +4,7 @@
 //! with the digest and length of the whole (CASES A70). Text that the caller chose stands under `claimed`
 //! and nowhere else (CASES A74, A82).
 
+mod decision;
 mod mint;
 mod trigger;
 
@@ -18,19 +19,19 @@ use super::event::{Event, JsonRpc, Latency, OutcomeFacts, ReloadResult, WIDENED_
 use super::line::{Flag, Kind, Object, whole_list};
 use super::live::OpenCall;
 use crate::model::barrier::{BarrierChange, Revoked};
-use crate::model::decision::{Answer, Decision, Dimension, Rule, Visibility};
 use crate::model::digest::Sha256;
 use crate::model::facts::CallFacts;
 use crate::model::name::ToolId;
 use crate::model::principal::Principal;
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
+use crate::model::target::Target;
 use crate::model::text::Bounded;
 
 /// Most entries of a list of names in a record of a call; `adds` is always whole.
 pub(super) const NAMES_MAX: usize = 32;
-/// Most determining rules in a record.
-pub(super) const RULES_MAX: usize = 16;
+/// Bound of what a call is for in its record, in bytes: no more than the longest name of a tool.
+pub(super) const TARGET_BYTES_MAX: usize = 192;
 /// Bound of the name of a configuration file in a record, in bytes.
 pub(super) const FILE_BYTES_MAX: usize = 512;
 
@@ -102,8 +103,9 @@ pub(super) fn outcome(object: &mut Object<'_>, intent: Seq, facts: &CallFacts, o
     }
     object.text("entry_point", facts.principal.entry_point.as_str());
     object.text("subject", facts.principal.subject.as_str());
-    if let Some(tool) = &facts.tool {
-        self::tool(object, tool);
+    if let Some(target) = &facts.target {
+        // The intent says whether it was cut.
+        self::target(object, target, &mut Cuts::default());
     }
     object.text("reason", outcome.reason.code());
     object.text("executed", outcome.executed.as_str());
@@ -306,8 +308,8 @@ fn call(object: &mut Object<'_>, facts: &CallFacts, adds: &Provenance, cuts: &mu
     cuts.names(object, "provenance", "provenance", provenance.iter().copied());
     sources(object, "adds", adds);
     object.text("method", facts.method);
-    if let Some(of) = &facts.tool {
-        tool(object, of);
+    if let Some(of) = &facts.target {
+        target(object, of, cuts);
     }
     if let Some(definition) = &facts.definition {
         object.digest("definition", definition);
@@ -319,7 +321,7 @@ fn call(object: &mut Object<'_>, facts: &CallFacts, adds: &Provenance, cuts: &mu
         });
     }
     if let Some(decided) = &facts.decision {
-        decision(object, decided, cuts);
+        decision::write(object, decided, cuts);
     }
     if let Some(revision) = facts.revision {
         object.text("revision", revision);
@@ -365,81 +367,24 @@ fn principal(object: &mut Object<'_>, principal: &Principal, cuts: &mut Cuts) {
     });
 }
 
-fn decision(object: &mut Object<'_>, decision: &Decision, cuts: &mut Cuts) {
-    if decision.rules.len() > RULES_MAX {
-        let names: Vec<_> = decision.rules.iter().map(rule_text).collect();
-        let (bytes, sha256) = whole_list(names.iter().map(String::as_str));
-        cuts.0.push(Cut { member: "decision.rules", bytes, sha256 });
-    }
-    object.object("decision", |object| {
-        object.text("verdict", answer(decision.verdict));
-        object.text("reason", decision.reason.code());
-        object.objects("rules", decision.rules.iter().take(RULES_MAX), rule);
-        object.number("epoch", decision.epoch.0);
-        object.text(
-            "visibility",
-            match decision.visibility {
-                Visibility::Visible => "visible",
-                Visibility::Hidden => "hidden",
-            },
-        );
-    });
-}
-
-fn rule(object: &mut Object<'_>, rule: &Rule) {
-    let (dimension, name) = dimension(&rule.dimension);
-    object.text("dimension", dimension);
-    if let Some(name) = name {
-        object.text("name", name);
-    }
-    object.text("answer", answer(rule.answer));
-    if let Some(permission) = &rule.permission {
-        object.text("permission", Bounded::<FILE_BYTES_MAX>::new(permission).as_str());
-    }
-    if let Some(place) = &rule.place {
-        object.object("place", |object| {
-            object.text("file", Bounded::<FILE_BYTES_MAX>::new(&place.file).as_str());
-            object.number("line", u64::from(place.line));
-            object.number("column", u64::from(place.column));
-        });
-    }
-}
-
-/// A rule as it counts in the digest of a list of rules that was cut: its words with a blank between.
-fn rule_text(rule: &Rule) -> String {
-    let (dimension, name) = dimension(&rule.dimension);
-    let permission = rule.permission.as_deref().unwrap_or("-");
-    let place = rule.place.as_ref().map(ToString::to_string).unwrap_or_default();
-    format!("{dimension} {} {} {permission} {place}", name.unwrap_or("-"), answer(rule.answer))
-}
-
-fn dimension(dimension: &Dimension) -> (&'static str, Option<&str>) {
-    match dimension {
-        Dimension::Source(name) => ("source", Some(name.as_str())),
-        Dimension::Role(name) => ("role", Some(name.as_str())),
-        Dimension::Agent(name) => ("agent", Some(name.as_str())),
-        Dimension::Roles => ("roles", None),
-        Dimension::Agents => ("agents", None),
-        Dimension::Closed(name) => ("closed", Some(name.as_str())),
-        Dimension::Pin => ("pin", None),
-    }
-}
-
-fn answer(answer: Answer) -> &'static str {
-    match answer {
-        Answer::Allow => "allow",
-        Answer::Plan => "plan",
-        Answer::Ask => "ask",
-        Answer::Deny => "deny",
-    }
-}
-
 fn stores(facts: &CallFacts) -> &'static str {
     use crate::model::call::Stores;
     match facts.stores {
         Stores::Nothing => "nothing",
         Stores::Subject => "subject",
         Stores::All => "all",
+    }
+}
+
+/// What a call is for, under the word for its class.
+fn target(object: &mut Object<'_>, target: &Target, cuts: &mut Cuts) {
+    let class = target.class().code();
+    match target {
+        Target::Tool(id) => tool(object, id),
+        other => {
+            let written = Bounded::<TARGET_BYTES_MAX>::new(&other.to_string());
+            object.text(class, cuts.text(class, &written));
+        }
     }
 }
 

@@ -22,6 +22,7 @@ use crate::model::name::{EntryPointName, SourceName, Subject, Txn, UpstreamName}
 use crate::model::principal::Origin;
 use crate::model::provenance::Provenance;
 use crate::model::run::{Actor, RunEnding, RunHistory};
+use crate::model::target::{self, Class};
 use crate::model::trigger::TriggerEntry;
 
 /// What is wrong with one line.
@@ -110,6 +111,12 @@ pub(super) struct Members {
     provenance: Option<Provenance>,
     adds: Option<Provenance>,
     pub(super) tool: Option<Arc<str>>,
+    prompt: Option<Arc<str>>,
+    resource: Option<Arc<str>>,
+    completion: Option<Arc<str>>,
+    sampling: Option<Arc<str>>,
+    elicitation: Option<Arc<str>>,
+    roots: Option<Arc<str>>,
     stores: Option<Stores>,
     pub(super) intent: Option<Seq>,
     session_sha256: Option<Arc<str>>,
@@ -144,6 +151,24 @@ pub(super) struct Members {
     state: StatePart,
     /// A line that is stated again, as it stood.
     pub(super) line: Option<Box<serde_json::value::RawValue>>,
+}
+
+impl Members {
+    /// What a call was for: its class and its written form, which may be cut behind the upstream's name.
+    fn target(&self) -> Option<(Class, &str)> {
+        Class::ALL.into_iter().find_map(|class| {
+            let text = match class {
+                Class::Tool => &self.tool,
+                Class::Prompt => &self.prompt,
+                Class::Resource => &self.resource,
+                Class::Completion => &self.completion,
+                Class::Sampling => &self.sampling,
+                Class::Elicitation => &self.elicitation,
+                Class::Roots => &self.roots,
+            };
+            text.as_deref().map(|text| (class, text))
+        })
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -205,9 +230,7 @@ impl Record {
             closed: members.closed.take().unwrap_or_default(),
         };
         if kind == Kind::Intent {
-            // The name of an upstream holds no dot, so the first one ends it.
-            let upstream = members.tool.as_deref().and_then(|tool| tool.split_once('.'));
-            members.upstream = upstream.and_then(|(name, _)| UpstreamName::new(name).ok());
+            members.upstream = members.target().and_then(|(class, text)| target::upstream_of(class, text));
         }
         let record = Self {
             seq: envelope.seq,

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::line::Kind;
 use super::tail::Item;
+use crate::model::target::Class;
 use crate::model::text::printable;
 
 /// Most calls in flight that are kept to be joined with their outcomes. Of the oldest only the outcome is
@@ -97,18 +98,30 @@ fn new_line(out: &mut String, depth: usize) {
     out.extend(std::iter::repeat_n("  ", depth));
 }
 
+/// What the call of `record` is for, as people are told: a tool by its name alone, everything else after the
+/// word for its class. `None` where the record names nothing.
+pub fn target_of(record: &Value) -> Option<String> {
+    Class::ALL.into_iter().find_map(|class| {
+        let target = record.get(class.code())?.as_str()?;
+        Some(match class {
+            Class::Tool => target.to_owned(),
+            other => format!("{} {target}", other.code()),
+        })
+    })
+}
+
 /// The line of a call from the record that it began with and the one that it ended with.
 fn call(begin: &Value, end: &Value, seq: u64) -> String {
     let time = time(begin);
     let sources = sources(begin);
     let subject = text(begin, "/principal/subject").or_else(|| text(begin, "/subject")).unwrap_or("-");
-    let tool = text(begin, "/tool").or_else(|| text(begin, "/claimed/name"));
-    let tool = tool.or_else(|| text(begin, "/method")).unwrap_or("-");
+    let claimed = || text(begin, "/claimed/name").or_else(|| text(begin, "/method")).map(str::to_owned);
+    let target = target_of(begin).or_else(claimed).unwrap_or_else(|| "-".to_owned());
     let is_denial = text(end, "/kind") == Some("denial");
     let verdict = if is_denial { "refused" } else { "forwarded" };
     let reason = reason(end);
     let duration = end.pointer("/latency_us/total").and_then(Value::as_u64).map_or("-".to_owned(), duration);
-    format!("{time}  {sources}  {subject}  {tool}  {verdict}  {reason}  {duration}  #{seq}")
+    format!("{time}  {sources}  {subject}  {target}  {verdict}  {reason}  {duration}  #{seq}")
 }
 
 /// Why it ended so: the reason, what kind of error came back, and the rule that decided a refusal.

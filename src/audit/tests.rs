@@ -25,6 +25,7 @@ use crate::model::place::Place;
 use crate::model::principal::{Label, Origin, Principal, RunRule, RunScope};
 use crate::model::provenance::Provenance;
 use crate::model::run::{Actor, RunEnding, RunHistory};
+use crate::model::target::Target;
 use crate::model::text::Bounded;
 
 /// A state directory and what opens journals in it.
@@ -172,7 +173,7 @@ fn facts(run: &RunId) -> CallFacts {
         stores: Stores::Nothing,
         method: "tools/call",
         named: Some(Bounded::new("mail__send")),
-        tool: Some(tool()),
+        target: Some(Target::Tool(tool())),
         definition: Some(Sha256::of(b"definition")),
         arguments: Some(ArgumentFacts { sha256: Sha256::of(b"{}"), bytes: 2 }),
         decision: Some(decision(Answer::Allow, Reason::Allowed)),

@@ -18,7 +18,7 @@ use super::problem::Sink;
 pub(super) use assert::MayAssert;
 pub(super) use entry_point::{EntryPoint, Key, Listen, Vouches};
 pub(super) use issuer::{Issuer, Jwks, Refine, RefineRule};
-pub(super) use lists::{Entry as ListEntry, Row};
+pub(super) use lists::{Entry as ListEntry, Lists, Row, form};
 pub(super) use mint::{Dispatcher, Mint};
 pub(super) use secret::{Secret, Secrets};
 pub(super) use tls::{Client, Reach, Tls};

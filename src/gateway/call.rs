@@ -23,6 +23,7 @@ use crate::model::digest::Sha256;
 use crate::model::facts::CallFacts;
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
+use crate::model::target::Target;
 use crate::model::text::Bounded;
 use crate::policy::{Permit, Ruling, Standing};
 use crate::run::Section;
@@ -132,7 +133,7 @@ impl Stage<'_> {
         let Some(tool) = self.tool else {
             return Err(self.refused(facts, self.world.policy.explain_unknown()));
         };
-        facts.tool = Some(tool.id.clone());
+        facts.target = Some(Target::Tool(tool.id.clone()));
         facts.definition = Some(tool.pin.accepted());
         facts.stores = tool.stores;
         let is_modern = self.exchange.revision.is_modern();

@@ -54,7 +54,7 @@ impl Caller {
             stores: Stores::Nothing,
             method: "unread",
             named: None,
-            tool: None,
+            target: None,
             definition: None,
             arguments: None,
             decision: None,

@@ -44,7 +44,7 @@ impl Gateway {
     /// Counts the call and where its time went.
     pub(super) fn measure(&self, outcome: &OutcomeFacts, leg: &Leg) {
         let Latency { upstream, total, .. } = outcome.latency;
-        let named = leg.facts.tool.as_ref().map(|tool| (tool.upstream.as_str(), upstream));
+        let named = leg.facts.target.as_ref().map(|target| (target.upstream().as_str(), upstream));
         let gateway = total.saturating_sub(upstream);
         self.metrics.call(Some(Verdict::Allow), outcome.reason, CallTimes { gateway, upstream: named });
     }

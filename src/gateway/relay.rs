@@ -146,9 +146,9 @@ impl Gateway {
     /// gets no answer: its client may be in a fresh run already, which would not carry them (I4). Nor does
     /// one that a source has influenced which a person closed meanwhile.
     async fn taint_by_what_was_stored_meanwhile(&self, leg: &Leg) -> Result<(), Reason> {
-        let Some(tool) = &leg.facts.tool else { return Ok(()) };
+        let Some(target) = &leg.facts.target else { return Ok(()) };
         let (adds, closed) = leg.run.section(self.clock.wall(), |section| {
-            let stored = section.brings(&tool.upstream, &Provenance::default());
+            let stored = section.brings(target.upstream(), &Provenance::default());
             let adds = section.taint(&stored);
             (adds, if section.is_closed() { Err(Reason::SourceClosed) } else { Ok(()) })
         })?;
@@ -156,7 +156,7 @@ impl Gateway {
             return closed;
         }
         self.announce_taint(&leg.run);
-        let cause = Bounded::new(&format!("stored at {}", tool.upstream));
+        let cause = Bounded::new(&format!("stored at {}", target.upstream()));
         let event = Event::Taint { run: leg.run.id().clone(), adds, entries: Vec::new(), cause };
         self.journal.record(event).await?;
         closed
@@ -194,13 +194,13 @@ impl Leg {
     /// closed, and it has every source of the text. Those are what the intent of this call made durable;
     /// what others stored there since joins the run with the answer (I3, I4).
     fn carries_what_is_told(&self) -> bool {
-        let Some(tool) = &self.facts.tool else { return false };
+        let Some(target) = &self.facts.target else { return false };
         // What a tool server says keeps no run alive: only what its agent does is use of it.
         let no_use = self.run.started();
         let carries = self.run.section(no_use, |section| {
             let mut durable = self.facts.provenance.clone();
             durable.join(&self.facts.adds);
-            let told = section.brings(&tool.upstream, &Provenance::default());
+            let told = section.brings(target.upstream(), &Provenance::default());
             !section.is_closed() && told.missing_from(&durable).is_empty()
         });
         carries.unwrap_or(false)

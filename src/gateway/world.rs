@@ -13,6 +13,7 @@ use crate::model::decision::PolicyEpoch;
 use crate::model::digest::Sha256;
 use crate::model::principal::Principal;
 use crate::model::provenance::Provenance;
+use crate::model::target::Target;
 use crate::policy::{Policy, Rules};
 use crate::telemetry::Finding;
 use crate::upstream::{Catalogue, Fleet, Tool, Upstreams};
@@ -133,8 +134,8 @@ impl Making<'_> {
 /// The call of `tool` with these parameters: what is decided on and the bytes that are sent.
 pub(super) fn call_of(tool: &Tool, payload: Payload, arguments: ArgumentFacts) -> Call {
     Call {
-        tool: tool.id.clone(),
-        pin: tool.pin,
+        target: Target::Tool(tool.id.clone()),
+        pin: Some(tool.pin),
         returns: tool.returns.clone(),
         stores: tool.stores,
         arguments,

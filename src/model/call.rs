@@ -7,16 +7,17 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::digest::Sha256;
-use super::name::ToolId;
 use super::provenance::Provenance;
+use super::target::Target;
 
-/// One `tools/call`, resolved against the catalogue.
+/// One call, resolved against the catalogue.
 #[derive(Debug)]
 pub struct Call {
-    /// The tool that the call names.
-    pub tool: ToolId,
-    /// The accepted definition that the caller was shown, and whether it still is the upstream's.
-    pub pin: Pin,
+    /// What the call is for.
+    pub target: Target,
+    /// The accepted definition that the caller was shown, and whether it still is the upstream's. None
+    /// where there is no definition to accept: a resource, a completion, an answer.
+    pub pin: Option<Pin>,
     /// The sources that the upstream's answer will carry: its own and those stored in it.
     pub returns: Provenance,
     /// Whether the call writes where a later read will find it.
@@ -27,9 +28,11 @@ pub struct Call {
     pub payload: Payload,
 }
 
-/// `params` as they are sent: what came in, except for what the gateway owns.
+/// Method and `params` as they are sent: what came in, except for what the gateway owns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payload {
+    /// The method, as messages name it.
+    pub method: &'static str,
     /// One JSON object: the client's bytes with `name` already the upstream's own.
     pub bytes: Bytes,
     /// Where the value of `_meta.progressToken` stands, if the client sent one. It is replaced by

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::call::{ArgumentFacts, Stores};
 use super::decision::Decision;
 use super::digest::Sha256;
-use super::name::ToolId;
 use super::principal::Principal;
 use super::provenance::Provenance;
+use super::target::Target;
 use super::text::Bounded;
 use super::trigger::Trigger;
 
@@ -64,8 +64,8 @@ pub struct CallFacts {
     pub method: &'static str,
     /// What the caller named: a tool's wire name, a method. Claimed, bounded.
     pub named: Option<Bounded<CLAIM_BYTES_MAX>>,
-    /// The tool it resolved to; absent where nothing of that name exists.
-    pub tool: Option<ToolId>,
+    /// What it resolved to; absent where nothing of that name exists.
+    pub target: Option<Target>,
     /// The accepted definition that the caller was shown.
     pub definition: Option<Sha256>,
     /// Digest and size of the arguments.

@@ -14,6 +14,8 @@ pub const NAME_BYTES_MAX: usize = 64;
 pub const SUBJECT_BYTES_MAX: usize = 256;
 /// Longest tool name that the MCP specification allows (2025-11-25, server/tools, "Tool Names").
 pub const TOOL_NAME_BYTES_MAX: usize = 128;
+/// Longest name of a prompt at its upstream, in bytes.
+pub const PROMPT_NAME_BYTES_MAX: usize = 128;
 
 /// Why a text is not a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -114,6 +116,12 @@ name!(
     tool
 );
 name!(
+    /// A prompt as its upstream names it: visible ASCII, 1 to 128. The specification gives prompts no
+    /// alphabet; what a permission could not be written for is not listed.
+    PromptName,
+    prompt
+);
+name!(
     /// What vouches for a label, as the configuration names it: `keys.laptop`, `listen.agents/1000`.
     EntryPointName,
     wide
@@ -144,6 +152,21 @@ pub struct ToolId {
     pub tool: ToolName,
 }
 
+/// A prompt of an upstream: what a permission speaks of. Written `upstream.prompt`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PromptId {
+    /// The upstream that offers it.
+    pub upstream: UpstreamName,
+    /// Its name at that upstream.
+    pub prompt: PromptName,
+}
+
+impl fmt::Display for PromptId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}.{}", self.upstream, self.prompt)
+    }
+}
+
 impl fmt::Display for ToolId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}.{}", self.upstream, self.tool)
@@ -172,6 +195,11 @@ fn upstream(text: &str) -> Result<(), NameError> {
 fn tool(text: &str) -> Result<(), NameError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     check(text, TOOL_NAME_BYTES_MAX, allowed, "letters, digits, `_`, `-` and `.` can")
+}
+
+fn prompt(text: &str) -> Result<(), NameError> {
+    let allowed = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '*');
+    check(text, PROMPT_NAME_BYTES_MAX, allowed, "visible ASCII without quotes, backslash and `*` can")
 }
 
 fn check(

@@ -6,10 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
-use super::rules::{Lists, Rules};
+use super::rules::{Lists, RowLists, Rules};
 use crate::model::change::{Changes, listed};
 use crate::model::decision::Answer;
 use crate::model::glob::{self, Glob};
+use crate::model::target::Class;
 
 impl Rules {
     /// What is different from `before`, and which of it lets some call pass more easily. `tools` are the
@@ -32,25 +33,33 @@ impl Rules {
 
 fn rows<Name: Ord + Display>(
     word: &str,
-    before: &BTreeMap<Name, Lists>,
-    after: &BTreeMap<Name, Lists>,
+    before: &BTreeMap<Name, RowLists>,
+    after: &BTreeMap<Name, RowLists>,
     tools: &[String],
     changes: &mut Changes,
 ) {
     for name in before.keys().filter(|name| !after.contains_key(*name)) {
         changes.change(format!("{word} {name} is gone"));
     }
-    let nothing = Lists::default();
+    let nothing = RowLists::default();
     for (name, new) in after {
         let old = before.get(name);
-        let comparison = Comparison::of(old.unwrap_or(&nothing), new);
+        let compare = |class| {
+            let comparison = Comparison::of(old.unwrap_or(&nothing).of(class), new.of(class));
+            (class, comparison)
+        };
+        let comparisons = Class::ALL.map(compare);
         match old {
             None => changes.change(format!("{word} {name} is new")),
-            Some(_) if comparison.is_same() => continue,
+            Some(_) if comparisons.iter().all(|(_, comparison)| comparison.is_same()) => continue,
             Some(_) => changes.change(format!("{word} {name} changed")),
         }
-        for how in comparison.wider(tools) {
-            changes.widen(format!("{word} {name}: {how}"));
+        for (class, comparison) in comparisons {
+            // Of the other classes no names are known: what is wider is told by the permissions.
+            let known = if class == Class::Tool { tools } else { &[] };
+            for how in comparison.wider(class, known) {
+                changes.widen(format!("{word} {name}: {how}"));
+            }
         }
     }
 }
@@ -99,7 +108,7 @@ impl<'a> Comparison<'a> {
     }
 
     /// One sentence for each step from a stricter to a looser answer.
-    fn wider(&self, tools: &'a [String]) -> Vec<String> {
+    fn wider(&self, class: Class, tools: &'a [String]) -> Vec<String> {
         let mut steps: BTreeMap<(Answer, Answer), Looser<'_>> = BTreeMap::new();
         let mut shown = BTreeSet::new();
         for tool in tools {
@@ -116,7 +125,8 @@ impl<'a> Comparison<'a> {
                 steps.entry(step).or_default().permissions.extend(self.permission(&way.matched));
             }
         }
-        let mut how: Vec<_> = steps.iter().map(|((old, new), looser)| looser.sentence(*old, *new)).collect();
+        let mut how: Vec<_> =
+            steps.iter().map(|((old, new), looser)| looser.sentence(class, *old, *new)).collect();
         if ways.is_none() {
             how.push("too many patterns to compare beyond the tools that are known".to_owned());
         }
@@ -147,10 +157,11 @@ impl<'a> Comparison<'a> {
 }
 
 impl Looser<'_> {
-    fn sentence(&self, old: Answer, new: Answer) -> String {
+    fn sentence(&self, class: Class, old: Answer, new: Answer) -> String {
         let tools: Vec<_> = self.tools.iter().collect();
         let permissions: Vec<_> = self.permissions.iter().map(|glob| format!("`{glob}`")).collect();
         let what = match (tools.is_empty(), permissions.is_empty()) {
+            (true, _) if class != Class::Tool => format!("{} {}", class.plural(), listed(&permissions)),
             (false, true) => listed(&tools),
             (true, _) => format!("other tools of {}", listed(&permissions)),
             (false, false) => format!("{}, and other tools of {}", listed(&tools), listed(&permissions)),

@@ -9,7 +9,7 @@ use crate::model::name::{RoleName, SourceName};
 use crate::model::principal::Principal;
 use crate::model::reason::Reason;
 
-use super::row::Row;
+use super::row::{About, Row};
 use super::rules::Permission;
 use super::{DETERMINING_RULES_MAX, Policy, Standing};
 
@@ -18,10 +18,10 @@ impl Policy {
         &self,
         principal: &Principal,
         standing: Standing<'_>,
-        tool: usize,
-        pin: Pin,
+        about: About<'_>,
+        pin: Option<Pin>,
     ) -> Decision {
-        let mut findings = self.own(principal, tool);
+        let mut findings = self.own(principal, about);
         if findings.verdict == Answer::Deny {
             return self.decision(Reason::NotVisible, Visibility::Hidden, findings);
         }
@@ -30,9 +30,9 @@ impl Policy {
             findings.add(Finding::silent(Dimension::Closed(source.clone())));
         }
         for source in provenance.iter().filter(|source| !principal.sources.contains(source)) {
-            findings.add(Finding::of(self.sources.get(source), tool, || Dimension::Source(source.clone())));
+            findings.add(Finding::of(self.sources.get(source), about, || Dimension::Source(source.clone())));
         }
-        if findings.verdict < Answer::Deny && matches!(pin, Pin::Changed { .. }) {
+        if findings.verdict < Answer::Deny && matches!(pin, Some(Pin::Changed { .. })) {
             findings.add(Finding::silent(Dimension::Pin));
         }
         let reason = match findings.verdict {
@@ -45,16 +45,16 @@ impl Policy {
     }
 
     /// The answers of the credential's own sources, its roles and its agents.
-    fn own<'a>(&'a self, principal: &Principal, tool: usize) -> Findings<'a> {
+    pub(super) fn own<'a>(&'a self, principal: &Principal, about: About<'_>) -> Findings<'a> {
         let mut findings = Findings { verdict: Answer::Allow, all: Vec::new() };
         if principal.sources.is_empty() {
             // `identity` refuses a credential without a source; should one come here, it may nothing.
             findings.verdict = Answer::Deny;
         }
         for source in principal.sources.iter() {
-            findings.add(Finding::of(self.sources.get(source), tool, || Dimension::Source(source.clone())));
+            findings.add(Finding::of(self.sources.get(source), about, || Dimension::Source(source.clone())));
         }
-        for finding in self.loosest_roles(principal, tool) {
+        for finding in self.loosest_roles(principal, about) {
             findings.add(finding);
         }
         if !self.agents.is_empty() {
@@ -62,16 +62,16 @@ impl Policy {
                 findings.add(Finding::silent(Dimension::Agents));
             }
             for agent in &principal.agents {
-                findings.add(Finding::of(self.agents.get(agent), tool, || Dimension::Agent(agent.clone())));
+                findings.add(Finding::of(self.agents.get(agent), about, || Dimension::Agent(agent.clone())));
             }
         }
         findings
     }
 
     /// The roles with the loosest answer: together they are what the subject's roles say.
-    fn loosest_roles<'a>(&'a self, principal: &Principal, tool: usize) -> Vec<Finding<'a>> {
+    fn loosest_roles<'a>(&'a self, principal: &Principal, about: About<'_>) -> Vec<Finding<'a>> {
         let each =
-            |role: &RoleName| Finding::of(self.roles.get(role), tool, || Dimension::Role(role.clone()));
+            |role: &RoleName| Finding::of(self.roles.get(role), about, || Dimension::Role(role.clone()));
         let mut all: Vec<_> = principal.roles.iter().map(each).collect();
         match all.iter().map(|finding| finding.answer).min() {
             Some(loosest) => all.retain(|finding| finding.answer == loosest),
@@ -100,8 +100,8 @@ impl<'a> Standing<'a> {
 }
 
 /// Every answer so far, and the strictest of them.
-struct Findings<'a> {
-    verdict: Answer,
+pub(super) struct Findings<'a> {
+    pub(super) verdict: Answer,
     all: Vec<Finding<'a>>,
 }
 
@@ -131,8 +131,8 @@ struct Finding<'a> {
 }
 
 impl<'a> Finding<'a> {
-    fn of(row: Option<&'a Row>, tool: usize, dimension: impl FnOnce() -> Dimension) -> Self {
-        let (answer, permission) = row.map_or((Answer::Deny, None), |row| row.answer(tool));
+    fn of(row: Option<&'a Row>, about: About<'_>, dimension: impl FnOnce() -> Dimension) -> Self {
+        let (answer, permission) = row.map_or((Answer::Deny, None), |row| row.answer(about));
         Self { dimension: dimension(), answer, permission }
     }
 

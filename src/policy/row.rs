@@ -1,27 +1,42 @@
-//! One source, one role or one agent, compiled against the tools of the catalogue.
+//! One source, one role or one agent, compiled against the tools of the catalogue. What is not a tool is
+//! matched when it is asked for: there are few of those calls, and of resources no catalogue knows all.
 //!
 //! Must never let a looser list beat a stricter one (DESIGN §4.1).
+
+use std::collections::BTreeMap;
 
 use crate::model::decision::Answer;
 
 use super::bits::Bits;
-use super::rules::{Lists, Permission};
+use super::rules::{Lists, Permission, RowLists};
+use crate::model::target::Class;
 
 /// The answers of one row.
 #[derive(Debug)]
 pub(super) struct Row {
     /// The tools it does not deny: a plan or a person might open them.
     reach: Bits,
-    /// Every entry of its lists, the strictest list first.
+    /// Every entry of its lists for tools, the strictest list first.
     entries: Box<[(Answer, Permission)]>,
     /// For each tool the entry that answers; [`NO_ENTRY`] where none matches.
     determining: Box<[u32]>,
+    /// The entries for everything else, by class, the strictest list first.
+    others: BTreeMap<Class, Box<[(Answer, Permission)]>>,
+}
+
+/// What a row is asked about.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum About<'a> {
+    /// A tool, by its place in the policy.
+    Tool(usize),
+    /// A target of another class, by its written form.
+    Other(Class, &'a str),
 }
 
 impl Row {
     /// Compiles `lists` against the written forms of the tools, which are sorted.
-    pub(super) fn compile(lists: Lists, texts: &[String]) -> Self {
-        let entries = strictest_first(lists);
+    pub(super) fn compile(mut lists: RowLists, texts: &[String]) -> Self {
+        let entries = strictest_first(lists.take(Class::Tool));
         let mut determining = vec![NO_ENTRY; texts.len()];
         for (number, (_, permission)) in (0..NO_ENTRY).zip(&entries) {
             let glob = &permission.glob;
@@ -35,10 +50,16 @@ impl Row {
                 }
             }
         }
-        let mut row =
-            Self { reach: Bits::none(texts.len()), entries: entries.into(), determining: determining.into() };
+        let others = Class::ALL.into_iter().filter(|class| *class != Class::Tool);
+        let others = others.map(|class| (class, strictest_first(lists.take(class)).into()));
+        let mut row = Self {
+            reach: Bits::none(texts.len()),
+            entries: entries.into(),
+            determining: determining.into(),
+            others: others.collect(),
+        };
         for tool in 0..texts.len() {
-            if row.answer(tool).0 != Answer::Deny {
+            if row.answer(About::Tool(tool)).0 != Answer::Deny {
                 row.reach.insert(tool);
             }
         }
@@ -50,13 +71,22 @@ impl Row {
         &self.reach
     }
 
-    /// What this row says to a tool, and the entry that says it. Without an entry the answer is *deny*.
-    pub(super) fn answer(&self, tool: usize) -> (Answer, Option<&Permission>) {
-        let entry = self.determining.get(tool).and_then(|entry| usize::try_from(*entry).ok());
-        match entry.and_then(|entry| self.entries.get(entry)) {
-            Some((answer, permission)) => (*answer, Some(permission)),
-            None => (Answer::Deny, None),
-        }
+    /// What this row says, and the entry that says it. Without an entry the answer is *deny*.
+    pub(super) fn answer(&self, about: About<'_>) -> (Answer, Option<&Permission>) {
+        let entry = match about {
+            About::Tool(tool) => self.of_tool(tool),
+            About::Other(class, text) => {
+                let entries = self.others.get(&class).map_or(&[][..], |entries| entries);
+                // The strictest list comes first.
+                entries.iter().find(|(_, permission)| permission.glob.matches(text))
+            }
+        };
+        entry.map_or((Answer::Deny, None), |(answer, permission)| (*answer, Some(permission)))
+    }
+
+    fn of_tool(&self, tool: usize) -> Option<&(Answer, Permission)> {
+        let entry = self.determining.get(tool).and_then(|entry| usize::try_from(*entry).ok())?;
+        self.entries.get(entry)
     }
 }
 

@@ -7,19 +7,46 @@ use std::collections::BTreeMap;
 use crate::model::glob::Glob;
 use crate::model::name::{AgentName, RoleName, SourceName};
 use crate::model::place::Place;
+use crate::model::target::Class;
 
 /// Every list of the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rules {
     /// `[sources.*]`.
-    pub sources: BTreeMap<SourceName, Lists>,
+    pub sources: BTreeMap<SourceName, RowLists>,
     /// `[roles.*]`.
-    pub roles: BTreeMap<RoleName, Lists>,
+    pub roles: BTreeMap<RoleName, RowLists>,
     /// `[agents.*]`. Where empty, agents are no dimension of the decision.
-    pub agents: BTreeMap<AgentName, Lists>,
+    pub agents: BTreeMap<AgentName, RowLists>,
 }
 
-/// The four lists of one source, one role or one agent.
+/// The lists of one source, one role or one agent, by the class of what they speak of. A class without
+/// lists is denied (I2).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RowLists(BTreeMap<Class, Lists>);
+
+impl RowLists {
+    /// The lists of `class`; empty ones where nothing was written.
+    #[must_use]
+    pub fn of(&self, class: Class) -> &Lists {
+        static NOTHING: Lists =
+            Lists { allow: Vec::new(), plan: Vec::new(), ask: Vec::new(), deny: Vec::new() };
+        self.0.get(&class).unwrap_or(&NOTHING)
+    }
+
+    /// Takes the lists of `class` out.
+    pub(super) fn take(&mut self, class: Class) -> Lists {
+        self.0.remove(&class).unwrap_or_default()
+    }
+}
+
+impl FromIterator<(Class, Lists)> for RowLists {
+    fn from_iter<Each: IntoIterator<Item = (Class, Lists)>>(lists: Each) -> Self {
+        Self(lists.into_iter().collect())
+    }
+}
+
+/// The four lists of one class.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lists {
     /// May pass.
@@ -32,7 +59,7 @@ pub struct Lists {
     pub deny: Vec<Permission>,
 }
 
-/// One entry of a list: a glob over `upstream.tool`, and where it was written.
+/// One entry of a list: a glob over the written form of a target, and where it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Permission {
     /// What it speaks of.

@@ -12,25 +12,42 @@ use super::*;
 use crate::model::call::{ArgumentFacts, Payload, Pin, Stores};
 use crate::model::digest::Sha256;
 use crate::model::glob::Glob;
-use crate::model::name::{EntryPointName, Subject, ToolName, UpstreamName};
+use crate::model::name::{EntryPointName, PromptId, PromptName, Subject, ToolName, UpstreamName};
 use crate::model::place::Place;
 use crate::model::principal::{
     Label, RUN_IDLE_DEFAULT, RUN_MAX_DEFAULT, RunRule, RunScope, TOKEN_TTL_MAX_DEFAULT,
 };
+use crate::model::target::Class;
 
 fn tool(text: &str) -> ToolId {
     let (upstream, tool) = text.split_once('.').unwrap();
     ToolId { upstream: UpstreamName::new(upstream).unwrap(), tool: ToolName::new(tool).unwrap() }
 }
 
+fn prompt(text: &str) -> Target {
+    let (upstream, prompt) = text.split_once('.').unwrap();
+    Target::Prompt(PromptId {
+        upstream: UpstreamName::new(upstream).unwrap(),
+        prompt: PromptName::new(prompt).unwrap(),
+    })
+}
+
 fn call(text: &str, pin: Pin) -> Call {
+    call_of(Target::Tool(tool(text)), pin)
+}
+
+fn call_of(target: Target, pin: Pin) -> Call {
     Call {
-        tool: tool(text),
-        pin,
+        target,
+        pin: Some(pin),
         returns: Provenance::default(),
         stores: Stores::Nothing,
         arguments: ArgumentFacts { sha256: Sha256::of(b""), bytes: 0 },
-        payload: Payload { bytes: bytes::Bytes::from_static(b"{}"), progress_token: None },
+        payload: Payload {
+            method: "tools/call",
+            bytes: bytes::Bytes::from_static(b"{}"),
+            progress_token: None,
+        },
     }
 }
 
@@ -68,6 +85,11 @@ fn principal(sources: &[&str], roles: &[&str], agents: &[&str]) -> Principal {
             token_ttl_max: TOKEN_TTL_MAX_DEFAULT,
         },
     )
+}
+
+/// Lists for tools, and for nothing else.
+fn for_tools(lists: Lists) -> RowLists {
+    RowLists::from_iter([(Class::Tool, lists)])
 }
 
 /// Permissions on the lines from `line` on.

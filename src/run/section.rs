@@ -257,6 +257,6 @@ impl Section<'_> {
     /// Notes that `call` writes where later reads will find it: they carry this run's provenance.
     pub fn store(&mut self, call: &Call) {
         let stored = &self.shared.stored;
-        stored.write(&call.tool.upstream, self.subject, call.stores, &self.state.provenance);
+        stored.write(call.target.upstream(), self.subject, call.stores, &self.state.provenance);
     }
 }

@@ -14,6 +14,7 @@ use crate::audit::{Intent, OpenIntent};
 use crate::clock::Clock;
 use crate::limit::{Admission, InFlight};
 use crate::model::call::Call;
+use crate::model::target::Target;
 use crate::policy::Permit;
 
 /// What became of a forwarded call, and what is owed for it.
@@ -71,7 +72,7 @@ impl Fleet {
         cancel: &mut CancelSignal,
         timings: &mut Timings,
     ) -> Result<Ready, Failure> {
-        let pool = self.pool(&call.tool.upstream);
+        let pool = self.pool(call.target.upstream());
         let pool = pool.ok_or_else(|| Failure::Unavailable(Detail::new("no such upstream")))?;
         // One deadline for everything: waiting for an instance, the call, its whole answer (F01, F02).
         let deadline = deadline_in(pool.parts().settings.call_timeout);
@@ -82,7 +83,9 @@ impl Fleet {
         let lease = lease?;
         // What was decided on is what is called (CASES A29), also where this very instance is the
         // first to say that it offers something else.
-        lease.check(&call.tool.tool, call.pin.accepted())?;
+        if let (Target::Tool(id), Some(pin)) = (&call.target, call.pin) {
+            lease.check(&id.tool, pin.accepted())?;
+        }
         Ok(Ready { lease, deadline, clock: clock.clone() })
     }
 }

@@ -109,7 +109,7 @@ impl Instance {
         cancel: &mut CancelSignal,
     ) -> Result<Answer, Failure> {
         let asking = Asking {
-            message: Box::new(|id| encode::forward(id, &Method::ToolsCall, payload)),
+            message: Box::new(|id| encode::forward(id, payload)),
             relay: Some(relay),
             deadline,
             giving_up: GivingUp::Tell,

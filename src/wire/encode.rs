@@ -26,11 +26,11 @@ pub fn request(id: u64, method: &Method, params: Option<&[u8]>) -> Bytes {
 /// A request that is forwarded: `payload` as it is, its progress token replaced by `id`, so that the
 /// tokens of two clients never meet at an upstream (I9).
 #[must_use]
-pub fn forward(id: u64, method: &Method, payload: &Payload) -> Bytes {
+pub fn forward(id: u64, payload: &Payload) -> Bytes {
     let hole = payload.progress_token.clone().unwrap_or(0..0);
     let mut out = begin(payload.bytes.len());
     put_number_member(&mut out, b"\"id\":", id);
-    put_method(&mut out, method);
+    put_method_name(&mut out, payload.method);
     out.put_slice(b",\"params\":");
     if hole.is_empty() {
         out.put_slice(&payload.bytes);
@@ -115,6 +115,13 @@ fn end(mut out: BytesMut) -> Bytes {
 fn put_method(out: &mut BytesMut, method: &Method) {
     out.put_slice(b",\"method\":");
     out.put_slice(&quoted(method.name()));
+}
+
+/// A method of MCP, whose name needs no escapes.
+fn put_method_name(out: &mut BytesMut, name: &'static str) {
+    out.put_slice(b",\"method\":\"");
+    out.put_slice(name.as_bytes());
+    out.put_u8(b'"');
 }
 
 fn put_params(out: &mut BytesMut, params: Option<&[u8]>) {

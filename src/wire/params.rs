@@ -137,11 +137,16 @@ impl Params {
         }
         // `name` and `_meta` come in any order; the cuts inside `_meta` are in order already.
         edits.sort_by_key(|(range, _)| range.start);
-        self.edited(&edits, token)
+        self.edited(Method::ToolsCall.code(), &edits, token)
     }
 
     /// Copies `params`, each range of `edits` replaced, and says where `token` came to stand.
-    fn edited(&self, edits: &[(Range<usize>, Bytes)], token: Option<Range<usize>>) -> Payload {
+    fn edited(
+        &self,
+        method: &'static str,
+        edits: &[(Range<usize>, Bytes)],
+        token: Option<Range<usize>>,
+    ) -> Payload {
         let span = self.members.span.clone();
         let mut out = BytesMut::with_capacity(span.len() + crate::model::name::TOOL_NAME_BYTES_MAX);
         let mut copied = span.start;
@@ -154,7 +159,7 @@ impl Params {
         }
         note_token(&mut token_at, token.as_ref(), copied..span.end, out.len());
         out.extend_from_slice(self.members.bytes(copied..span.end));
-        Payload { bytes: out.freeze(), progress_token: token_at }
+        Payload { method, bytes: out.freeze(), progress_token: token_at }
     }
 }
 

@@ -162,10 +162,10 @@ async fn no_outcome_is_larger_than_what_is_reserved_for_it() {
         subject: Subject::new(&"s".repeat(256)).unwrap(),
         ..Principal::clone(&facts.principal)
     });
-    facts.tool = Some(ToolId {
+    facts.target = Some(Target::Tool(ToolId {
         upstream: UpstreamName::new(&"u".repeat(64)).unwrap(),
         tool: ToolName::new(&"t".repeat(128)).unwrap(),
-    });
+    }));
     let ((), open) = intend(&journal, facts).await.unwrap().begin();
     let latency = Latency {
         decide: Duration::MAX,

@@ -72,7 +72,7 @@ async fn a61_nothing_that_a_terminal_obeys_is_shown() {
     let room = Room::new();
     let (journal, _) = room.open();
     let mut facts = facts(&run(1));
-    facts.tool = None;
+    facts.target = None;
     facts.named = Some(Bounded::new("\u{1b}[2J\u{1b}]8;;http://x\u{7}\u{202e}\n#99  forged"));
     journal.record(denial(facts)).await.unwrap();
     journal.close().await.unwrap();

@@ -30,7 +30,7 @@ fn bare(run: &RunId) -> CallFacts {
     CallFacts {
         run: None,
         named: None,
-        tool: None,
+        target: None,
         definition: None,
         arguments: None,
         decision: None,

@@ -200,10 +200,11 @@ fn why(record: &Value) -> String {
     if let Some(cause) = record.get("cause") {
         return plain(cause);
     }
-    let tool = record.get("tool").or_else(|| record.get("method")).map(plain).unwrap_or_default();
+    let method = || record.get("method").map(plain);
+    let target = audit::target_of(record).or_else(method).unwrap_or_default();
     match record.get("reason") {
-        Some(reason) => format!("{tool} (refused: {})", plain(reason)),
-        None => tool,
+        Some(reason) => format!("{target} (refused: {})", plain(reason)),
+        None => target,
     }
 }
 

@@ -8,9 +8,12 @@ use crate::config::code::Code;
 use crate::config::globs::{covers, reaches};
 use crate::config::node::{Located, suggestion};
 use crate::config::problem::Sink;
-use crate::config::raw::{Document, ListEntry, Row, Upstream};
+use crate::config::raw::{self, Document, ListEntry, Row, Upstream};
 use crate::model::glob::{GLOB_BYTES_MAX, Glob};
-use crate::policy::{Lists, Permission, Rules};
+use crate::model::place::Place;
+use crate::model::target::Class;
+use crate::model::uri::Uri;
+use crate::policy::{Lists, Permission, RowLists, Rules};
 
 use super::Scope;
 
@@ -30,38 +33,73 @@ pub(super) fn check(document: &Document, scope: Scope<'_>) -> Rules {
 fn rows<Name: Ord>(
     rows: &[Row],
     name: impl Fn(&str) -> Option<Name>,
-    lists: impl Fn(&Row) -> Lists,
-) -> BTreeMap<Name, Lists> {
+    lists: impl Fn(&Row) -> RowLists,
+) -> BTreeMap<Name, RowLists> {
     // A row whose name is broken was reported; its lists are still checked.
     let checked = rows.iter().map(|row| (name(&row.name.value), lists(row)));
     checked.filter_map(|(name, lists)| Some((name?, lists))).collect()
 }
 
-fn lists(row: &Row, upstreams: &[Upstream], scope: Scope<'_>) -> Lists {
+fn lists(row: &Row, upstreams: &[Upstream], scope: Scope<'_>) -> RowLists {
+    row.lists.iter().map(|written| (written.class, of_class(written, upstreams, scope))).collect()
+}
+
+fn of_class(written: &raw::Lists, upstreams: &[Upstream], scope: Scope<'_>) -> Lists {
+    let raw::Lists { class, allow, plan, ask, deny } = written;
     let list = |entries: &[ListEntry]| {
-        let each = |entry| permission(entry, upstreams, scope);
+        let each = |entry| permission(*class, entry, upstreams, scope);
         entries.iter().filter_map(each).collect::<Vec<_>>()
     };
-    let lists =
-        Lists { allow: list(&row.allow), plan: list(&row.plan), ask: list(&row.ask), deny: list(&row.deny) };
+    if class.is_answer() {
+        plan.iter().chain(ask).for_each(|entry| nobody_approves(*class, entry, scope.found));
+    }
+    let lists = Lists { allow: list(allow), plan: list(plan), ask: list(ask), deny: list(deny) };
     warn_idle(&lists, scope.found);
     lists
 }
 
-fn permission(written: &ListEntry, upstreams: &[Upstream], scope: Scope<'_>) -> Option<Permission> {
+/// DESIGN §6: for what an upstream asks of the client, *plan* and *ask* are configuration errors.
+fn nobody_approves(class: Class, entry: &ListEntry, found: &Sink) {
+    let message = format!("nobody plans or approves answers to an upstream's {}", class.code());
+    let help =
+        "the answer is the run's own and given while the upstream waits: `allow` it, or leave it denied";
+    found.error(Code::BadPermission, &entry.place, message, help);
+}
+
+fn permission(
+    class: Class,
+    written: &ListEntry,
+    upstreams: &[Upstream],
+    scope: Scope<'_>,
+) -> Option<Permission> {
     let Located { value, place } = written;
-    let bad = |message: String, help: String| scope.found.error(Code::BadPermission, place, message, help);
     let Some(glob) = Glob::new(value) else {
-        let help = format!("write `upstream.tool` in at most {GLOB_BYTES_MAX} visible ASCII characters");
-        bad("this permission is empty, too long, or holds a character that no name has".to_owned(), help);
+        let form = raw::form(class);
+        let help = format!("write `{form}` in at most {GLOB_BYTES_MAX} visible ASCII characters");
+        let message = "this permission is empty, too long, or holds a character that no name has";
+        scope.found.error(Code::BadPermission, place, message, help);
         return None;
     };
+    let permission = Permission { glob, place: place.clone() };
+    let is_good = match class {
+        Class::Tool => tool(value, place, upstreams, scope),
+        Class::Prompt => prompt(value, place, scope),
+        Class::Resource => resource(value, place, scope),
+        Class::Completion | Class::Sampling | Class::Elicitation | Class::Roots => {
+            whole_upstream(class, value, place, scope)
+        }
+    };
+    is_good.map(|()| permission)
+}
+
+/// `upstream.tool`.
+fn tool(value: &str, place: &Place, upstreams: &[Upstream], scope: Scope<'_>) -> Option<()> {
+    let bad = |message: String, help: String| scope.found.error(Code::BadPermission, place, message, help);
     if let Some(stranger) = value.chars().find(|c| !c.is_ascii_alphanumeric() && !"_-.*".contains(*c)) {
         let help = "names hold letters, digits, `_`, `-` and `.`; `*` stands for any run of them".to_owned();
         bad(format!("`{value}` cannot match any tool: no name holds `{stranger}`"), help);
         return None;
     }
-    let permission = Permission { glob, place: place.clone() };
     match value.split_once('.') {
         None if !value.contains('*') => {
             bad(format!("`{value}` names no tool"), format!("write `{value}.*`, or `{value}.` and a tool"));
@@ -72,36 +110,110 @@ fn permission(written: &ListEntry, upstreams: &[Upstream], scope: Scope<'_>) -> 
             return None;
         }
         Some((upstream, _)) if !upstream.contains('*') => {
-            known_upstream(upstream, place, scope)?;
+            known_upstream(Class::Tool, upstream, place, scope)?;
             warn_long(value, upstreams, place, scope.found);
         }
-        _ => warn_out_of_reach(value, place, scope),
+        _ => warn_out_of_reach(Class::Tool, value, place, scope),
     }
-    Some(permission)
+    Some(())
 }
 
-fn known_upstream(upstream: &str, place: &crate::model::place::Place, scope: Scope<'_>) -> Option<()> {
+/// `upstream.prompt`.
+fn prompt(value: &str, place: &Place, scope: Scope<'_>) -> Option<()> {
+    match value.split_once('.') {
+        Some((upstream, prompt)) if !prompt.is_empty() && !upstream.contains('*') => {
+            known_upstream(Class::Prompt, upstream, place, scope)?;
+        }
+        None if !value.contains('*') => {
+            let message = format!("`{value}` names no prompt");
+            scope.found.error(Code::BadPermission, place, message, format!("write `{value}.*`"));
+            return None;
+        }
+        Some((_, "")) => {
+            let message = format!("`{value}` names no prompt");
+            scope.found.error(Code::BadPermission, place, message, format!("write `{value}*`"));
+            return None;
+        }
+        _ => warn_out_of_reach(Class::Prompt, value, place, scope),
+    }
+    Some(())
+}
+
+/// `upstream:uri`, the URI as it stands in its normal form.
+fn resource(value: &str, place: &Place, scope: Scope<'_>) -> Option<()> {
+    let bad = |message: String, help: String| scope.found.error(Code::BadPermission, place, message, help);
+    let Some((upstream, uri)) = value.split_once(':') else {
+        if value == "*" {
+            return Some(());
+        }
+        bad(
+            format!("`{value}` names no resource"),
+            format!("write `{value}:*`, or `upstream:scheme:pattern`"),
+        );
+        return None;
+    };
+    if upstream.contains('*') {
+        warn_out_of_reach(Class::Resource, value, place, scope);
+    } else {
+        known_upstream(Class::Resource, upstream, place, scope)?;
+    }
+    if uri.starts_with('*') {
+        return Some(());
+    }
+    // What no URI in its normal form matches would forbid nothing: stars are taken as a letter.
+    match Uri::new(&uri.replace('*', "x")) {
+        Ok(normal) if normal.as_str() == uri.replace('*', "x") => Some(()),
+        Ok(normal) => {
+            let help = format!("permissions are matched against the normal form, which is like `{normal}`");
+            bad(format!("`{uri}` is not written in the normal form of a URI"), help);
+            None
+        }
+        Err(why) => {
+            bad(
+                format!("`{uri}` can match no resource: {why}"),
+                "write a URI, with `*` for any run".to_owned(),
+            );
+            None
+        }
+    }
+}
+
+/// `upstream`.
+fn whole_upstream(class: Class, value: &str, place: &Place, scope: Scope<'_>) -> Option<()> {
+    if value.contains('*') {
+        warn_out_of_reach(class, value, place, scope);
+        return Some(());
+    }
+    known_upstream(class, value, place, scope)
+}
+
+fn known_upstream(class: Class, upstream: &str, place: &Place, scope: Scope<'_>) -> Option<()> {
     let upstreams = &scope.names.upstreams;
     if upstreams.get(upstream).is_some() {
         return Some(());
     }
     let message = format!("the upstream `{upstream}` is not declared");
-    let help = format!("a permission is `upstream.tool`; {}", upstreams.advice(upstream));
+    let help = format!("a permission is `{}`; {}", raw::form(class), upstreams.advice(upstream));
     scope.found.error(Code::UnknownUpstream, place, message, help);
     None
 }
 
-fn warn_out_of_reach(value: &str, place: &crate::model::place::Place, scope: Scope<'_>) {
+fn warn_out_of_reach(class: Class, value: &str, place: &Place, scope: Scope<'_>) {
     let upstreams = scope.names.upstreams.texts();
-    if !upstreams.iter().any(|upstream| reaches(value, &format!("{upstream}."))) {
-        let message = format!("`{value}` matches no tool of any declared upstream");
+    let reached = |upstream: &str| match class {
+        Class::Tool | Class::Prompt => reaches(value, &format!("{upstream}.")),
+        Class::Resource => reaches(value, &format!("{upstream}:")),
+        Class::Completion | Class::Sampling | Class::Elicitation | Class::Roots => covers(value, upstream),
+    };
+    if !upstreams.iter().any(|upstream| reached(upstream)) {
+        let message = format!("`{value}` matches no {} of any declared upstream", class.code());
         let help = format!("{} Correct the entry, or remove it", suggestion(value, &upstreams));
         scope.found.warn(Code::MatchesNothing, place, message, help);
     }
 }
 
 /// A permission without `*` names one tool, whose wire name is known already.
-fn warn_long(value: &str, upstreams: &[Upstream], place: &crate::model::place::Place, found: &Sink) {
+fn warn_long(value: &str, upstreams: &[Upstream], place: &Place, found: &Sink) {
     let Some((upstream, tool)) = value.split_once('.').filter(|_| !value.contains('*')) else { return };
     let is_bare = upstreams.iter().any(|other| {
         other.name.value == upstream && other.prefix.as_ref().is_some_and(|prefix| prefix.value.is_empty())

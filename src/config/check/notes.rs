@@ -5,7 +5,7 @@
 use crate::config::code::Code;
 use crate::config::globs::overlaps;
 use crate::config::node::Located;
-use crate::config::raw::{Document, Row, Upstream};
+use crate::config::raw::{self, Document, Row, Upstream};
 use crate::model::principal::{Principal, RunScope};
 
 use super::entry_point::Labels;
@@ -35,8 +35,10 @@ fn disagreements(principal: &Principal, rows: &[Row], scope: Scope<'_>) {
         .collect();
     for denying in &held {
         for other in held.iter().filter(|other| other.name.value != denying.name.value) {
-            for entry in &denying.deny {
-                let mut opens = other.allow.iter().chain(&other.plan).chain(&other.ask);
+            let (Some(denying_lists), Some(other_lists)) = (denying.tools(), other.tools()) else { continue };
+            for entry in &denying_lists.deny {
+                let raw::Lists { allow, plan, ask, .. } = other_lists;
+                let mut opens = allow.iter().chain(plan).chain(ask);
                 let Some(open) = opens.find(|open| overlaps(&open.value, &entry.value)) else { continue };
                 let message = format!(
                     "the role `{}` denies `{}`, and `{}` opens `{}`: who holds both, like `{}`, is not denied",

@@ -1,21 +1,31 @@
-//! `[sources.*]`, `[roles.*]` and `[agents.*]` as they were written: four lists of permissions.
+//! `[sources.*]`, `[roles.*]` and `[agents.*]` as they were written: four lists of permissions for tools,
+//! and four for each other class.
 //!
 //! Must never drop an entry in silence: one that cannot be read is an error.
 
 use crate::config::code::Code;
 use crate::config::node::{Entry as NodeEntry, Fields, Located, Node, text_of};
 use crate::config::problem::Sink;
+use crate::model::target::Class;
 
 /// One source, role or agent.
 #[derive(Debug)]
 pub(in crate::config) struct Row {
     pub(in crate::config) name: Located<String>,
+    /// The lists of every class that was written, tools always.
+    pub(in crate::config) lists: Vec<Lists>,
+    /// `trigger`, of a source: attributes and their types.
+    pub(in crate::config) trigger: Vec<(Located<String>, Located<String>)>,
+}
+
+/// The four lists of one class.
+#[derive(Debug)]
+pub(in crate::config) struct Lists {
+    pub(in crate::config) class: Class,
     pub(in crate::config) allow: Vec<Entry>,
     pub(in crate::config) plan: Vec<Entry>,
     pub(in crate::config) ask: Vec<Entry>,
     pub(in crate::config) deny: Vec<Entry>,
-    /// `trigger`, of a source: attributes and their types.
-    pub(in crate::config) trigger: Vec<(Located<String>, Located<String>)>,
 }
 
 /// A permission as it was written.
@@ -24,27 +34,50 @@ pub(in crate::config) type Entry = Located<String>;
 impl Row {
     /// `[roles.*]` and `[agents.*]`.
     pub(super) fn read(name: Located<String>, fields: Fields<'_>) -> Self {
-        let row = Self::lists(name, &fields);
+        let row = Self::written(name, &fields);
         fields.finish(&[]);
         row
     }
 
     /// `[sources.*]`.
     pub(super) fn read_source(name: Located<String>, fields: Fields<'_>) -> Self {
-        let row = Self { trigger: attributes(&fields), ..Self::lists(name, &fields) };
+        let row = Self { trigger: attributes(&fields), ..Self::written(name, &fields) };
         fields.finish(&[("requests", "request shapes")]);
         row
     }
 
-    fn lists(name: Located<String>, fields: &Fields<'_>) -> Self {
-        Self {
-            allow: list(fields, "allow"),
-            plan: list(fields, "plan"),
-            ask: list(fields, "ask"),
-            deny: list(fields, "deny"),
-            trigger: Vec::new(),
-            name,
+    fn written(name: Located<String>, fields: &Fields<'_>) -> Self {
+        let mut lists = vec![Lists::read(Class::Tool, fields)];
+        for class in Class::ALL.into_iter().filter(|class| *class != Class::Tool) {
+            let key = class.plural();
+            let Some(entry) = fields.node(key) else { continue };
+            let Some(fields) = Fields::of(&entry.value, format!("`{key}`"), fields.found()) else { continue };
+            lists.push(Lists::read(class, &fields));
+            fields.finish(&[]);
         }
+        Self { name, lists, trigger: Vec::new() }
+    }
+
+    /// The lists for tools.
+    pub(in crate::config) fn tools(&self) -> Option<&Lists> {
+        self.lists.iter().find(|lists| lists.class == Class::Tool)
+    }
+}
+
+impl Lists {
+    fn read(class: Class, fields: &Fields<'_>) -> Self {
+        let list = |key| list(class, fields, key);
+        Self { class, allow: list("allow"), plan: list("plan"), ask: list("ask"), deny: list("deny") }
+    }
+}
+
+/// How a permission of `class` is written.
+pub(in crate::config) fn form(class: Class) -> &'static str {
+    match class {
+        Class::Tool => "upstream.tool",
+        Class::Prompt => "upstream.prompt",
+        Class::Resource => "upstream:scheme:pattern",
+        Class::Completion | Class::Sampling | Class::Elicitation | Class::Roots => "upstream",
     }
 }
 
@@ -57,25 +90,26 @@ fn attributes(fields: &Fields<'_>) -> Vec<(Located<String>, Located<String>)> {
     fields.table("trigger", "a table of attributes and their types").into_iter().filter_map(each).collect()
 }
 
-fn list(fields: &Fields<'_>, key: &'static str) -> Vec<Entry> {
+fn list(class: Class, fields: &Fields<'_>, key: &'static str) -> Vec<Entry> {
     let Some(entry) = fields.node(key) else { return Vec::new() };
     let found = fields.found();
     match &entry.value.value {
-        Node::List(items) => items.iter().filter_map(|item| permission(item, key, found)).collect(),
+        Node::List(items) => items.iter().filter_map(|item| permission(class, item, key, found)).collect(),
         other => {
             let message = format!("`{key}` takes an array of permissions, and {} was written", other.kind());
-            let help = format!("write `{key} = [\"upstream.tool\"]`");
+            let help = format!("write `{key} = [\"{}\"]`", form(class));
             found.error(Code::WrongType, &entry.value.place, message, help);
             Vec::new()
         }
     }
 }
 
-/// `"mail.send"`, or `{ tool = "mail.send" }`.
-fn permission(node: &Located<Node>, key: &str, found: &Sink) -> Option<Entry> {
-    let Node::Table(_) = node.value else {
+/// `"mail.send"`, or, for a tool, `{ tool = "mail.send" }`.
+fn permission(class: Class, node: &Located<Node>, key: &str, found: &Sink) -> Option<Entry> {
+    let is_table = matches!(node.value, Node::Table(_)) && class == Class::Tool;
+    if !is_table {
         return text_of(node, &format!("each entry of `{key}`"), found);
-    };
+    }
     let fields = Fields::of(node, format!("an entry of `{key}`"), found)?;
     let tool = fields.text("tool");
     if found.lacks(&node.place, &["tool"]) {

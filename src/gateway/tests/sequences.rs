@@ -302,7 +302,7 @@ fn facts(principal: &Arc<Principal>, run: Option<RunId>) -> CallFacts {
         stores: Stores::Nothing,
         method: "tools/call",
         named: None,
-        tool: None,
+        target: None,
         definition: None,
         arguments: None,
         decision: None,

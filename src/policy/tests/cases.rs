@@ -13,8 +13,8 @@ fn lists(allow: &[&str], plan: &[&str], ask: &[&str], deny: &[&str]) -> Lists {
 }
 
 fn policy() -> Policy {
-    let source = |name: &str, lists| (SourceName::new(name).unwrap(), lists);
-    let role = |name: &str, lists| (RoleName::new(name).unwrap(), lists);
+    let source = |name: &str, lists| (SourceName::new(name).unwrap(), for_tools(lists));
+    let role = |name: &str, lists| (RoleName::new(name).unwrap(), for_tools(lists));
     let rules = Rules {
         sources: [
             source("chat", lists(&["*"], &[], &["mail.delete"], &["mail.purge"])),
@@ -116,14 +116,14 @@ fn a_permit_owns_the_call_it_was_made_for() {
     else {
         panic!("allowed");
     };
-    assert_eq!(permit.call().tool, tool("mail.send"));
-    assert_eq!(permit.into_call().tool, tool("mail.send"));
+    assert_eq!(permit.call().target, Target::Tool(tool("mail.send")));
+    assert_eq!(permit.into_call().target, Target::Tool(tool("mail.send")));
 }
 
 #[test]
 fn a_decision_names_a_bounded_number_of_rules() {
     let many: Vec<String> = (0..100).map(|number| format!("s{number}")).collect();
-    let sources = many.iter().map(|name| (SourceName::new(name).unwrap(), Lists::default()));
+    let sources = many.iter().map(|name| (SourceName::new(name).unwrap(), RowLists::default()));
     let rules = Rules { sources: sources.collect(), ..Rules::default() };
     let policy = Policy::compile(rules, &[tool("mail.send")], PolicyEpoch(1));
     let names: Vec<&str> = many.iter().map(String::as_str).collect();

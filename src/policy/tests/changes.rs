@@ -14,7 +14,7 @@ fn lists(allow: &[&str], ask: &[&str], deny: &[&str]) -> Lists {
 }
 
 fn of_email(lists: Lists) -> Rules {
-    let sources = BTreeMap::from([(SourceName::new("email").unwrap(), lists)]);
+    let sources = BTreeMap::from([(SourceName::new("email").unwrap(), for_tools(lists))]);
     Rules { sources, ..Rules::default() }
 }
 
@@ -60,7 +60,7 @@ fn the_same_lists_elsewhere_or_in_another_order_are_no_change() {
 
 #[test]
 fn agents_that_are_no_dimension_any_more_are_wider() {
-    let agents = BTreeMap::from([(AgentName::new("inbox").unwrap(), lists(&["*"], &[], &[]))]);
+    let agents = BTreeMap::from([(AgentName::new("inbox").unwrap(), for_tools(lists(&["*"], &[], &[])))]);
     let with = Rules { agents, ..Rules::default() };
     assert_eq!(with.changes(&Rules::default(), &[]).widened(), Vec::<String>::new());
     assert_eq!(Rules::default().changes(&with, &[]).widened().len(), 1);

@@ -69,15 +69,21 @@ pub(super) fn question() -> impl Strategy<Value = Question> {
 }
 
 pub(super) fn rules(world: &World) -> Rules {
-    fn lists(written: &WrittenLists) -> Lists {
+    rules_for(world, Class::Tool)
+}
+
+/// The lists of `world`, written for `class`.
+fn rules_for(world: &World, class: Class) -> Rules {
+    let lists = |written: &WrittenLists| {
         let list = |globs: &[String]| permissions(&globs.iter().map(String::as_str).collect::<Vec<_>>(), 1);
-        Lists {
+        let lists = Lists {
             allow: list(&written.allow),
             plan: list(&written.plan),
             ask: list(&written.ask),
             deny: list(&written.deny),
-        }
-    }
+        };
+        RowLists::from_iter([(class, lists)])
+    };
     Rules {
         sources: world.sources.iter().map(|(n, l)| (SourceName::new(n).unwrap(), lists(l))).collect(),
         roles: world.roles.iter().map(|(n, l)| (RoleName::new(n).unwrap(), lists(l))).collect(),
@@ -139,6 +145,29 @@ proptest! {
         prop_assert_eq!(decided.visibility == Visibility::Visible, world.is_visible(&q));
         prop_assert!(decided.rules.iter().all(|rule| rule.answer == decided.verdict));
         prop_assert!(decided.visibility == Visibility::Hidden || !decided.rules.is_empty());
+    }
+
+    #[test]
+    fn i2_what_is_no_tool_is_decided_by_the_lists_of_its_own_class(world in world(), q in question()) {
+        let mut listed = world.clone();
+        listed.tools = TOOLS.iter().map(|&text| text.to_owned()).collect();
+        let as_tool = decide(&compile(&listed), &q);
+        let pin = if q.is_pin_changed { changed() } else { accepted() };
+        let asked = |policy: &Policy| {
+            decision(policy.decide(&who(&q), standing(&taint(&q)), call_of(prompt(&q.tool), pin)))
+        };
+        // The same lists, written for prompts, say the same of a prompt of that name.
+        let for_prompts = Policy::compile(rules_for(&world, Class::Prompt), &[], PolicyEpoch(1));
+        prop_assert_eq!(&asked(&for_prompts), &as_tool);
+        prop_assert_eq!(for_prompts.shows(&who(&q), &prompt(&q.tool)), as_tool.visibility == Visibility::Visible);
+        let is_open = for_prompts.leaves_open(&who(&q), &taint(&q), &prompt(&q.tool));
+        prop_assert_eq!(is_open, !matches!(as_tool.reason, Reason::NotVisible | Reason::SourceDenies));
+        // Written for tools, or for another class, they open no prompt.
+        for other in Class::ALL.into_iter().filter(|class| *class != Class::Prompt) {
+            let elsewhere = Policy::compile(rules_for(&world, other), &[], PolicyEpoch(1));
+            prop_assert_eq!(asked(&elsewhere).reason, Reason::NotVisible);
+            prop_assert!(!elsewhere.shows(&who(&q), &prompt(&q.tool)));
+        }
     }
 
     #[test]

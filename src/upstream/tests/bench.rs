@@ -18,6 +18,7 @@ use crate::model::facts::RunId;
 use crate::model::name::{Subject, UpstreamName};
 use crate::model::place::Place;
 use crate::model::provenance::Provenance;
+use crate::model::target::Target;
 use crate::upstream::*;
 
 /// No test waits longer than this for anything.
@@ -84,8 +85,8 @@ impl Bench {
         );
         let start = head.find("\"client\"").unwrap();
         Call {
-            tool: tool.id.clone(),
-            pin: tool.pin,
+            target: Target::Tool(tool.id.clone()),
+            pin: Some(tool.pin),
             returns: Provenance::default(),
             stores: tool.stores,
             arguments: ArgumentFacts {
@@ -93,6 +94,7 @@ impl Bench {
                 bytes: arguments.len() as u64,
             },
             payload: Payload {
+                method: "tools/call",
                 bytes: Bytes::from(format!("{head}{arguments}}}")),
                 progress_token: Some(start..start + "\"client\"".len()),
             },

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::bench::{Bench, child, text_of};
-use crate::model::call::Pin;
+use crate::model::call::{Call, Pin};
 use crate::model::name::ToolId;
 use crate::upstream::*;
 
@@ -13,6 +13,10 @@ fn names(bench: &Bench) -> Vec<String> {
 
 fn pin_of(bench: &Bench, wire_name: &str) -> Pin {
     bench.upstreams.catalogue().find(wire_name).unwrap().pin
+}
+
+fn tool_of(call: &Call) -> ToolId {
+    call.target.tool().unwrap().clone()
 }
 
 fn listed(bench: &Bench, wire_name: &str) -> String {
@@ -66,7 +70,7 @@ async fn a56_a_changed_definition_is_refused_until_accepted_and_changing_back_me
     let call = bench.call_of("mail__changing", "{}");
     let (accepted, definition) = (pin_of(&bench, "mail__changing"), listed(&bench, "mail__changing"));
     assert!(bench.call("mail__change", "{\"generation\":1}").await.is_ok());
-    assert_eq!(changed(&mut bench).await, call.tool);
+    assert_eq!(Some(&changed(&mut bench).await), call.target.tool());
     assert!(
         matches!(pin_of(&bench, "mail__changing"), Pin::Changed { accepted: still, .. } if still == accepted.accepted())
     );
@@ -85,9 +89,9 @@ async fn a56_a_changed_definition_is_refused_until_accepted_and_changing_back_me
     let pins = bench.upstreams.pins().await;
     let offered = pins[0].offered.clone().unwrap();
     assert!(String::from_utf8_lossy(&offered.1).contains("generation 2"));
-    let stale = Acceptance { tool: call.tool.clone(), offered: Some(accepted.accepted()) };
+    let stale = Acceptance { tool: tool_of(&call), offered: Some(accepted.accepted()) };
     assert!(matches!(bench.upstreams.accept(&[stale]).await, Err(AcceptError::Stale(_))));
-    let shown = Acceptance { tool: call.tool.clone(), offered: Some(offered.0) };
+    let shown = Acceptance { tool: tool_of(&call), offered: Some(offered.0) };
     bench.upstreams.accept(&[shown]).await.unwrap();
     assert_eq!(pin_of(&bench, "mail__changing"), Pin::Accepted(offered.0));
     assert_eq!(bench.upstreams.pins().await, []);
@@ -131,10 +135,10 @@ async fn f43_a_tool_that_vanished_is_not_listed_and_not_called() {
     let told = bench.deliver(&call, "user:1", CancelSignal::never()).await;
     assert_eq!(told.outcome, Err(Failure::Vanished));
     let pins = bench.upstreams.pins().await;
-    assert_eq!((&pins[0].tool, &pins[0].offered), (&call.tool, &None));
+    assert_eq!((&pins[0].tool, &pins[0].offered), (&tool_of(&call), &None));
     let lock = std::fs::read_to_string(bench.file("gateway.lock")).unwrap();
     assert!(lock.contains("\"changing\": {"), "it stays accepted");
-    bench.upstreams.accept(&[Acceptance { tool: call.tool, offered: None }]).await.unwrap();
+    bench.upstreams.accept(&[Acceptance { tool: tool_of(&call), offered: None }]).await.unwrap();
     assert_eq!(bench.upstreams.pins().await, []);
 }
 

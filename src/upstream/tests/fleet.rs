@@ -21,7 +21,7 @@ async fn bench() -> Bench {
 async fn a29_a_call_reaches_the_launch_it_was_decided_for_and_what_that_offers_no_longer_counts() {
     let mut bench = bench().await;
     let call = bench.call_of("mail__changing", "{}");
-    let decided_for = bench.upstreams.fleet().only(&call.tool.upstream);
+    let decided_for = bench.upstreams.fleet().only(call.target.upstream());
     let prepared = bench.upstreams.prepare(before_and_after(&bench)).unwrap();
     bench.upstreams.replace(prepared).await;
     bench.told();
@@ -71,7 +71,7 @@ async fn what_was_prepared_and_not_used_changes_nothing_and_what_leaves_is_stopp
     assert!(bench.call("mail__echo", "{}").await.is_ok());
     assert_eq!(bench.figures("mail").starts, 1, "the instance of the list went to the first caller");
     let call = bench.call_of("mail__echo", "{}");
-    let held = bench.upstreams.fleet().only(&call.tool.upstream);
+    let held = bench.upstreams.fleet().only(call.target.upstream());
     let none = bench.upstreams.prepare(Vec::new()).unwrap();
     bench.upstreams.replace(none).await;
     assert!(bench.upstreams.catalogue().tools().is_empty() && bench.upstreams.conditions().is_empty());

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::model::name::ToolName;
 use crate::model::reason::Reason;
-use crate::wire::{Message, Method, Object, Outcome, Params, ScanLimits, StripMeta, encode, parse, tool};
+use crate::wire::{Message, Object, Outcome, Params, ScanLimits, StripMeta, encode, parse, tool};
 
 /// A JSON text, written in one of many ways: whitespace, escapes, spellings of numbers.
 fn document() -> impl Strategy<Value = String> {
@@ -174,7 +174,7 @@ proptest! {
         prop_assert_eq!(String::from_utf8_lossy(&payload.bytes), expected(&came_in, strip));
         let token = came_in.meta().and_then(|meta| meta.get("progressToken"));
         prop_assert_eq!(payload.progress_token.clone().map(|at| payload.bytes.slice(at)), token);
-        let sent = encode::forward(9, &Method::ToolsCall, &payload);
+        let sent = encode::forward(9, &payload);
         let sent = params_of(parse(sent, &ScanLimits::default()).expect("a valid message"));
         prop_assert!(sent.members().keys().eq(came_in.members().keys()));
         prop_assert_eq!(sent.get("arguments"), came_in.get("arguments"));
