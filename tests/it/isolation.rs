@@ -10,7 +10,7 @@ use crate::support::gateway::{CHAT_KEY, EMAIL_KEY, OTHER_KEY};
 use crate::support::{Client, Site, check_audit};
 
 const REVISION: &str = "2025-11-25";
-/// As many callers at once as CASES A32 has.
+/// As many callers at once as CASES A32 has, of two principals.
 const CALLERS: usize = 200;
 
 fn arguments(id: &str) -> Value {
@@ -54,24 +54,42 @@ async fn a30_a31_a_session_is_nobody_elses_whatever_event_id_is_shown_with_it() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a32_two_hundred_callers_with_one_request_id_each_get_their_own_answer() {
+async fn i9_a32_two_hundred_callers_with_the_same_request_ids_each_get_their_own_answers() {
     let site = Site::with_oracle("");
     let gateway = site.start();
     let mut callers = tokio::task::JoinSet::new();
     for number in 0..CALLERS {
-        let key = if number % 2 == 0 { CHAT_KEY } else { OTHER_KEY };
+        let key = [CHAT_KEY, OTHER_KEY][number % 2];
         let client = Client::new(&gateway.url, key);
         callers.spawn(async move {
+            // Half of each principal's callers have a session, and half are of the stateless revision.
+            let client = if number % 4 < 2 { client.initialize(REVISION).await } else { client };
             let marker = format!("marker-{number}");
-            let answer = client.modern(7, "tools/call", arguments(&marker)).await.json();
-            (answer["id"].clone(), answer["result"]["content"][0]["text"].clone(), format!("ok {marker}"))
+            let call = async |id, name: &str| {
+                let params = json!({ "name": name, "arguments": { "id": marker } });
+                let answer = if number % 4 < 2 {
+                    client.request(id, "tools/call", &params).await
+                } else {
+                    client.modern(id, "tools/call", params).await
+                };
+                answer.json()
+            };
+            let (read, counted) = tokio::join!(call(7, "tools__read"), call(8, "tools__count"));
+            assert_eq!((&read["id"], &counted["id"]), (&json!(7), &json!(8)));
+            assert_eq!(read["result"]["content"][0]["text"], format!("ok {marker}"));
+            (key, counted["result"]["structuredContent"]["count"].as_u64().unwrap())
         });
     }
-    for (id, text, own) in callers.join_all().await {
-        assert_eq!((id, text), (json!(7), json!(own)));
+    let counted = callers.join_all().await;
+    // The tool server keeps a count for as long as it lives, and each principal has one of its own.
+    let each: BTreeSet<u64> = (1..=CALLERS as u64 / 2).collect();
+    for key in [CHAT_KEY, OTHER_KEY] {
+        let own: BTreeSet<u64> =
+            counted.iter().filter(|(whose, _)| *whose == key).map(|(_, count)| *count).collect();
+        assert_eq!(own, each);
     }
     assert!(gateway.stop().success());
-    assert_eq!(site.executed().len(), CALLERS);
+    assert_eq!(site.executed().len(), CALLERS * 2);
     check_audit(&site);
 }
 
