@@ -194,18 +194,22 @@ const working = {
   failing_job: { only: true, work: () => async () => { await pause(1000); return { isError: true, ...said('The job failed.') }; } },
   protocol_error_job: { work: () => async () => { throw Object.assign(new Error('The job broke.'), { code: -32603 }); } },
   confirm_delete: {
-    work: ({ filename = 'a file' }) => async (task) => {
-      const { confirm } = await task.ask({ confirm: elicit(`Delete ${filename}?`, { confirm: { type: 'boolean' } }) });
-      return said(confirm?.action === 'accept' ? `Deleted ${filename}.` : `Kept ${filename}.`);
-    },
+    questions: ({ filename = 'a file' }) => ({ confirm: elicit(`Delete ${filename}?`, { confirm: { type: 'boolean' } }) }),
+    answer: ({ confirm }) => said(confirm.action === 'accept' ? 'Deleted.' : 'Kept.'),
   },
   multi_input: {
-    work: () => async (task) => {
-      const answers = await task.ask({ first: elicit('First?', { value: string }), second: elicit('Second?', { value: string }) });
-      return said(JSON.stringify(answers));
-    },
+    questions: () => ({ first: elicit('First?', { value: string }), second: elicit('Second?', { value: string }) }),
+    answer: (answers) => said(JSON.stringify(answers)),
   },
 };
+
+// A tool that asks does so from its task, or else by `input_required`.
+function questioning({ questions, answer }, values, context, asTask) {
+  if (asTask) return { resultType: 'task', ...new Task(async (task) => answer(await task.ask(questions(values)))).view };
+  const asked = questions(values);
+  const answers = responses(context);
+  return Object.keys(asked).every((key) => answers[key]) ? answer(answers) : ask(asked);
+}
 
 async function call(name, values, context, changes) {
   if (catalogue.fixedResults[name]) return catalogue.fixedResults[name];
@@ -222,6 +226,7 @@ async function call(name, values, context, changes) {
   }
   const job = working[name];
   if (!job) throw new sdk.ProtocolError(sdk.ProtocolErrorCode.InvalidParams, `Unknown tool: ${name}`);
+  if (job.questions) return questioning(job, values, context, asTask);
   if (asTask) return { resultType: 'task', ...new Task(job.work(values)).view };
   if (job.only) needs({ extensions: { [TASK_EXTENSION]: {} } });
   const task = new Task(job.work(values));
