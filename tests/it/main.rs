@@ -9,6 +9,7 @@ mod activation;
 mod bad_input;
 mod bridge;
 mod claimed;
+mod conformance;
 mod crash;
 mod demo;
 mod deploy;
