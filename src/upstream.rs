@@ -10,6 +10,7 @@ mod breaker;
 mod cancel;
 mod catalogue;
 mod changes;
+mod era;
 mod exchange;
 mod failure;
 mod figures;
@@ -53,6 +54,7 @@ use notice::Notices;
 use pool::{Attempts, Pool, Remembered};
 use process::Leftovers;
 
+pub use crate::wire::Revision;
 pub use account::Account;
 pub use breaker::{BACKOFF_FIRST, BACKOFF_MAX, BREAKER_FAILURES_MAX, BREAKER_OPEN};
 pub use cancel::{CancelSignal, Canceller, cancel};

@@ -22,6 +22,7 @@ pub mod result;
 mod revision;
 mod scan;
 pub mod sse;
+pub mod stateless;
 pub mod strict;
 mod text;
 pub mod tool;

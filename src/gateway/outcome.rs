@@ -52,7 +52,7 @@ impl Gateway {
 
 fn answered(answer: &Answer, latency: Latency) -> OutcomeFacts {
     let (jsonrpc, is_error) = match answer.kind {
-        AnswerKind::Result => {
+        AnswerKind::Result | AnswerKind::InputRequired | AnswerKind::Task => {
             (JsonRpc::Result, result::inspect(&answer.raw).ok().map(|result| result.is_error))
         }
         AnswerKind::Error => (JsonRpc::Error(error_code(answer)), None),

@@ -121,6 +121,8 @@ impl Gateway {
     /// Writes the outcome, and only then makes the answer.
     async fn conclude(&self, forwarded: Forwarded, leg: &Leg, journal: Duration) -> CallEvent {
         let Forwarded { open, in_flight, outcome, timings } = forwarded;
+        // The one place where a call that would have to go on ends.
+        let outcome = outcome.and_then(upstream::Answer::complete);
         let decision_id = Some(open.seq().0);
         let late = self.taint_by_what_was_stored_meanwhile(leg).await;
         let facts = self.outcome_facts(&outcome, timings, leg, journal);
@@ -208,7 +210,9 @@ impl Leg {
 
     fn answer(&self, answer: &upstream::Answer) -> Bytes {
         match answer.kind {
-            AnswerKind::Result => encode::result(&self.id, &result::for_revision(&answer.raw, self.revision)),
+            AnswerKind::Result | AnswerKind::InputRequired | AnswerKind::Task => {
+                encode::result(&self.id, &result::for_revision(&answer.raw, self.revision))
+            }
             AnswerKind::Error => encode::raw_error(&self.id, &answer.raw),
         }
     }

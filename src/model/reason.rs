@@ -292,6 +292,10 @@ reasons! {
         UpstreamInvalid = "upstream_invalid", Never, "The tool server's answer is not valid and was withheld. It may have executed the call.";
         /// The upstream's answer is larger than `result_max`.
         ResultTooLarge = "result_too_large", Never, "The tool server's answer is too large and was withheld. It executed the call.";
+        /// The upstream wants input before it answers, and nobody can be asked for it here.
+        InputRequired = "input_required", Never, "The tool server wants further input before it answers, and this gateway cannot pass that on yet. It may have begun the call.";
+        /// The upstream made a task of the call, which was not agreed on.
+        TaskMade = "task_made", Never, "The tool server made a task of the call, and this gateway cannot follow tasks yet. It may execute the call.";
         /// The upstream asked something that is not allowed or not supported.
         UpstreamRequestRefused = "upstream_request_refused", Never, "The tool server may not ask this.";
     }

@@ -126,7 +126,7 @@ mod tests {
     use super::*;
     use crate::model::name::{SourceName, UpstreamName};
     use crate::model::place::Place;
-    use crate::upstream::settings::{Launch, Pins, Prefix};
+    use crate::upstream::settings::{Launch, Pins, Prefix, Speaks, Transport};
 
     fn provenance(names: &[&str]) -> Provenance {
         Provenance::of(names.iter().map(|name| SourceName::new(name).unwrap()))
@@ -138,7 +138,8 @@ mod tests {
         Settings {
             name: UpstreamName::new("web").unwrap(),
             place: Place { file: Arc::from("gateway.toml"), line: 1, column: 1 },
-            launch: Launch::Http { url, headers: Vec::new() },
+            launch: Launch::Http { url, transport: Transport::Detected, headers: Vec::new() },
+            revision: Speaks::Newest,
             prefix: Prefix::Upstream,
             returns: provenance(returns),
             tools,

@@ -40,6 +40,10 @@ pub(super) struct Exchange {
     refusals: Mutex<Bucket>,
     next: AtomicU64,
     answered: AtomicBool,
+    /// The number of the subscription that stays open; 0 for none.
+    standing: AtomicU64,
+    /// Whether the instance speaks a revision in which it asks nothing.
+    stateless: AtomicBool,
     /// How often the instance said that its tools changed.
     list_changes: watch::Sender<u64>,
     /// Set once: no new calls for this instance; those that run may end.
@@ -84,6 +88,8 @@ impl Exchange {
             refusals: Mutex::new(Bucket::full(clock, REFUSALS_BURST, REFUSALS_INTERVAL)),
             next: AtomicU64::new(1),
             answered: AtomicBool::new(false),
+            standing: AtomicU64::new(0),
+            stateless: AtomicBool::new(false),
             list_changes: watch::Sender::new(0),
             retired: watch::Sender::new(false),
             suspect: Notify::new(),
@@ -103,6 +109,18 @@ impl Exchange {
         }
         table.waiting.insert(id, Entry { reply: sender, relay });
         Ok(Waiting { exchange: Arc::clone(self), id, reply })
+    }
+
+    /// Makes room for the subscription that stays open: its answer is its end.
+    pub(super) fn expect_standing(self: &Arc<Self>) -> Result<Waiting, Failure> {
+        let waiting = self.expect(None)?;
+        self.standing.store(waiting.id(), Ordering::Relaxed);
+        Ok(waiting)
+    }
+
+    /// Says that the instance speaks a revision in which it asks nothing and is answered nothing.
+    pub(super) fn note_stateless(&self) {
+        self.stateless.store(true, Ordering::Relaxed);
     }
 
     /// Ends the session: everything that waits fails now (CASES F24), and nothing new may wait.

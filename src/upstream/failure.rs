@@ -44,6 +44,12 @@ pub enum Failure {
     /// The answer is larger than `result_max`; it is withheld.
     #[error("the answer of the tool server is larger than `result_max`")]
     TooLarge,
+    /// The upstream wants input before it answers, which it is not given.
+    #[error("the tool server wants input before it answers")]
+    InputRequired,
+    /// The upstream answered that it answers later, which was not agreed on.
+    #[error("the tool server made a task of the call")]
+    TaskMade,
     /// The caller cancelled.
     #[error("the call was cancelled")]
     Cancelled(Executed),
@@ -77,6 +83,8 @@ impl Failure {
             Self::Closed(_) => Reason::UpstreamClosed,
             Self::Invalid(_) => Reason::UpstreamInvalid,
             Self::TooLarge => Reason::ResultTooLarge,
+            Self::InputRequired => Reason::InputRequired,
+            Self::TaskMade => Reason::TaskMade,
             Self::Cancelled(_) => Reason::Cancelled,
         }
     }
@@ -89,7 +97,22 @@ impl Failure {
             Self::PinChanged | Self::Vanished => Executed::No,
             Self::Timeout(executed) | Self::Cancelled(executed) => *executed,
             Self::Closed(_) | Self::Invalid(_) => Executed::Unknown,
+            Self::InputRequired | Self::TaskMade => Executed::Unknown,
             Self::TooLarge => Executed::Yes,
+        }
+    }
+}
+
+impl Answer {
+    /// The answer where it ends its call.
+    ///
+    /// # Errors
+    /// [`Failure`] where the call would have to go on, which this gateway does not do yet.
+    pub fn complete(self) -> Result<Self, Failure> {
+        match self.kind {
+            AnswerKind::Result | AnswerKind::Error => Ok(self),
+            AnswerKind::InputRequired => Err(Failure::InputRequired),
+            AnswerKind::Task => Err(Failure::TaskMade),
         }
     }
 }
@@ -144,11 +167,15 @@ pub struct Answer {
     pub raw: Bytes,
 }
 
-/// Which member of a JSON-RPC response an answer was.
+/// Which member of a JSON-RPC response an answer was, and what a result is (2026-07-28, `resultType`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerKind {
-    /// `result`.
+    /// `result`, complete.
     Result,
+    /// `result`, of a call that goes on once the upstream has the input that it asks for.
+    InputRequired,
+    /// `result`, of a call that goes on as a task.
+    Task,
     /// `error`.
     Error,
 }

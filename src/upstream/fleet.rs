@@ -103,7 +103,7 @@ impl Yard {
         let upstream = || settings.name.clone();
         let (client, headers) = match &settings.launch {
             Launch::Process { .. } => (None, ::http::HeaderMap::new()),
-            Launch::Http { url, headers } => {
+            Launch::Http { url, headers, .. } => {
                 let client = http::Client::new(url)
                     .map_err(|source| StartError::Roots { upstream: upstream(), source })?;
                 let headers = http::static_headers(headers)
@@ -121,6 +121,7 @@ impl Yard {
             counters: known.map(|known| Arc::clone(&known.counters)).unwrap_or_default(),
             notices: self.notices.clone(),
             clock: self.clock.clone(),
+            known: Arc::default(),
         };
         Ok((launch, parts))
     }

@@ -6,8 +6,11 @@
 
 mod answer;
 mod client;
+mod events;
+mod old;
 mod stream;
 
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -18,6 +21,7 @@ use http_body_util::Full;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::era::{Dressed, PROTOCOL_VERSION};
 use super::exchange::{Exchange, Waiting};
 use super::failure::{Detail, Executed, Failure};
 use super::handover::Handover;
@@ -25,6 +29,7 @@ use super::settings::Secret;
 use crate::wire::Revision;
 
 pub(super) use client::{Client, ClientError};
+pub(super) use old::open;
 pub(super) use stream::listen;
 
 /// Answers and notifications that may be on their way to one instance beside its calls.
@@ -37,7 +42,7 @@ const DELETE_TIMEOUT: Duration = Duration::from_secs(1);
 const SESSION_ID_BYTES_MAX: usize = 1024;
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
-const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const BOTH_KINDS: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("sluicegate/", env!("CARGO_PKG_VERSION")));
 
@@ -54,6 +59,10 @@ struct Shared {
     message_bytes_max: usize,
     session: OnceLock<HeaderValue>,
     revision: OnceLock<Revision>,
+    /// Where the HTTP+SSE transport of 2024-11-05 takes messages; unset in Streamable HTTP.
+    endpoint: OnceLock<Uri>,
+    /// The status of the last response that held no message; 0 for none.
+    declined: AtomicU16,
     side: Arc<Semaphore>,
 }
 
@@ -85,6 +94,8 @@ impl Http {
             message_bytes_max,
             session: OnceLock::new(),
             revision: OnceLock::new(),
+            endpoint: OnceLock::new(),
+            declined: AtomicU16::new(0),
             side: Arc::new(Semaphore::new(SIDE_POSTS_MAX)),
         }))
     }
@@ -92,11 +103,13 @@ impl Http {
     /// Posts a request and takes in what comes back, until `waiting` is answered.
     pub(super) async fn send(
         &self,
-        message: &Bytes,
+        message: Dressed,
         waiting: &Waiting,
         handover: &Handover,
     ) -> Result<(), Failure> {
-        let request = self.post(message.clone());
+        let is_stateless = message.headers.contains_key(PROTOCOL_VERSION);
+        let mut request = self.post(message.body);
+        request.headers_mut().extend(message.headers);
         if handover.take().is_none() {
             return Err(Failure::Unavailable(Detail::new("given up")));
         }
@@ -112,8 +125,27 @@ impl Http {
             self.0.exchange.retire();
             return Err(Failure::Closed(Detail::new("it no longer knows the session")));
         }
-        self.note_session(response.headers());
+        if self.0.endpoint.get().is_some() {
+            return answer::taken(response).await;
+        }
+        if !is_stateless {
+            self.note_session(response.headers());
+        }
         answer::take(self, response, waiting).await
+    }
+
+    /// Posts an answer to a request of the upstream, where its revision has such requests: in 2026-07-28
+    /// "the client MUST NOT send JSON-RPC responses".
+    fn reply(&self, message: Bytes) {
+        match self.0.revision.get() {
+            Some(revision) if revision.is_modern() => {}
+            _ => self.tell(message),
+        }
+    }
+
+    /// The status of the last response that held no message.
+    pub(super) fn declined(&self) -> Option<StatusCode> {
+        StatusCode::from_u16(self.0.declined.load(Ordering::Relaxed)).ok()
     }
 
     /// Posts a notification or an answer and waits until it was taken.
@@ -162,7 +194,7 @@ impl Http {
         status == StatusCode::NOT_FOUND && self.0.session.get().is_some()
     }
 
-    /// Only the answer to the first request, which is `initialize`, names the session.
+    /// Only the answer to the first request with a handshake, which is `initialize`, names the session.
     fn note_session(&self, headers: &HeaderMap) {
         let is_first = self.0.revision.get().is_none();
         let id = headers.get(SESSION_ID).filter(|id| id.len() <= SESSION_ID_BYTES_MAX && is_first);
@@ -175,6 +207,9 @@ impl Http {
 
     fn post(&self, message: Bytes) -> Request<Full<Bytes>> {
         let mut request = self.request(Method::POST, message);
+        if let Some(endpoint) = self.0.endpoint.get() {
+            *request.uri_mut() = endpoint.clone();
+        }
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT, BOTH_KINDS);

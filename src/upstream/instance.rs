@@ -3,7 +3,10 @@
 //! Must never serve a call before it has said what it offers, so that a definition that changed is
 //! refused by the instance that changed it (CASES A29, A56). It trusts nothing of what it is answered.
 
+mod discover;
 mod handshake;
+mod listen;
+mod opening;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,25 +18,28 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::cancel::CancelSignal;
+use super::era::{Dressed, Era};
 use super::exchange::{Exchange, Waiting};
 use super::failure::{Answer, AnswerKind, Detail, Executed, Failure};
 use super::handover::Handover;
-use super::http::{self, Client, Http};
+use super::http::{Client, Http};
 use super::listing::{Gathering, Next, Offered};
 use super::notice::Notices;
-use super::process::{self, Leftovers, Plan, Process};
-use super::settings::{Launch, Settings};
-use super::stdio::{self, Attended, Stdio};
+use super::process::Leftovers;
+use super::settings::Settings;
+use super::stdio::{Attended, Stdio};
 use super::task::Task;
 use crate::clock::Clock;
 use crate::model::call::Payload;
 use crate::model::digest::Sha256;
 use crate::model::name::ToolName;
+use crate::wire::result::ResultType;
+use crate::wire::tool::ParamHeader;
 use crate::wire::{self, Method, Revision, encode};
 
-pub(super) use handshake::StartError;
+use opening::{Known, Opening};
 
-/// Longest time for a `ping` that finds out whether an instance still talks (CASES F26); less where
+/// Longest time for the round trip that finds out whether an instance still talks (CASES F26); less where
 /// `call_timeout` is less.
 const PING_TIMEOUT_MAX: Duration = Duration::from_secs(10);
 
@@ -47,6 +53,8 @@ pub(super) struct Parts {
     pub(super) counters: Arc<super::figures::Counters>,
     pub(super) notices: Notices,
     pub(super) clock: Clock,
+    /// How its last instance was opened.
+    pub(super) known: Arc<Known>,
 }
 
 /// A running instance.
@@ -57,12 +65,14 @@ pub(super) struct Instance {
     revision: Revision,
     tools: Tools,
     offered: ArcSwap<BTreeMap<ToolName, Sha256>>,
+    /// The arguments that tools want in headers too; of those that want any.
+    declared: ArcSwap<BTreeMap<String, Vec<ParamHeader>>>,
     uses: watch::Sender<usize>,
     ping_timeout: Duration,
 }
 
 /// The way to an instance.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Link {
     Stdio(Stdio),
     Http(Http),
@@ -71,8 +81,18 @@ enum Link {
 /// What has to be ended with an instance; its supervisor holds it.
 #[derive(Debug)]
 pub(super) enum Attendance {
-    Child(Box<Attended>),
-    Session { http: Http, listener: Option<Task> },
+    Child {
+        attended: Box<Attended>,
+        listener: Option<Task>,
+    },
+    Session {
+        http: Http,
+        listener: Option<Task>,
+    },
+    /// One stream brings everything, and its end is the instance's.
+    Stream {
+        reader: Task,
+    },
 }
 
 /// Whether the instance said that it has tools.
@@ -84,7 +104,7 @@ enum Tools {
 
 /// A request of ours: what to send and who hears of its progress.
 struct Asking<'a> {
-    message: Box<dyn FnOnce(u64) -> Bytes + Send + 'a>,
+    message: Box<dyn FnOnce(u64) -> Dressed + Send + 'a>,
     relay: Option<mpsc::Sender<Bytes>>,
     deadline: Instant,
     giving_up: GivingUp,
@@ -95,7 +115,9 @@ struct Asking<'a> {
 enum GivingUp {
     /// Tell the upstream.
     Tell,
-    /// "The `initialize` request MUST NOT be cancelled by clients" (basic/utilities/cancellation).
+    /// Nothing. "The `initialize` request MUST NOT be cancelled by clients" (2025-11-25,
+    /// basic/utilities/cancellation); and where each request has a response stream of its own, closing
+    /// that is what says it (2026-07-28, "Cancellation").
     Silently,
 }
 
@@ -108,17 +130,19 @@ impl Instance {
         deadline: Instant,
         cancel: &mut CancelSignal,
     ) -> Result<Answer, Failure> {
+        let era = Era::of(self.revision);
+        let declared = self.declared_by(payload);
         let asking = Asking {
-            message: Box::new(|id| encode::forward(id, payload)),
+            message: Box::new(|id| era.forward(id, payload, &declared)),
             relay: Some(relay),
             deadline,
-            giving_up: GivingUp::Tell,
+            giving_up: self.giving_up(era),
         };
-        let outcome = self.ask(asking, cancel).await;
-        match &outcome {
+        let mut outcome = self.ask(asking, cancel).await;
+        match &mut outcome {
             Ok(answer) => {
                 self.exchange.note_answered();
-                check_result(answer)?;
+                answer.kind = check_result(answer, era)?;
             }
             Err(Failure::TooLarge | Failure::Cancelled(_)) => {}
             // A child that answers badly still talks.
@@ -149,6 +173,11 @@ impl Instance {
             }
         }
         let offered = gathering.finish();
+        let declared = offered.tools.iter().filter_map(|(tool, definition)| {
+            let headers = wire::tool::param_headers(&definition.raw).ok()?;
+            (!headers.is_empty()).then(|| (tool.as_str().to_owned(), headers))
+        });
+        self.declared.store(Arc::new(declared.collect()));
         let digests = offered.tools.iter().map(|(tool, definition)| (tool.clone(), definition.digest));
         self.offered.store(Arc::new(digests.collect()));
         Ok(offered)
@@ -166,7 +195,29 @@ impl Instance {
     /// Asks whether it still talks. Any answer says that it does.
     pub(super) async fn ping(&self) -> Result<(), Failure> {
         let deadline = deadline_in(self.ping_timeout);
-        self.request(&Method::Ping, None, deadline).await.map(drop)
+        let method = match Era::of(self.revision) {
+            Era::Handshake => Method::Ping,
+            // 2026-07-28 has no `ping`; this asks as little.
+            Era::Stateless => Method::Discover,
+        };
+        self.request(&method, None, deadline).await.map(drop)
+    }
+
+    /// The headers that the tool which `payload` names wants beside its arguments.
+    fn declared_by(&self, payload: &Payload) -> Vec<ParamHeader> {
+        let declared = self.declared.load();
+        if declared.is_empty() {
+            return Vec::new();
+        }
+        let name = wire::Object::of(&payload.bytes).ok().and_then(|params| params.text("name")?.ok());
+        name.and_then(|name| declared.get(&name).cloned()).unwrap_or_default()
+    }
+
+    fn giving_up(&self, era: Era) -> GivingUp {
+        match (&self.link, era) {
+            (Link::Http(_), Era::Stateless) => GivingUp::Silently,
+            (Link::Stdio(_), _) | (Link::Http(_), Era::Handshake) => GivingUp::Tell,
+        }
     }
 
     pub(super) fn exchange(&self) -> &Arc<Exchange> {
@@ -188,8 +239,9 @@ impl Instance {
         params: Option<&[u8]>,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
-        let giving_up = if *method == Method::Initialize { GivingUp::Silently } else { GivingUp::Tell };
-        let message = Box::new(move |id| encode::request(id, method, params));
+        let era = Era::of(self.revision);
+        let giving_up = if *method == Method::Initialize { GivingUp::Silently } else { self.giving_up(era) };
+        let message = Box::new(move |id| era.request(id, method, params));
         self.ask(Asking { message, relay: None, deadline, giving_up }, &mut CancelSignal::never()).await
     }
 
@@ -203,8 +255,8 @@ impl Instance {
         let message = (asking.message)(given.waiting.id());
         let answered = async {
             match self.link {
-                Link::Stdio(ref stdio) => stdio.send(&message, &given.handover).await?,
-                Link::Http(ref http) => http.send(&message, &given.waiting, &given.handover).await?,
+                Link::Stdio(ref stdio) => stdio.send(&message.body, &given.handover).await?,
+                Link::Http(ref http) => http.send(message, &given.waiting, &given.handover).await?,
             }
             given.waiting.answer().await
         };
@@ -259,55 +311,31 @@ impl Drop for Given<'_> {
     }
 }
 
-impl Parts {
-    fn connect(&self, exchange: &Arc<Exchange>) -> Result<(Link, Attendance), StartError> {
-        let bytes_max = self.settings.result_max;
-        match &self.settings.launch {
-            Launch::Process { command, env, cwd, user } => {
-                let plan = Plan { command, env, cwd: cwd.as_deref(), user: user.as_ref() };
-                let (process, pipes) = Process::spawn(plan, &self.leftovers).map_err(|source| {
-                    StartError::Spawn { program: command.first().cloned().unwrap_or_default(), source }
-                })?;
-                let (upstream, clock) = (self.settings.name.clone(), self.clock.clone());
-                let notices = self.notices.clone();
-                let drain = |stderr| Task::spawn(process::drain_stderr(stderr, upstream, clock, notices));
-                let (stdio, attended) = stdio::attend(process, pipes, exchange, bytes_max, drain);
-                Ok((Link::Stdio(stdio), Attendance::Child(Box::new(attended))))
-            }
-            Launch::Http { url, .. } => {
-                let client = self.client.clone().ok_or(StartError::NoClient)?;
-                let (headers, exchange) = (self.headers.clone(), Arc::clone(exchange));
-                let http = Http::new(client, url.clone(), headers, exchange, bytes_max);
-                let attendance = Attendance::Session { http: http.clone(), listener: None };
-                Ok((Link::Http(http), attendance))
-            }
-        }
-    }
-}
-
 impl Attendance {
     /// Waits until the instance is gone. Cancel safe. A session never says so by itself.
     pub(super) async fn ended(&mut self) -> Detail {
         match self {
-            Self::Child(attended) => attended.ended().await,
+            Self::Child { attended, .. } => attended.ended().await,
             Self::Session { .. } => std::future::pending().await,
+            Self::Stream { reader } => {
+                reader.finished().await;
+                Detail::new("its stream ended")
+            }
         }
     }
 
     /// Ends it.
     pub(super) async fn stop(self) {
         match self {
-            Self::Child(attended) => attended.stop().await,
+            Self::Child { attended, listener } => {
+                drop(listener);
+                attended.stop().await;
+            }
             Self::Session { http, listener } => {
                 drop(listener);
                 http.end().await;
             }
-        }
-    }
-
-    fn listen(&mut self) {
-        if let Self::Session { http, listener } = self {
-            *listener = Some(Task::spawn(http::listen(http.clone())));
+            Self::Stream { reader } => drop(reader),
         }
     }
 }
@@ -317,22 +345,29 @@ pub(super) fn deadline_in(within: Duration) -> Instant {
     sleep(within).deadline()
 }
 
-/// A result without content is what a server says that has lost the session (CASES F14): no answer.
-fn check_result(answer: &Answer) -> Result<(), Failure> {
+/// What kind of answer a result is. One without content is what a server says that has lost the session
+/// (CASES F14): no answer. Other kinds than a complete one are only known since 2026-07-28.
+fn check_result(answer: &Answer, era: Era) -> Result<AnswerKind, Failure> {
     if answer.kind == AnswerKind::Error {
-        return Ok(());
+        return Ok(AnswerKind::Error);
     }
     let invalid = |why: &str| Failure::Invalid(Detail::new(why));
     let facts = wire::result::inspect(&answer.raw).map_err(|fault| invalid(&fault.to_string()))?;
-    match facts.has_content || facts.has_structured_content {
-        true => Ok(()),
-        false => Err(invalid("a result of a tool has no content")),
+    match (facts.result_type, era) {
+        (ResultType::Complete, _) if facts.has_content || facts.has_structured_content => {
+            Ok(AnswerKind::Result)
+        }
+        (ResultType::Complete, _) => Err(invalid("a result of a tool has no content")),
+        (ResultType::InputRequired, Era::Stateless) => Ok(AnswerKind::InputRequired),
+        (ResultType::Other(other), Era::Stateless) if other.as_str() == "task" => Ok(AnswerKind::Task),
+        // "A `resultType` of any value unrecognized by the client MUST be considered invalid."
+        _ => Err(invalid("a result is of a type that was not agreed on")),
     }
 }
 
 fn expect_result(answer: Answer) -> Result<Bytes, Failure> {
     match answer.kind {
-        AnswerKind::Result => Ok(answer.raw),
+        AnswerKind::Result | AnswerKind::InputRequired | AnswerKind::Task => Ok(answer.raw),
         AnswerKind::Error => {
             let text = String::from_utf8_lossy(&answer.raw);
             Err(Failure::Invalid(Detail::new(&format!("an error: {text}"))))

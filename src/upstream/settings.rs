@@ -14,6 +14,7 @@ use crate::model::glob::Glob;
 use crate::model::name::UpstreamName;
 use crate::model::place::Place;
 use crate::model::provenance::Provenance;
+use crate::wire::Revision;
 
 /// One upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub struct Settings {
     pub place: Place,
     /// How it is reached.
     pub launch: Launch,
+    /// Which revision it is spoken to in.
+    pub revision: Speaks,
     /// Whether wire names are `X__tool` or bare (`prefix = ""`).
     pub prefix: Prefix,
     /// The sources of what it returns; empty for `returns = "trusted"`.
@@ -59,6 +62,7 @@ impl Settings {
             name,
             place: _,
             launch,
+            revision,
             prefix: _,
             returns: _,
             tools: _,
@@ -73,6 +77,7 @@ impl Settings {
             calls_in_flight_max: _,
         } = self;
         (name, launch, share) == (&other.name, &other.launch, &other.share)
+            && *revision == other.revision
             && (instances_max, result_max) == (&other.instances_max, &other.result_max)
             && (instance_idle, start_timeout) == (&other.instance_idle, &other.start_timeout)
             && (call_timeout, list_wait) == (&other.call_timeout, &other.list_wait)
@@ -93,13 +98,37 @@ pub enum Launch {
         /// The user under whom it runs; the gateway's own where there is none.
         user: Option<Account>,
     },
-    /// A Streamable HTTP endpoint.
+    /// An HTTP endpoint.
     Http {
         /// `http` or `https`.
         url: http::Uri,
+        /// Which of the transports over HTTP it has.
+        transport: Transport,
         /// Static headers.
         headers: Vec<(http::HeaderName, Secret)>,
     },
+}
+
+/// Which revision of the protocol an upstream is spoken to in (`revision`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Speaks {
+    /// The newest that both speak.
+    #[default]
+    Newest,
+    /// This one and no other.
+    Only(Revision),
+}
+
+/// Which transport an HTTP endpoint has (`transport`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Transport {
+    /// Streamable HTTP, and where there is none HTTP+SSE.
+    #[default]
+    Detected,
+    /// Streamable HTTP.
+    Streamable,
+    /// HTTP+SSE of 2024-11-05: one stream that brings everything.
+    EventStream,
 }
 
 /// What one tool or glob of tools says more finely than its upstream.

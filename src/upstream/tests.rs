@@ -1,9 +1,12 @@
 //! Real processes and sockets, each misbehaving in its own way.
 
-mod bench;
+pub(super) mod bench;
 mod catalogue;
 mod fleet;
 mod http;
 mod life;
+mod old_transport;
+mod resumption;
+mod stateless;
 mod stdio;
 mod user;

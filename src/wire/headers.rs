@@ -8,9 +8,16 @@ use data_encoding::BASE64;
 use super::envelope::Request;
 use super::fault::{Fault, HeaderFlaw};
 use super::method::Method;
+use super::object::Object;
+use super::param_header::{ParamHeader, repeated};
 use super::params::Params;
 
 pub use super::param_header::check_params;
+
+/// `Mcp-Method`.
+pub const METHOD: &str = "mcp-method";
+/// `Mcp-Name`.
+pub const NAME: &str = "mcp-name";
 
 /// The `_meta` key that names the revision.
 pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
@@ -71,6 +78,21 @@ fn check_meta(request: &Request) -> Result<String, Fault> {
         return Err(Fault::Params("`_meta` does not name the client's capabilities"));
     }
     Ok(version)
+}
+
+/// The headers that a request of 2026-07-28 carries over HTTP beside `MCP-Protocol-Version`: what they
+/// repeat of `method`, of `params`, and of the arguments that the tool declares (2026-07-28, "Standard
+/// Request Headers", "Client Behavior").
+#[must_use]
+pub fn of_request(method: &Method, params: &Bytes, declared: &[ParamHeader]) -> Vec<(String, String)> {
+    let mut headers = vec![(METHOD.to_owned(), method.name().to_owned())];
+    let params = Object::of(params).ok();
+    let named = name_key(method).and_then(|key| params.as_ref()?.text(key)?.ok());
+    headers.extend(named.map(|name| (NAME.to_owned(), encode(&name))));
+    let arguments =
+        params.as_ref().filter(|_| !declared.is_empty()).and_then(|params| params.get("arguments"));
+    headers.extend(repeated(arguments.as_ref(), declared));
+    headers
 }
 
 /// The member of `params` that `Mcp-Name` repeats.

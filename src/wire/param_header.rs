@@ -7,7 +7,7 @@
 use bytes::Bytes;
 
 use super::fault::{Fault, HeaderFlaw};
-use super::headers::{decode, only};
+use super::headers::{decode, encode, only};
 use super::object::{Entry, Object, elements};
 use super::text;
 
@@ -162,6 +162,23 @@ pub fn check_params(
         }
     }
     Ok(())
+}
+
+/// The headers that a call with `arguments` has to carry for what the tool declares, each with its value
+/// (2026-07-28, "Client Behavior"). What is absent, null or a container is left out.
+pub(super) fn repeated(arguments: Option<&Bytes>, declared: &[ParamHeader]) -> Vec<(String, String)> {
+    let value = |param: &ParamHeader| {
+        let raw = at_path(arguments?, &param.path)?;
+        let raw = std::str::from_utf8(&raw).ok()?;
+        match raw.as_bytes().first()? {
+            b'"' => text::of_value(raw).ok().map(std::borrow::Cow::into_owned),
+            b'n' | b'{' | b'[' => None,
+            // A number keeps its spelling: servers compare by value, and a computed one could differ.
+            _ => Some(raw.to_owned()),
+        }
+    };
+    let header = |param: &ParamHeader| Some((format!("{PREFIX}{}", param.header), encode(&value(param)?)));
+    declared.iter().filter_map(header).collect()
 }
 
 /// The argument that `path` leads to, raw.

@@ -38,7 +38,7 @@ const RESERVED: &[&str] = &[
 ];
 
 /// The keys of `_meta` that speak of the hop between client and gateway (2026-07-28, "Request `_meta`").
-const OF_THE_HOP: &[&str] = &[
+pub(super) const OF_THE_HOP: &[&str] = &[
     "io.modelcontextprotocol/protocolVersion",
     "io.modelcontextprotocol/clientInfo",
     "io.modelcontextprotocol/clientCapabilities",

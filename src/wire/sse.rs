@@ -38,6 +38,8 @@ pub struct Decoder {
     data: BytesMut,
     kind: Bytes,
     id: Option<Bytes>,
+    /// The id as it was when the last event ended.
+    ended_id: Option<Bytes>,
     retry_ms: Option<u64>,
     at: At,
 }
@@ -62,6 +64,7 @@ impl Decoder {
             data: BytesMut::new(),
             kind: Bytes::new(),
             id: None,
+            ended_id: None,
             retry_ms: None,
             at: At::Start,
         }
@@ -94,10 +97,11 @@ impl Decoder {
         self.take(rest)
     }
 
-    /// The id of the last event, to resume after (`Last-Event-ID`).
+    /// The id of the last event that ended, to resume after (`Last-Event-ID`): not that of one that was
+    /// cut off, which has to come again (CASES F05).
     #[must_use]
     pub fn last_id(&self) -> Option<&Bytes> {
-        self.id.as_ref()
+        self.ended_id.as_ref()
     }
 
     /// The reconnection time that the stream asked for, at most [`RETRY_MS_MAX`].
@@ -168,6 +172,7 @@ impl Decoder {
 
     fn end_event(&mut self, event: &mut impl FnMut(Event)) {
         let kind = std::mem::take(&mut self.kind);
+        self.ended_id.clone_from(&self.id);
         let mut data = self.data.split().freeze();
         // The line feed after the last line of data is not part of it.
         data.truncate(data.len().saturating_sub(1));

@@ -9,9 +9,9 @@ use crate::config::machine::{OWN_PROGRAM, is_program};
 use crate::config::node::Located;
 use crate::config::raw::{Secret as Written, Upstream};
 use crate::model::place::Place;
-use crate::upstream::{Launch, Secret};
+use crate::upstream::{Launch, Secret, Transport};
 
-use super::{Scope, secret, user};
+use super::{Scope, bad_word, secret, user};
 
 pub(super) fn check(written: &Upstream, scope: Scope<'_>) -> Option<Launch> {
     let (found, name) = (scope.found, &written.name);
@@ -25,6 +25,10 @@ pub(super) fn check(written: &Upstream, scope: Scope<'_>) -> Option<Launch> {
                     "`headers` are for a `url`, not for a `command`",
                     help,
                 );
+            }
+            if let Some(transport) = &written.transport {
+                let message = "`transport` is for a `url`, not for a `command`";
+                found.error(Code::Conflict, &transport.place, message, "remove it");
             }
             process(written, command, scope)
         }
@@ -124,7 +128,20 @@ fn http(written: &Upstream, url: &Located<String>, scope: Scope<'_>) -> Option<L
         let message = format!("calls and headers of `[upstreams.{}]` travel unencrypted", written.name.value);
         scope.found.warn(Code::PlainHttp, &url.place, message, "write an `https` URL");
     }
-    Some(Launch::Http { url: uri, headers })
+    Some(Launch::Http { url: uri, transport: transport(written, scope), headers })
+}
+
+fn transport(written: &Upstream, scope: Scope<'_>) -> Transport {
+    let Some(word) = &written.transport else { return Transport::Detected };
+    match word.value.as_str() {
+        "auto" => Transport::Detected,
+        "http" => Transport::Streamable,
+        "sse" => Transport::EventStream,
+        _ => {
+            bad_word(word, "transport", &["auto", "http", "sse"], scope.found);
+            Transport::Detected
+        }
+    }
 }
 
 fn uri(url: &Located<String>, scope: Scope<'_>) -> Option<http::Uri> {

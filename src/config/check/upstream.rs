@@ -11,7 +11,7 @@ use crate::limit::IN_FLIGHT_PER_UPSTREAM_MAX_DEFAULT;
 use crate::model::call::Stores;
 use crate::model::glob::Glob;
 use crate::model::provenance::Provenance;
-use crate::upstream::{self as room, Pins, Prefix, Settings, Share, ToolSettings};
+use crate::upstream::{self as room, Pins, Prefix, Revision, Settings, Share, Speaks, ToolSettings};
 
 use super::lists::WIRE_NAME_BYTES_SAFE;
 use super::names::TRUSTED;
@@ -29,10 +29,12 @@ fn one(written: &Upstream, scope: Scope<'_>) -> Option<Settings> {
     let launch = launch::check(written, scope);
     let returns = returns(written, scope);
     let prefix = prefix(written, scope);
+    let revision = revision(written, scope);
     let settings = Settings {
         name: name?,
         place: written.name.place.clone(),
         launch: launch?,
+        revision,
         prefix,
         returns: returns?,
         tools: tools(written, scope),
@@ -163,6 +165,25 @@ fn prefix(written: &Upstream, scope: Scope<'_>) -> Prefix {
         scope.found.warn(Code::LongWireName, &name.place, message, help);
     }
     Prefix::Upstream
+}
+
+fn revision(written: &Upstream, scope: Scope<'_>) -> Speaks {
+    let Some(word) = &written.revision else { return Speaks::Newest };
+    if word.value == "auto" {
+        return Speaks::Newest;
+    }
+    let Some(revision) = Revision::parse(&word.value) else {
+        let words: Vec<_> =
+            std::iter::once("auto").chain(Revision::ALL.iter().map(|one| one.as_str())).collect();
+        bad_word(word, "revision", &words, scope.found);
+        return Speaks::Newest;
+    };
+    let is_stream = written.transport.as_ref().is_some_and(|transport| transport.value == "sse");
+    if revision.is_modern() && is_stream {
+        let help = "remove one of them; that revision has Streamable HTTP";
+        scope.found.error(Code::Conflict, &word.place, "2026-07-28 is not spoken over HTTP+SSE", help);
+    }
+    Speaks::Only(revision)
 }
 
 fn share(written: &Upstream, scope: Scope<'_>) -> Share {

@@ -3,6 +3,8 @@
 //! Must never hand anything to a call that did not ask for it (I9), nor anything that the strict parse
 //! refuses. It trusts nothing: ids, tokens, order and quantity are the upstream's choice.
 
+use std::sync::atomic::Ordering;
+
 use bytes::Bytes;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -51,6 +53,12 @@ impl Exchange {
         let head = body.slice(..body.len().min(HEAD_BYTES));
         match wire::parse(body, &LIMITS) {
             Ok(Message::Response(response)) => self.response(response, scope),
+            // "The server MUST NOT send JSON-RPC requests" and "the client never writes JSON-RPC
+            // responses" (2026-07-28, "Receiving Messages").
+            Ok(Message::Request(_)) if self.stateless.load(Ordering::Relaxed) => {
+                self.counters.requests_refused.count();
+                Received::Nothing
+            }
             Ok(Message::Request(request)) => self.request(&request),
             Ok(Message::Notification(notification)) => self.notification(&notification, scope),
             Err(malformed) => {
@@ -129,10 +137,24 @@ impl Exchange {
                 self.counters.list_changes.count();
                 self.list_changed();
             }
+            // What was asked for is known; what was granted shows in what comes.
+            Method::SubscriptionsAcknowledged => {}
+            Method::Cancelled => self.torn_down(notification, scope),
             // It belongs to no run that could be told apart (DESIGN §6): dropped and counted.
             _ => self.counters.notifications_dropped.count(),
         }
         Received::Nothing
+    }
+
+    /// Ends the subscription that the instance tears down. Nothing else is an instance's to cancel
+    /// (2026-07-28, "Cancellation").
+    fn torn_down(&self, notification: &Notification, scope: Scope) {
+        let named = notification.params.as_ref().and_then(|params| params.id("requestId")?.ok()?.number());
+        let standing = self.standing.load(Ordering::Relaxed);
+        match named.filter(|id| *id == standing && scope.admits(*id) && self.waits(*id)) {
+            Some(id) => drop(self.settle(id, Err(Failure::Closed(Detail::new("it ended the subscription"))))),
+            None => self.counters.notifications_dropped.count(),
+        }
     }
 
     /// Hands progress to the call whose number it names. A client that does not read loses progress,
@@ -162,7 +184,8 @@ impl Exchange {
         let calls = table.waiting.iter().filter(|(_, entry)| entry.relay.is_some());
         let mut calls = calls.map(|(id, _)| *id);
         let (call, another) = (calls.next(), calls.next());
-        let mut all = table.waiting.keys().copied();
+        let standing = self.standing.load(Ordering::Relaxed);
+        let mut all = table.waiting.keys().copied().filter(|id| *id != standing);
         let (first, second) = (all.next(), all.next());
         match (call, another) {
             (Some(call), None) => Some(call),

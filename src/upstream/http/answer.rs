@@ -9,13 +9,13 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCO
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::timeout;
 
-use super::Http;
+use super::{Http, events};
 use crate::upstream::exchange::{Received, Scope, Waiting};
 use crate::upstream::failure::{Detail, Failure};
-use crate::wire::sse;
 
 /// What is read of a body that nobody wants, to use its connection again, in bytes.
 const DISCARD_BYTES_MAX: usize = 64 * 1024;
@@ -36,6 +36,7 @@ pub(super) async fn take(
     waiting: &Waiting,
 ) -> Result<(), Failure> {
     let status = response.status();
+    http.0.declined.store(0, Ordering::Relaxed);
     let kind = kind(response.headers()).map_err(|why| explain(status, &why))?;
     if !(status.is_success() || status.is_client_error() || status.is_server_error()) {
         // Redirects above all: not followed, wherever they lead.
@@ -43,9 +44,19 @@ pub(super) async fn take(
     }
     match kind {
         Some(Kind::Json) => json(http, response, waiting).await,
-        Some(Kind::Events) if status.is_success() => events(http, response.into_body(), waiting).await,
-        _ => Err(explain(status, "without an answer")),
+        Some(Kind::Events) if status.is_success() => events::take(http, response.into_body(), waiting).await,
+        _ => {
+            http.0.declined.store(status.as_u16(), Ordering::Relaxed);
+            Err(explain(status, "without an answer"))
+        }
     }
+}
+
+/// Takes in that a message was accepted whose answer comes elsewhere (2024-11-05, "HTTP with SSE").
+pub(super) async fn taken(response: Response<Incoming>) -> Result<(), Failure> {
+    let status = response.status();
+    discard(response.into_body()).await;
+    if status.is_success() { Ok(()) } else { Err(explain(status, "without taking the message")) }
 }
 
 /// Which kind of answer the headers announce; an error where they announce what is not taken.
@@ -85,34 +96,11 @@ async fn json(http: &Http, response: Response<Incoming>, waiting: &Waiting) -> R
     let body = whole(http, response.into_body()).await?;
     match http.0.exchange.receive(body, Scope::Of(waiting.id())) {
         Received::Settled => Ok(()),
-        Received::Garbage(why) => Err(explain(status, why.as_str())),
+        Received::Garbage(why) => {
+            http.0.declined.store(status.as_u16(), Ordering::Relaxed);
+            Err(explain(status, why.as_str()))
+        }
         Received::Nothing | Received::Reply(_) => Err(explain(status, "which answers something else")),
-    }
-}
-
-async fn events(http: &Http, mut body: Incoming, waiting: &Waiting) -> Result<(), Failure> {
-    let mut decoder = sse::Decoder::new(http.0.message_bytes_max);
-    loop {
-        let Some(frame) = body.frame().await else {
-            return Err(Failure::Closed(Detail::new("the stream ended before the answer")));
-        };
-        let frame = frame.map_err(|error| Failure::Closed(Detail::of_error(&error)))?;
-        let mut replies = Vec::new();
-        let pushed = decoder.push(frame.data_ref().map_or(&[], |data| data), |event| {
-            if let Received::Reply(reply) = http.0.exchange.receive(event.data, Scope::Of(waiting.id())) {
-                replies.push(reply);
-            }
-        });
-        replies.into_iter().for_each(|reply| http.tell(reply));
-        if waiting.is_settled() {
-            // The stream should end now ("SHOULD close the SSE stream"); then its connection is of use.
-            tokio::spawn(discard(body));
-            return Ok(());
-        }
-        if pushed.is_err() {
-            http.0.exchange.counters().oversize.count();
-            return Err(Failure::TooLarge);
-        }
     }
 }
 

@@ -11,7 +11,8 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::sleep;
 
-use super::{Http, answer};
+use super::events::Cursor;
+use super::{Http, LAST_EVENT_ID, answer};
 use crate::upstream::exchange::{Received, Scope};
 use crate::wire::sse;
 
@@ -34,30 +35,36 @@ enum Ended {
 /// Listens until the instance is gone or the server offers no stream.
 pub(in crate::upstream) async fn listen(http: Http) {
     let mut pause = REOPEN_FIRST;
+    let mut cursor = Cursor::default();
     loop {
-        match once(&http).await {
+        match once(&http, &mut cursor).await {
+            // What it no longer knows is the place to go on from, not yet the stream.
+            Ended::NotOffered if cursor.last().is_some() => cursor = Cursor::default(),
             Ended::NotOffered => return,
             Ended::AfterEvents => pause = REOPEN_FIRST,
             Ended::Empty => pause = pause.saturating_mul(2).min(REOPEN_MAX),
         }
-        sleep(pause).await;
+        sleep(cursor.pause(pause).max(pause)).await;
         // What was announced while nobody listened is not known: look at the list again.
         http.0.exchange.list_changed();
     }
 }
 
-async fn once(http: &Http) -> Ended {
+async fn once(http: &Http, cursor: &mut Cursor) -> Ended {
     let mut request = http.request(Method::GET, bytes::Bytes::new());
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+    if let Some(last) = cursor.last() {
+        request.headers_mut().insert(LAST_EVENT_ID, last.clone());
+    }
     let Ok(response) = http.0.client.send(request).await else { return Ended::Empty };
     let kind = answer::kind(response.headers());
     if !response.status().is_success() || kind != Ok(Some(answer::Kind::Events)) {
         return Ended::NotOffered;
     }
-    read(http, response.into_body()).await
+    read(http, response.into_body(), cursor).await
 }
 
-async fn read(http: &Http, mut body: Incoming) -> Ended {
+async fn read(http: &Http, mut body: Incoming, cursor: &mut Cursor) -> Ended {
     let mut decoder = sse::Decoder::new(http.0.message_bytes_max);
     let mut ended = Ended::Empty;
     while let Some(Ok(frame)) = body.frame().await {
@@ -68,12 +75,15 @@ async fn read(http: &Http, mut body: Incoming) -> Ended {
                 replies.push(reply);
             }
         });
-        replies.into_iter().for_each(|reply| http.tell(reply));
+        replies.into_iter().for_each(|reply| http.reply(reply));
         if pushed.is_err() {
             http.0.exchange.counters().oversize.count();
-            break;
+            // It would come again.
+            *cursor = Cursor::default();
+            return ended;
         }
         tokio::task::coop::consume_budget().await;
     }
+    let _ = cursor.advance(&decoder);
     ended
 }

@@ -1,23 +1,31 @@
-//! How an instance starts: connect, `initialize`, `notifications/initialized`, the first list.
+//! How an instance starts: connect, agree on a revision, read the first list.
 //!
-//! Must never leave a half-started instance behind. Speaks the revisions with a handshake, 2024-11-05
-//! to 2025-11-25 (basic/lifecycle, "Initialization"); a server of 2026-07-28 alone is told apart.
+//! Must never leave a half-started instance behind, nor begin a second attempt before the first is gone.
+//! Speaks the revisions with a handshake, 2024-11-05 to 2025-11-25 (basic/lifecycle, "Initialization");
+//! `discover` meets servers without one, and `opening` says what is tried in which order.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
-use super::{Attendance, Instance, Link, PING_TIMEOUT_MAX, Parts, Tools, deadline_in};
+use super::opening::Said;
+use super::{
+    Attendance, Instance, Link, Opening, PING_TIMEOUT_MAX, Parts, Tools, deadline_in, discover, listen,
+};
 use crate::upstream::exchange::Exchange;
 use crate::upstream::failure::{AnswerKind, Detail, Failure};
+use crate::upstream::http::{self, Http};
 use crate::upstream::listing::Offered;
+use crate::upstream::process::{self, Plan, Process};
+use crate::upstream::settings::{Launch, Speaks};
+use crate::upstream::stdio;
+use crate::upstream::task::Task;
 use crate::wire::{Method, Object, Revision};
 
-/// What we are and speak. No capabilities: an upstream may ask for nothing.
+/// What we are. No capabilities: an upstream may ask for nothing.
 const INTRODUCTION: &str = concat!(
-    "{\"protocolVersion\":\"2025-11-25\",\"capabilities\":{},",
-    "\"clientInfo\":{\"name\":\"sluicegate\",\"version\":\"",
+    "\"capabilities\":{},\"clientInfo\":{\"name\":\"sluicegate\",\"version\":\"",
     env!("CARGO_PKG_VERSION"),
     "\"}}"
 );
@@ -37,37 +45,78 @@ pub(in crate::upstream) enum StartError {
     Initialize(Failure),
     #[error("it answers `initialize` with an error: {0}")]
     Refused(Detail),
-    #[error("it speaks none of the protocol revisions 2024-11-05 to 2025-11-25, but `{0}`")]
+    #[error("it speaks none of the protocol revisions that it may be spoken to in, but `{0}`")]
     Revision(Detail),
+    #[error("it does not speak 2026-07-28")]
+    NotStateless,
+    #[error("it offers neither Streamable HTTP nor HTTP+SSE: {0}")]
+    Stream(Failure),
     #[error("its answer to `initialize` is not valid: {0}")]
     Malformed(&'static str),
     #[error("its tools cannot be listed: {0}")]
     List(Failure),
 }
 
-/// What `initialize` was answered with.
-struct Introduced {
+/// What a server said of itself.
+pub(super) struct Introduced {
     revision: Revision,
     tools: Tools,
     announces: Announces,
 }
 
 /// Whether it says that it announces changes of its tools.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Announces {
     Changes,
     Nothing,
 }
 
+/// An instance that was opened, with what has to be ended with it.
+type Started = (Instance, Attendance, Offered);
+
+/// Why an attempt failed, and what that says of the way it went.
+struct Failed {
+    error: StartError,
+    said: Said,
+}
+
 impl Parts {
-    /// Starts an instance and reads what it offers.
-    pub(in crate::upstream) async fn start(&self) -> Result<(Instance, Attendance, Offered), StartError> {
+    /// Starts an instance and reads what it offers, in the way that is known or in the first that works.
+    pub(in crate::upstream) async fn start(&self) -> Result<Started, StartError> {
+        // The whole start has one deadline, however many ways are tried.
+        let deadline = deadline_in(self.settings.start_timeout);
+        let mut opening = self.known.get().unwrap_or_else(|| Opening::first(&self.settings));
+        let mut first_error = None;
+        loop {
+            let Failed { error, said } = match self.attempt(opening, deadline).await {
+                Ok(started) => {
+                    self.known.set(Some(opening.led_to(started.0.revision)));
+                    return Ok(started);
+                }
+                Err(failed) => failed,
+            };
+            // What was known no longer holds, or was not the reason: look again next time.
+            self.known.set(opening.next_time(said));
+            // A server that turns out not to be old either is explained by what it said first.
+            let is_stream = matches!(error, StartError::Stream(_));
+            let told = first_error.take().filter(|_| is_stream).unwrap_or(error);
+            match opening.after(said, &self.settings) {
+                Some(next) => (opening, first_error) = (next, Some(told)),
+                None => return Err(told),
+            }
+        }
+    }
+
+    /// One attempt. What it began is gone when it failed.
+    async fn attempt(&self, opening: Opening, deadline: Instant) -> Result<Started, Failed> {
         let (upstream, notices) = (self.settings.name.clone(), self.notices.clone());
         let exchange = Exchange::new(upstream, notices, Arc::clone(&self.counters), self.clock.clone());
-        let (link, mut attendance) = self.connect(&exchange)?;
+        let nothing = |error| Failed { error, said: Said::Nothing };
+        let connected = timeout_at(deadline, self.connect(opening, &exchange)).await;
+        let (link, mut attendance) = connected.unwrap_or(Err(StartError::Timeout)).map_err(nothing)?;
         let begun = tokio::select! {
             biased;
-            begun = timeout(self.settings.start_timeout, self.begin(&exchange, link)) => match begun {
+            begun = timeout_at(deadline, self.begin(opening, &exchange, link.clone())) => match begun {
                 Ok(begun) => begun,
                 Err(_) => Err(StartError::Timeout),
             },
@@ -76,20 +125,57 @@ impl Parts {
         match begun {
             Ok((instance, offered, announces)) => {
                 if announces == Announces::Changes {
-                    attendance.listen();
+                    attendance.listen(instance.revision, link, exchange);
                 }
                 Ok((instance, attendance, offered))
             }
             Err(error) => {
                 exchange.close(&Detail::new("it did not start"));
                 attendance.stop().await;
-                Err(error)
+                let said = error.says(&link);
+                Err(Failed { error, said })
+            }
+        }
+    }
+
+    async fn connect(
+        &self,
+        opening: Opening,
+        exchange: &Arc<Exchange>,
+    ) -> Result<(Link, Attendance), StartError> {
+        let bytes_max = self.settings.result_max;
+        match &self.settings.launch {
+            Launch::Process { command, env, cwd, user } => {
+                let plan = Plan { command, env, cwd: cwd.as_deref(), user: user.as_ref() };
+                let (process, pipes) = Process::spawn(plan, &self.leftovers).map_err(|source| {
+                    StartError::Spawn { program: command.first().cloned().unwrap_or_default(), source }
+                })?;
+                let (upstream, clock) = (self.settings.name.clone(), self.clock.clone());
+                let notices = self.notices.clone();
+                let drain = |stderr| Task::spawn(process::drain_stderr(stderr, upstream, clock, notices));
+                let (stdio, attended) = stdio::attend(process, pipes, exchange, bytes_max, drain);
+                Ok((Link::Stdio(stdio), Attendance::Child { attended: Box::new(attended), listener: None }))
+            }
+            Launch::Http { url, .. } => {
+                let client = self.client.clone().ok_or(StartError::NoClient)?;
+                let (headers, exchange) = (self.headers.clone(), Arc::clone(exchange));
+                let http = Http::new(client, url.clone(), headers, exchange, bytes_max);
+                let attendance = match opening {
+                    Opening::EventStream => {
+                        let stream = http::open(&http).await.map_err(StartError::Stream)?;
+                        let reader = Task::spawn(stream.read());
+                        Attendance::Stream { reader }
+                    }
+                    _ => Attendance::Session { http: http.clone(), listener: None },
+                };
+                Ok((Link::Http(http), attendance))
             }
         }
     }
 
     async fn begin(
         &self,
+        opening: Opening,
         exchange: &Arc<Exchange>,
         link: Link,
     ) -> Result<(Instance, Offered, Announces), StartError> {
@@ -99,27 +185,87 @@ impl Parts {
             revision: Revision::V2025_11_25,
             tools: Tools::Some,
             offered: arc_swap::ArcSwap::default(),
+            declared: arc_swap::ArcSwap::default(),
             uses: watch::Sender::new(0),
             ping_timeout: self.settings.call_timeout.min(PING_TIMEOUT_MAX),
         };
         // The whole start has one deadline, which the caller holds; those of its parts never come first.
         let within = self.settings.start_timeout.saturating_mul(2);
         let deadline = deadline_in(within);
-        let introduction = Some(INTRODUCTION.as_bytes());
-        let answer = instance.request(&Method::Initialize, introduction, deadline).await;
-        let answer = answer.map_err(StartError::Initialize)?;
-        let text = || Detail::new(&String::from_utf8_lossy(&answer.raw));
-        if answer.kind == AnswerKind::Error {
-            return Err(StartError::Refused(text()));
+        let wanted = match self.settings.revision {
+            Speaks::Newest => Revision::V2025_11_25,
+            Speaks::Only(revision) => revision,
+        };
+        let introduced = match opening {
+            Opening::Probe => {
+                let wait = discover::probe_wait(self.settings.start_timeout);
+                instance.detect(wait, deadline).await?
+            }
+            Opening::Stateless => instance.discover(deadline).await?,
+            Opening::Handshake | Opening::EventStream => instance.initialize(wanted, deadline).await?,
+        };
+        if matches!(self.settings.revision, Speaks::Only(only) if only != introduced.revision) {
+            return Err(StartError::Revision(Detail::new(introduced.revision.as_str())));
         }
-        let introduced = introduced(&answer.raw)?;
-        (instance.revision, instance.tools) = (introduced.revision, introduced.tools);
-        if let Link::Http(http) = &instance.link {
-            http.note_revision(introduced.revision);
-        }
-        instance.notify(&Method::Initialized).await.map_err(StartError::Initialize)?;
+        instance.take_up(&introduced).await?;
         let offered = instance.list(within).await.map_err(StartError::List)?;
         Ok((instance, offered, introduced.announces))
+    }
+}
+
+impl Instance {
+    /// Offers a handshake in `revision`.
+    pub(super) async fn initialize(
+        &self,
+        revision: Revision,
+        deadline: Instant,
+    ) -> Result<Introduced, StartError> {
+        let introduction = format!("{{\"protocolVersion\":\"{revision}\",{INTRODUCTION}");
+        let answer = self.request(&Method::Initialize, Some(introduction.as_bytes()), deadline).await;
+        let answer = answer.map_err(StartError::Initialize)?;
+        if answer.kind == AnswerKind::Error {
+            return Err(StartError::Refused(Detail::new(&String::from_utf8_lossy(&answer.raw))));
+        }
+        introduced(&answer.raw)
+    }
+
+    /// Goes on in the revision that was agreed on.
+    async fn take_up(&mut self, introduced: &Introduced) -> Result<(), StartError> {
+        (self.revision, self.tools) = (introduced.revision, introduced.tools);
+        if let Link::Http(http) = &self.link {
+            http.note_revision(introduced.revision);
+        }
+        if introduced.revision.is_modern() {
+            self.exchange.note_stateless();
+            return Ok(());
+        }
+        self.notify(&Method::Initialized).await.map_err(StartError::Initialize)
+    }
+}
+
+impl Attendance {
+    /// Listens for what the instance announces.
+    fn listen(&mut self, revision: Revision, link: Link, exchange: Arc<Exchange>) {
+        match self {
+            Self::Child { listener, .. } | Self::Session { listener, .. } if revision.is_modern() => {
+                *listener = Some(Task::spawn(listen::listen(link, exchange)));
+            }
+            Self::Session { http, listener } => *listener = Some(Task::spawn(http::listen(http.clone()))),
+            // The one pipe or stream brings everything.
+            Self::Child { .. } | Self::Stream { .. } => {}
+        }
+    }
+}
+
+impl StartError {
+    /// What the error says of the way in which the instance was opened.
+    fn says(&self, link: &Link) -> Said {
+        match (self, link) {
+            (Self::Ended(_), Link::Stdio(_)) => Said::Ended,
+            (Self::Timeout, _) => Said::Late,
+            (Self::Initialize(_), Link::Http(http)) => http.declined().map_or(Said::Nothing, Said::Declined),
+            _ => Said::Nothing,
+        }
     }
 }
 
@@ -133,9 +279,14 @@ fn introduced(raw: &bytes::Bytes) -> Result<Introduced, StartError> {
     let revision = revision.ok_or_else(|| StartError::Revision(Detail::new(&version)))?;
     let capabilities = result.get("capabilities").and_then(|raw| Object::of(&raw).ok());
     let capabilities = capabilities.ok_or(StartError::Malformed("`capabilities` is no object"))?;
+    Ok(capable_of(revision, &capabilities))
+}
+
+/// What a server of `revision` with `capabilities` is good for.
+pub(super) fn capable_of(revision: Revision, capabilities: &Object) -> Introduced {
     let tools = capabilities.get("tools").and_then(|raw| Object::of(&raw).ok());
     let announced = tools.as_ref().and_then(|tools| tools.get("listChanged"));
-    Ok(Introduced {
+    Introduced {
         revision,
         tools: if tools.is_some() { Tools::Some } else { Tools::None },
         announces: if announced.as_deref() == Some(b"true") {
@@ -143,5 +294,5 @@ fn introduced(raw: &bytes::Bytes) -> Result<Introduced, StartError> {
         } else {
             Announces::Nothing
         },
-    })
+    }
 }

@@ -178,10 +178,16 @@ fn script() -> String {
 }
 
 /// An upstream that is a child process.
-pub(super) fn child(name: &str, behaviours: &[&str]) -> Settings {
+pub(in crate::upstream) fn child(name: &str, behaviours: &[&str]) -> Settings {
     let mut command = vec!["python3".to_owned(), "-B".to_owned(), script(), "stdio".to_owned()];
     command.extend(behaviours.iter().map(|word| (*word).to_owned()));
     with(name, Launch::Process { command, env: BTreeMap::new(), cwd: None, user: None })
+}
+
+/// An upstream at `url`.
+pub(in crate::upstream) fn at(name: &str, url: &str) -> Settings {
+    let url = url.parse().unwrap();
+    with(name, Launch::Http { url, transport: Transport::Detected, headers: Vec::new() })
 }
 
 fn with(name: &str, launch: Launch) -> Settings {
@@ -189,6 +195,7 @@ fn with(name: &str, launch: Launch) -> Settings {
         name: UpstreamName::new(name).unwrap(),
         place: Place { file: "gateway.toml".into(), line: 1, column: 1 },
         launch,
+        revision: Speaks::Newest,
         prefix: Prefix::Upstream,
         returns: Provenance::default(),
         tools: Vec::new(),
@@ -226,7 +233,7 @@ impl Web {
 
     /// The upstream that this server is.
     pub(super) fn upstream(&self, name: &str) -> Settings {
-        with(name, Launch::Http { url: self.url.parse().unwrap(), headers: Vec::new() })
+        at(name, &self.url)
     }
 
     pub(super) fn ledger(&self) -> Vec<String> {
