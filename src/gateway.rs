@@ -7,6 +7,7 @@
 //! trusts nothing that a client or an upstream says.
 
 mod administration;
+mod batch;
 mod call;
 mod chronicle;
 mod custody;
@@ -132,15 +133,23 @@ impl Gateway {
     }
 
     fn caller(&self, arrival: Arrival) -> Caller {
-        let Arrival { accepted: Accepted { principal, under }, origin, headers } = arrival;
-        Caller { principal, under, origin, headers, arrived: self.clock.monotonic() }
+        let Arrival { accepted: Accepted { principal, under }, origin, headers, accepts } = arrival;
+        Caller { principal, under, origin, headers, accepts, arrived: self.clock.monotonic() }
     }
 
     async fn travel(self: &Arc<Self>, caller: Caller, body: Bytes) -> Result<Reply, Box<Refusal>> {
         // The body may have taken its time. What is decided later looks at this again.
         self.stands(&caller).map_err(|reason| Refusal::error(caller.facts(), reason, None))?;
+        if wire::batch::is_batch(&body) {
+            return self.batch(caller, &body).await;
+        }
         let message = wire::parse(body, &ScanLimits::default())
             .map_err(|bad| Refusal::error(caller.facts(), bad.reason, bad.id))?;
+        self.dispatch(caller, message).await
+    }
+
+    /// One message, alone or of a batch.
+    async fn dispatch(self: &Arc<Self>, caller: Caller, message: Message) -> Result<Reply, Box<Refusal>> {
         match message {
             Message::Request(request) => {
                 let exchange = self.place(caller, request)?;

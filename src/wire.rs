@@ -5,6 +5,7 @@
 //! decide, never do I/O, and never write a value anew that it can hand on as it came. It trusts nothing:
 //! every byte may have been chosen by an attacker, from either side.
 
+pub mod batch;
 pub mod code;
 pub mod encode;
 mod envelope;

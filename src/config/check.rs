@@ -246,6 +246,8 @@ fn socket_limits(limits: &raw::Limits, read: Quantities<'_>) -> downstream::Limi
         sessions_max: read.count(&limits.sessions_max, "sessions_max", room::SESSIONS_MAX_DEFAULT),
         session_idle: read.duration(&limits.session_idle, "session_idle", room::SESSION_IDLE_DEFAULT),
         streams_max: read.count(&limits.streams_max, "streams_max", room::STREAMS_MAX_DEFAULT),
+        stream_age_max: read.duration(&limits.stream_age_max, "stream_age_max", room::STREAM_AGE_MAX_DEFAULT),
+        resume_window: read.duration(&limits.resume_window, "resume_window", room::RESUME_WINDOW_DEFAULT),
     }
 }
 

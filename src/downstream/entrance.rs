@@ -4,6 +4,7 @@
 //! the body. Must never read a byte of a body before its sender is a principal.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -18,7 +19,7 @@ use super::to_end::ToEnd;
 use super::token::{self, Answered};
 use super::{Limits, ListenSettings, challenge, headers};
 use crate::gateway::Gateway;
-use crate::gateway::port::{Accepted, Arrival, Reply};
+use crate::gateway::port::{Accepted, Accepts, Arrival, Reply};
 use crate::identity::Presented;
 use crate::model::principal::Origin;
 use crate::model::reason::Reason;
@@ -38,15 +39,17 @@ struct Rules {
     listener: Arc<str>,
     hosts: HostRule,
     limits: BodyLimits,
+    /// How long a connection of a stream lives that its client can come back to.
+    stream_age_max: Duration,
 }
 
 impl Rules {
     fn new(settings: ListenSettings, place: &Place, limits: &Limits) -> Self {
         let reach = &settings.reach;
         let hosts = HostRule::named(place, reach.scheme(), &reach.hosts, &settings.origins);
-        let limits = BodyLimits { bytes_max: limits.body_max, timeout: limits.body_timeout };
+        let body = BodyLimits { bytes_max: limits.body_max, timeout: limits.body_timeout };
         let listener = settings.name.as_str().into();
-        Self { settings, listener, hosts, limits }
+        Self { settings, listener, hosts, limits: body, stream_age_max: limits.stream_age_max }
     }
 }
 
@@ -142,11 +145,13 @@ impl Respond for Entrance {
             Err(refused) => return close(self.refuse(&rules, refused)),
         };
         let origin = Origin { listener: Arc::clone(&rules.listener), uid: peer.uid };
-        let arrival = Arrival { accepted, origin, headers: headers::protocol(&head.headers) };
-        let asked = Asked { verb, arrival, head, incoming };
+        let readable = readable(verb, &head);
+        let accepts = *readable.as_ref().unwrap_or(&Accepts::Both);
+        let arrival = Arrival { accepted, origin, headers: headers::protocol(&head.headers), accepts };
+        let asked = Asked { verb, arrival, readable: readable.map(drop), incoming };
         let work = ToEnd::new(answer(Arc::clone(&self.gateway), rules.limits, asked));
         let (reply, after) = work.await;
-        let response = reply::render(reply).await;
+        let response = reply::render(reply, accepts, rules.stream_age_max).await;
         match after {
             After::Keep => response,
             After::Close => close(response),
@@ -171,8 +176,17 @@ enum Refused {
 struct Asked {
     verb: Verb,
     arrival: Arrival,
-    head: Parts,
+    readable: Result<(), Reason>,
     incoming: Incoming,
+}
+
+/// What the client can be answered with, if what it sends can be read.
+fn readable(verb: Verb, head: &Parts) -> Result<Accepts, Reason> {
+    match verb {
+        Verb::Post => guards::content_type(&head.headers).and_then(|()| guards::accepts(&head.headers)),
+        Verb::Get => guards::accepts_events(&head.headers),
+        Verb::Delete => Ok(Accepts::Both),
+    }
 }
 
 /// Whether the connection can go on.
@@ -183,13 +197,7 @@ enum After {
 
 /// From the principal on: each way through here ends in a reply of the gateway, which records it.
 async fn answer(gateway: Arc<Gateway>, limits: BodyLimits, asked: Asked) -> (Reply, After) {
-    let Asked { verb, arrival, head, incoming } = asked;
-    let readable = match verb {
-        Verb::Post => guards::content_type(&head.headers)
-            .and_then(|()| guards::accepts(&head.headers, &["application/json", "text/event-stream"])),
-        Verb::Get => guards::accepts(&head.headers, &["text/event-stream"]),
-        Verb::Delete => Ok(()),
-    };
+    let Asked { verb, arrival, readable, incoming } = asked;
     let body = match (readable, verb) {
         (Err(reason), _) => Err(Unread { reason, bytes_read: 0 }),
         (Ok(()), Verb::Post) => read_body(incoming, limits).await,

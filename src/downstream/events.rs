@@ -3,6 +3,7 @@
 //! Must never wait for a second event before it hands out the first (CASES F03, F04), nor go on after the
 //! final message of a call.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,7 +13,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
 
-use crate::gateway::port::CallEvent;
+use crate::gateway::port::{CallEvent, Tap};
 use crate::wire::sse;
 
 /// How long a stream stays quiet before a comment tells both ends, and what lies between, that it lives.
@@ -21,34 +22,50 @@ pub const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// A stream of events. Dropping it tells the gateway that the client has gone.
 pub(super) struct Events {
     source: Source,
-    ready: Option<Bytes>,
+    ready: VecDeque<Bytes>,
     quiet: Pin<Box<Sleep>>,
 }
 
 enum Source {
     Call(mpsc::Receiver<CallEvent>),
     Stream(mpsc::Receiver<Bytes>),
+    /// The stream of a session, and when its connection has lived long enough.
+    Tap(Tap, Pin<Box<Sleep>>),
     Ended,
 }
 
 impl Events {
-    /// The events of a call, of which `first` has come already.
-    pub(super) fn of_call(receiver: mpsc::Receiver<CallEvent>, first: Option<&Bytes>) -> Self {
-        Self::new(Source::Call(receiver), first.map(|message| sse::encode(message)))
+    /// The events of a call, of which `first` have come already.
+    pub(super) fn of_call(receiver: mpsc::Receiver<CallEvent>, first: &[CallEvent]) -> Self {
+        let message = |event: &CallEvent| match event {
+            CallEvent::Notification(message) | CallEvent::Answer(message) => sse::encode(message),
+            CallEvent::Final { body, .. } => sse::encode(body),
+        };
+        Self::new(Source::Call(receiver), first.iter().map(message).collect())
+    }
+
+    /// One message and the end.
+    pub(super) fn of_one(message: &Bytes) -> Self {
+        Self::new(Source::Ended, VecDeque::from([sse::encode(message)]))
     }
 
     /// A stream of notifications.
     pub(super) fn of_stream(receiver: mpsc::Receiver<Bytes>) -> Self {
-        Self::new(Source::Stream(receiver), None)
+        Self::new(Source::Stream(receiver), VecDeque::new())
     }
 
-    fn new(source: Source, ready: Option<Bytes>) -> Self {
+    /// A stream of a session. Where its client can come back to it, its connection is closed after `age_max`.
+    pub(super) fn of_tap(tap: Tap, age_max: Duration) -> Self {
+        Self::new(Source::Tap(tap, Box::pin(tokio::time::sleep(age_max))), VecDeque::new())
+    }
+
+    fn new(source: Source, ready: VecDeque<Bytes>) -> Self {
         Self { source, ready, quiet: Box::pin(tokio::time::sleep(KEEP_ALIVE_INTERVAL)) }
     }
 
     /// The next piece of the body; `None` at its end.
     pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let piece = match self.ready.take() {
+        let piece = match self.ready.pop_front() {
             Some(ready) => Poll::Ready(Some(ready)),
             None => self.poll_message(context),
         };
@@ -72,7 +89,9 @@ impl Events {
                     tracing::error!("a call ended without its final message");
                     None
                 }
-                Poll::Ready(Some(CallEvent::Notification(message))) => Some(message),
+                Poll::Ready(Some(CallEvent::Notification(message) | CallEvent::Answer(message))) => {
+                    Some(message)
+                }
                 Poll::Ready(Some(CallEvent::Final { body, .. })) => {
                     self.source = Source::Ended;
                     Some(body)
@@ -82,8 +101,28 @@ impl Events {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(message) => message,
             },
+            Source::Tap(..) => return self.poll_tap(context),
             Source::Ended => None,
         };
         Poll::Ready(message.map(|message| sse::encode(&message)))
+    }
+
+    fn poll_tap(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let Source::Tap(tap, age) = &mut self.source else { return Poll::Ready(None) };
+        match tap.poll_next(context) {
+            Poll::Ready(Some(sent)) => {
+                return Poll::Ready(Some(sse::encode_with_id(&sent.id, &sent.message)));
+            }
+            Poll::Ready(None) => return Poll::Ready(None),
+            Poll::Pending => {}
+        }
+        let Some(retry) = tap.retry() else { return Poll::Pending };
+        if age.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
+        // SEP-1699 (2025-11-25, basic/transports): the server MAY close the connection without terminating
+        // the stream, and SHOULD say before how long the client waits before it comes back.
+        self.source = Source::Ended;
+        Poll::Ready(Some(sse::retry(retry)))
     }
 }

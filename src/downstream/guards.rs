@@ -8,6 +8,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 
 use super::MCP_PATH;
+use crate::gateway::port::Accepts;
 use crate::model::reason::Reason;
 
 /// The HTTP methods that are served.
@@ -17,6 +18,8 @@ pub(super) enum Verb {
     Get,
     Delete,
 }
+
+const EVENT_STREAM: &str = "text/event-stream";
 
 /// `Allow` where the method is none of these.
 pub(super) const VERBS: &str = "GET, POST, DELETE";
@@ -69,19 +72,28 @@ fn is_utf8(parameter: &str) -> bool {
     name.eq_ignore_ascii_case("charset") && value.trim_matches('"').eq_ignore_ascii_case("utf-8")
 }
 
-/// Whether the client takes each of `wanted`.
+/// What the client takes as the answer to a POST.
 ///
 /// 2025-11-25, basic/transports: "The client MUST include an Accept header, listing both application/json
-/// and text/event-stream as supported content types"; GET lists `text/event-stream`.
-pub(super) fn accepts(headers: &HeaderMap, wanted: &[&str]) -> Result<(), Reason> {
-    let ranges: Vec<&str> = headers
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .collect();
-    let all = wanted.iter().all(|kind| ranges.iter().any(|range| covers(range, kind)));
-    if all { Ok(()) } else { Err(Reason::NotAcceptable) }
+/// and text/event-stream as supported content types." Nothing says what becomes of one that lists one of
+/// them; it is answered with what it takes (RFC 9110, 12.5.1).
+pub(super) fn accepts(headers: &HeaderMap) -> Result<Accepts, Reason> {
+    match (takes(headers, "application/json"), takes(headers, EVENT_STREAM)) {
+        (true, true) => Ok(Accepts::Both),
+        (true, false) => Ok(Accepts::Json),
+        (false, true) => Ok(Accepts::Events),
+        (false, false) => Err(Reason::NotAcceptable),
+    }
+}
+
+/// The same for a GET, which has to list `text/event-stream`.
+pub(super) fn accepts_events(headers: &HeaderMap) -> Result<Accepts, Reason> {
+    if takes(headers, EVENT_STREAM) { Ok(Accepts::Events) } else { Err(Reason::NotAcceptable) }
+}
+
+fn takes(headers: &HeaderMap, kind: &str) -> bool {
+    let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|range| covers(range, kind))
 }
 
 fn covers(range: &str, kind: &str) -> bool {
@@ -185,33 +197,32 @@ mod tests {
     }
 
     #[test]
-    fn both_kinds_of_answer_have_to_be_accepted() {
-        let check = |list: &[(&'static str, &str)]| {
-            accepts(&headers(list), &["application/json", "text/event-stream"])
-        };
-        let good = [
+    fn a_client_is_answered_with_what_it_takes() {
+        let check = |list: &[(&'static str, &str)]| accepts(&headers(list));
+        let both = [
             "application/json, text/event-stream",
             "text/event-stream,application/json;q=0.5",
             "*/*",
             "application/*, text/*",
             "Application/Json, TEXT/event-stream, image/png",
         ];
-        for accept in good {
-            assert_eq!(check(&[("accept", accept)]), Ok(()), "{accept}");
+        for accept in both {
+            assert_eq!(check(&[("accept", accept)]), Ok(Accepts::Both), "{accept}");
         }
-        assert_eq!(check(&[("accept", "application/json"), ("accept", "text/event-stream")]), Ok(()));
-        let bad = [
-            "application/json",
-            "text/event-stream",
-            "text/*",
-            "text/html, image/*",
-            "",
-            "application/json, text/event-stream;q=0",
-            "application/json, text/event-stream; q=0.000",
-        ];
-        for accept in bad {
-            assert!(check(&[("accept", accept)]).is_err(), "{accept}");
+        let split = [("accept", "application/json"), ("accept", "text/event-stream")];
+        assert_eq!(check(&split), Ok(Accepts::Both));
+        let json = ["application/json", "application/json, text/event-stream;q=0", "application/*;q=0.1"];
+        for accept in json {
+            assert_eq!(check(&[("accept", accept)]), Ok(Accepts::Json), "{accept}");
+            assert!(accepts_events(&headers(&[("accept", accept)])).is_err(), "{accept}");
         }
-        assert!(check(&[]).is_err());
+        for accept in ["text/event-stream", "text/*", "text/event-stream, application/json; q=0.000"] {
+            assert_eq!(check(&[("accept", accept)]), Ok(Accepts::Events), "{accept}");
+            assert!(accepts_events(&headers(&[("accept", accept)])).is_ok(), "{accept}");
+        }
+        for accept in ["text/html, image/*", "", "application/json;q=0, text/event-stream; q=0.000"] {
+            assert_eq!(check(&[("accept", accept)]), Err(Reason::NotAcceptable), "{accept}");
+        }
+        assert_eq!(check(&[]), Err(Reason::NotAcceptable));
     }
 }

@@ -24,6 +24,7 @@ pub(super) fn protocol(headers: &HeaderMap) -> ProtocolHeaders {
         method: all("mcp-method"),
         name: all("mcp-name"),
         params,
+        last_event_id: all("last-event-id"),
         user_agent: headers.get(USER_AGENT).map(raw),
     }
 }

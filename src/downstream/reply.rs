@@ -7,16 +7,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use tokio::sync::mpsc;
 
 use super::events::Events;
 #[cfg(test)]
 use super::events::KEEP_ALIVE_INTERVAL;
-use crate::gateway::port::{CallEvent, Reply};
+use crate::gateway::port::{Accepts, CallEvent, Ongoing, Reply, Shape};
 use crate::model::reason::Reason;
 use crate::socket::refusal;
 
@@ -28,24 +27,94 @@ const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 /// Tells reverse proxies that buffer by default to pass events on as they come.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// The response that carries `reply`.
-pub(super) async fn render(reply: Reply) -> Response<ReplyBody> {
+/// The response that carries `reply` to a client that takes `accepts`. A connection of a stream that the
+/// client can come back to lives for at most `age_max`.
+pub(super) async fn render(reply: Reply, accepts: Accepts, age_max: Duration) -> Response<ReplyBody> {
     match reply {
+        Reply::Json { status, body, session } if accepts == Accepts::Events && status.is_success() => {
+            with_session(event_stream(Events::of_one(&body)), session.as_deref())
+        }
         Reply::Json { status, body, session } => json(status, body, session.as_deref()),
         Reply::Empty(status) => empty(status),
-        Reply::Call(receiver) => call(receiver).await,
+        Reply::Call(ongoing) => call(ongoing, accepts, age_max).await,
         Reply::Stream(receiver) => event_stream(Events::of_stream(receiver)),
+        Reply::Resumable(tap) => event_stream(Events::of_tap(tap, age_max)),
     }
 }
 
-async fn call(mut receiver: mpsc::Receiver<CallEvent>) -> Response<ReplyBody> {
-    match tokio::time::timeout(FIRST_EVENT_WAIT, receiver.recv()).await {
-        Ok(Some(CallEvent::Final { status, body })) => json(status, body, None),
-        Ok(Some(CallEvent::Notification(message))) => event_stream(Events::of_call(receiver, Some(&message))),
-        Err(_) => event_stream(Events::of_call(receiver, None)),
+async fn call(mut ongoing: Ongoing, accepts: Accepts, age_max: Duration) -> Response<ReplyBody> {
+    match gather(&mut ongoing, accepts).await {
+        Gathered::Whole { status, body } => json(status, body, None),
+        Gathered::Told(first) => {
+            let Ongoing { events, resumable, .. } = ongoing;
+            let Some(resumable) = resumable else {
+                return event_stream(Events::of_call(events, &first));
+            };
+            match resumable.begin(first, events) {
+                Ok(tap) => event_stream(Events::of_tap(tap, age_max)),
+                // The session ended meanwhile, and what was called in it with it.
+                Err(reason) => refusal(StatusCode::NOT_FOUND, reason),
+            }
+        }
         // The gateway owes a final message and lost track of the call.
-        Ok(None) => refusal(StatusCode::INTERNAL_SERVER_ERROR, Reason::Fault),
+        Gathered::Lost => refusal(StatusCode::INTERNAL_SERVER_ERROR, Reason::Fault),
     }
+}
+
+/// What came before the kind of the answer was settled.
+enum Gathered {
+    /// All of it.
+    Whole { status: StatusCode, body: Bytes },
+    /// The beginning of a stream.
+    Told(Vec<CallEvent>),
+    /// It ended without its final message.
+    Lost,
+}
+
+async fn gather(ongoing: &mut Ongoing, accepts: Accepts) -> Gathered {
+    let mut answers = Vec::new();
+    if accepts == Accepts::Events {
+        return Gathered::Told(answers);
+    }
+    let mut patience = std::pin::pin!(tokio::time::sleep(FIRST_EVENT_WAIT));
+    loop {
+        let event = tokio::select! {
+            biased;
+            event = ongoing.events.recv() => event,
+            () = &mut patience, if accepts == Accepts::Both => return Gathered::Told(answers),
+        };
+        match event {
+            Some(CallEvent::Final { status, body }) => {
+                let body = match ongoing.shape {
+                    Shape::Single => body,
+                    Shape::Batch => array(&answers, &body),
+                };
+                return Gathered::Whole { status, body };
+            }
+            Some(answer @ CallEvent::Answer(_)) => answers.push(answer),
+            // Whoever takes no stream is told nothing before the answer.
+            Some(CallEvent::Notification(_)) if accepts == Accepts::Json => {}
+            Some(told @ CallEvent::Notification(_)) => {
+                answers.push(told);
+                return Gathered::Told(answers);
+            }
+            None => return Gathered::Lost,
+        }
+    }
+}
+
+/// The answers of a batch as one JSON array (JSON-RPC 2.0, section 6).
+fn array(answers: &[CallEvent], last: &Bytes) -> Bytes {
+    let mut out = BytesMut::from(&b"["[..]);
+    for answer in answers {
+        if let CallEvent::Answer(body) = answer {
+            out.extend_from_slice(body);
+            out.extend_from_slice(b",");
+        }
+    }
+    out.extend_from_slice(last);
+    out.extend_from_slice(b"]");
+    out.freeze()
 }
 
 fn json(status: StatusCode, body: Bytes, session: Option<&str>) -> Response<ReplyBody> {
@@ -55,6 +124,10 @@ fn json(status: StatusCode, body: Bytes, session: Option<&str>) -> Response<Repl
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     allow_post(&mut response);
+    with_session(response, session)
+}
+
+fn with_session(mut response: Response<ReplyBody>, session: Option<&str>) -> Response<ReplyBody> {
     match session.map(HeaderValue::from_str) {
         None => response,
         Some(Ok(session)) => {

@@ -80,6 +80,11 @@ pub struct Limits {
     pub session_idle: Duration,
     /// Open streams (GET, `subscriptions/listen`) at once (`limits.streams_max`).
     pub streams_max: usize,
+    /// A connection of a stream that its client can come back to is closed after this long
+    /// (`limits.stream_age_max`).
+    pub stream_age_max: Duration,
+    /// How long a stream is kept for a client that lost its connection (`limits.resume_window`).
+    pub resume_window: Duration,
 }
 
 impl Limits {
@@ -103,3 +108,7 @@ pub const SESSIONS_MAX_DEFAULT: usize = 4096;
 pub const SESSION_IDLE_DEFAULT: Duration = Duration::from_secs(60 * 60);
 /// `limits.streams_max` where the configuration is silent.
 pub const STREAMS_MAX_DEFAULT: usize = 1024;
+/// `limits.stream_age_max` where the configuration is silent.
+pub const STREAM_AGE_MAX_DEFAULT: Duration = Duration::from_secs(10 * 60);
+/// `limits.resume_window` where the configuration is silent.
+pub const RESUME_WINDOW_DEFAULT: Duration = Duration::from_secs(2 * 60);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::port::ProtocolHeaders;
+use super::port::{Accepts, ProtocolHeaders};
 use super::session::{InFlight, Session};
 use crate::model::call::Stores;
 use crate::model::decision::PolicyEpoch;
@@ -20,7 +20,7 @@ use crate::model::text::Bounded;
 use crate::wire::{Id, Request, Revision, headers};
 
 /// Who asks, before anything of the body is understood.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Caller {
     pub(super) principal: Arc<Principal>,
     /// The configuration that accepted the credential.
@@ -28,6 +28,7 @@ pub(super) struct Caller {
     /// Where it came in.
     pub(super) origin: Origin,
     pub(super) headers: ProtocolHeaders,
+    pub(super) accepts: Accepts,
     /// When the request was taken up, on the monotonic clock.
     pub(super) arrived: Duration,
 }

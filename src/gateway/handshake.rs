@@ -19,8 +19,8 @@ use crate::model::text::Bounded;
 use crate::wire::{Fault, Request, Revision, encode, headers};
 
 /// The revisions that are spoken downstream, newest first.
-pub(super) const REVISIONS: [Revision; 3] =
-    [Revision::V2026_07_28, Revision::V2025_11_25, Revision::V2025_06_18];
+pub(super) const REVISIONS: [Revision; 4] =
+    [Revision::V2026_07_28, Revision::V2025_11_25, Revision::V2025_06_18, Revision::V2025_03_26];
 
 /// The newest revision that is agreed on by `initialize`.
 pub(super) const LATEST_HANDSHAKE: Revision = Revision::V2025_11_25;
@@ -38,9 +38,10 @@ impl Gateway {
             .text("protocolVersion")
             .and_then(Result::ok)
             .ok_or_else(|| refuse(Reason::ParamsInvalid))?;
-        let revision = Revision::parse(&asked)
-            .filter(|revision| REVISIONS.contains(revision) && !revision.is_modern())
-            .unwrap_or(LATEST_HANDSHAKE);
+        // 2024-11-05 has no Streamable HTTP, so it is not announced; but a client on stdio may speak it
+        // through `connect`, and its messages are those of the revision after it.
+        let revision =
+            Revision::parse(&asked).filter(|revision| !revision.is_modern()).unwrap_or(LATEST_HANDSHAKE);
         let client = exchange::client_info(params.get("clientInfo"));
         let principal = Arc::clone(&exchange.caller.principal);
         let session =

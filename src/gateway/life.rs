@@ -13,7 +13,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::Gateway;
 use super::chronicle::JournalOfRuns;
 use super::reload::Reloads;
-use super::session::Sessions;
+use super::session::{self, Sessions};
 use super::streams::Streams;
 use super::tally::Tally;
 use super::world::{InForce, World, Worlds};
@@ -89,6 +89,15 @@ pub struct TableLimits {
     pub session_idle: Duration,
     /// Open streams at once (`limits.streams_max`).
     pub streams_max: usize,
+    /// How long a stream is kept for a client that lost its connection (`limits.resume_window`).
+    pub resume_window: Duration,
+}
+
+impl TableLimits {
+    pub(super) fn of_sessions(&self) -> session::Limits {
+        let Self { sessions_max, session_idle: idle, resume_window, .. } = *self;
+        session::Limits { sessions_max, idle, resume_window }
+    }
 }
 
 /// The number of the configuration that the gateway starts with.
@@ -140,7 +149,7 @@ impl Gateway {
         let (catalogue, fleet) = (rooms.upstreams.catalogue(), rooms.upstreams.fleet());
         let gateway = Arc::new(Self {
             runs,
-            sessions: Sessions::new(limits.sessions_max, limits.session_idle),
+            sessions: Sessions::new(limits.of_sessions()),
             streams: Streams::new(limits.streams_max),
             worlds: Worlds::new(World::compile(Arc::new(in_force), catalogue, fleet)),
             gate: Gate::new(in_flight),

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use tokio::sync::mpsc;
 
+pub use super::session::{RETRY, Resumable, Sent, Tap};
 use crate::model::decision::PolicyEpoch;
 use crate::model::principal::{Origin, Principal};
 
@@ -29,6 +30,22 @@ pub struct Arrival {
     pub origin: Origin,
     /// The protocol's headers.
     pub headers: ProtocolHeaders,
+    /// What it can be answered with.
+    pub accepts: Accepts,
+}
+
+/// The types of an answer that a client takes.
+///
+/// 2025-11-25, basic/transports: it MUST list both, and the gateway answers with either. One that lists one
+/// of them is answered with that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepts {
+    /// `application/json` and `text/event-stream`.
+    Both,
+    /// `application/json` alone: nothing can be told before the answer.
+    Json,
+    /// `text/event-stream` alone.
+    Events,
 }
 
 /// The headers that MCP gives a meaning, every occurrence of each, raw.
@@ -46,6 +63,8 @@ pub struct ProtocolHeaders {
     pub name: Vec<Bytes>,
     /// `Mcp-Param-*` (2026-07-28): what follows the prefix in lower case, and the value.
     pub params: Vec<(String, Bytes)>,
+    /// `Last-Event-ID` of a GET.
+    pub last_event_id: Vec<Bytes>,
     /// `User-Agent`, for the record.
     pub user_agent: Option<Bytes>,
 }
@@ -64,11 +83,33 @@ pub enum Reply {
     },
     /// A status and nothing else: 202 for notifications, 405, 204.
     Empty(StatusCode),
-    /// A call in flight: notifications, then exactly one final message. Dropping the receiver cancels
-    /// the call. `downstream` answers with JSON if the final message comes first, else with SSE.
-    Call(mpsc::Receiver<CallEvent>),
-    /// A stream of notifications that lasts until either side ends it (GET, `subscriptions/listen`).
+    /// What is in flight. `downstream` answers with JSON if nothing else is told before it has ended, else
+    /// with SSE.
+    Call(Ongoing),
+    /// A stream of notifications that lasts until either side ends it (`subscriptions/listen`).
     Stream(mpsc::Receiver<Bytes>),
+    /// A stream of a session (GET), whose connection may be lost and come back.
+    Resumable(Tap),
+}
+
+/// A call in flight, or the calls of a batch.
+#[derive(Debug)]
+pub struct Ongoing {
+    /// Notifications and answers, then exactly one final message. Dropping it cancels what is in flight.
+    pub events: mpsc::Receiver<CallEvent>,
+    /// Whether it answers one message or an array of them.
+    pub shape: Shape,
+    /// Where its messages are kept, in a session: its stream may be lost and come back.
+    pub resumable: Option<Resumable>,
+}
+
+/// What a POST was, and so what answers it where the answer is one JSON body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// One message.
+    Single,
+    /// An array (2025-03-26, basic, "Batching").
+    Batch,
 }
 
 /// One message of a call in flight.
@@ -76,6 +117,8 @@ pub enum Reply {
 pub enum CallEvent {
     /// A JSON-RPC notification, for instance progress.
     Notification(Bytes),
+    /// The JSON-RPC response to one message of a batch; others follow.
+    Answer(Bytes),
     /// The JSON-RPC response. Nothing follows.
     Final {
         /// The HTTP status where the response is the whole body; SSE has 200 already.

@@ -12,7 +12,7 @@ use http::StatusCode;
 use tokio::sync::mpsc;
 
 use super::Gateway;
-use super::port::{CALL_EVENTS_MAX, CallEvent, Reply};
+use super::port::{CALL_EVENTS_MAX, CallEvent, Ongoing, Reply, Shape};
 use super::reply::{self, Output, Told};
 use super::session::{InFlight, Wanted};
 use crate::audit::{Event, Intent, Pending};
@@ -53,13 +53,14 @@ impl Gateway {
     /// Hands the call to its own task.
     pub(super) fn carry(self: &Arc<Self>, pending: Pending<Admission<Permit>>, leg: Leg) -> Reply {
         let (events, receiver) = mpsc::channel(CALL_EVENTS_MAX);
+        let resumable = leg.in_flight.as_ref().map(|in_flight| in_flight.resumable(&leg.run));
         let gateway = Arc::clone(self);
         tokio::spawn(async move {
             let last = gateway.relay(pending, &leg, &events).await;
             // A client that hung up gets no answer; the outcome is written either way.
             let _gone = events.send(last).await;
         });
-        Reply::Call(receiver)
+        Reply::Call(Ongoing { events: receiver, shape: Shape::Single, resumable })
     }
 
     async fn relay(
@@ -166,7 +167,7 @@ impl Gateway {
 }
 
 impl Leg {
-    /// Resolves when the client cancels the call or hangs up.
+    /// Resolves when the client cancels the call, or hangs up and can or does not come back.
     async fn given_up(&self, events: &mpsc::Sender<CallEvent>) {
         let Some(in_flight) = &self.in_flight else { return events.closed().await };
         let mut wanted = in_flight.wanted.clone();

@@ -105,7 +105,7 @@ impl Gateway {
         drop(before);
         let limits = configured.limits;
         self.gate.adjust(configured.in_flight);
-        self.sessions.limit(limits.sessions_max, limits.session_idle);
+        self.sessions.limit(limits.of_sessions());
         self.streams.limit(limits.streams_max);
         let world = self.worlds.now();
         self.runs

@@ -48,8 +48,9 @@ pub fn status(reason: Reason, revision: Option<Revision>) -> StatusCode {
     let is_modern = revision.is_some_and(Revision::is_modern);
     match (reason.group(), reason) {
         (_, R::HostForbidden | R::OriginForbidden) => StatusCode::FORBIDDEN,
-        (_, R::PathUnknown | R::SessionUnknown) => StatusCode::NOT_FOUND,
+        (_, R::PathUnknown | R::SessionUnknown | R::EventUnknown) => StatusCode::NOT_FOUND,
         (_, R::HttpMethodForbidden) => StatusCode::METHOD_NOT_ALLOWED,
+        (_, R::EventsGone) => StatusCode::GONE,
         (_, R::ContentTypeForbidden) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         (_, R::NotAcceptable) => StatusCode::NOT_ACCEPTABLE,
         (_, R::BodyTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,

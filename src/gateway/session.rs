@@ -3,6 +3,10 @@
 //! Must never tell another principal that a session exists: theirs and none are the same 404 (CASES A31).
 //! Holds nothing that provenance depends on: that is the run's.
 
+mod carrier;
+mod outbox;
+mod tap;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,15 +14,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
-use super::port::STREAM_EVENTS_MAX;
+pub use carrier::Resumable;
+pub(super) use outbox::{Resumed, Unheard};
+pub use tap::{RETRY, Sent, Tap};
+
 use crate::chance;
 use crate::model::facts::CLAIM_BYTES_MAX;
 use crate::model::principal::Principal;
 use crate::model::reason::Reason;
 use crate::model::text::Bounded;
+use crate::run::Run;
 use crate::wire::{Id, Revision};
+use outbox::{Outbox, Purpose, Replay};
 
 /// Requests of one session that may be in flight.
 const SESSION_IN_FLIGHT_MAX: usize = 1024;
@@ -28,12 +37,16 @@ const SESSION_IN_FLIGHT_MAX: usize = 1024;
 pub(super) struct Sessions {
     table: Mutex<HashMap<Arc<str>, Arc<Session>>>,
     limits: Mutex<Limits>,
+    replay: Arc<Replay>,
 }
 
+/// How many sessions, and for how long.
 #[derive(Debug, Clone, Copy)]
-struct Limits {
-    sessions_max: usize,
-    idle: Duration,
+pub(super) struct Limits {
+    pub(super) sessions_max: usize,
+    pub(super) idle: Duration,
+    /// How long a stream is kept for a client that lost its connection.
+    pub(super) resume_window: Duration,
 }
 
 /// One session.
@@ -49,7 +62,7 @@ pub(super) struct Session {
     pub(super) client: Option<Bounded<CLAIM_BYTES_MAX>>,
     used_ms: AtomicU64,
     in_flight: Mutex<HashMap<Id, watch::Sender<Wanted>>>,
-    stream: Mutex<Option<mpsc::Sender<Bytes>>>,
+    outbox: Arc<Outbox>,
 }
 
 /// Whether the client still wants an answer.
@@ -60,13 +73,15 @@ pub(super) enum Wanted {
 }
 
 impl Sessions {
-    pub(super) fn new(sessions_max: usize, idle: Duration) -> Self {
-        Self { table: Mutex::default(), limits: Mutex::new(Limits { sessions_max, idle }) }
+    pub(super) fn new(limits: Limits) -> Self {
+        let replay = Arc::new(Replay::new(limits.resume_window));
+        Self { table: Mutex::default(), limits: Mutex::new(limits), replay }
     }
 
-    /// From now on at most `sessions_max` are open, each idle for at most `idle`; those that are stay.
-    pub(super) fn limit(&self, sessions_max: usize, idle: Duration) {
-        *lock(&self.limits) = Limits { sessions_max, idle };
+    /// From now on these limits hold; sessions that are open stay.
+    pub(super) fn limit(&self, limits: Limits) {
+        self.replay.limit(limits.resume_window);
+        *lock(&self.limits) = limits;
     }
 
     /// Opens a session for `principal`.
@@ -86,7 +101,7 @@ impl Sessions {
             client,
             used_ms: AtomicU64::new(millis(now)),
             in_flight: Mutex::default(),
-            stream: Mutex::default(),
+            outbox: Outbox::new(revision, Arc::clone(&self.replay))?,
         });
         let sessions_max = lock(&self.limits).sessions_max;
         let mut table = self.lock();
@@ -115,7 +130,7 @@ impl Sessions {
     /// Takes the session out of the table; requests that name it are unknown from now on.
     pub(super) fn close(&self, session: &Session) {
         self.lock().remove(&session.id);
-        session.end_stream();
+        session.outbox.end();
     }
 
     /// Takes out and gives every session that was idle for too long and has nothing open (CASES F46).
@@ -127,7 +142,9 @@ impl Sessions {
         let expired: Vec<_> = table.values().filter(|session| idle(session)).cloned().collect();
         for session in &expired {
             table.remove(&session.id);
+            session.outbox.end();
         }
+        table.values().for_each(|session| session.outbox.expire());
         expired
     }
 
@@ -170,32 +187,41 @@ impl Session {
         }
     }
 
-    /// Opens the stream for notifications. An older one ends: a client that comes back after a cut
-    /// connection must not find its place taken by the dead half.
-    pub(super) fn open_stream(&self) -> mpsc::Receiver<Bytes> {
-        let (sender, receiver) = mpsc::channel(STREAM_EVENTS_MAX);
-        *lock(&self.stream) = Some(sender);
-        receiver
-    }
-
-    /// Sends `notification` on the stream, if one is open. A client that does not read loses the stream.
-    pub(super) fn notify(&self, notification: Bytes) {
-        let mut stream = lock(&self.stream);
-        if stream.as_ref().is_some_and(|open| open.try_send(notification).is_err()) {
-            *stream = None;
+    /// Opens a GET stream, or goes on with the one that `last_event_id` names.
+    pub(super) fn open_stream(&self, last_event_id: Option<&[u8]>) -> Result<(Tap, Resumed), Reason> {
+        match last_event_id {
+            Some(id) => self.outbox.resume(id),
+            None => self.outbox.open(Purpose::Listening).map(|tap| (tap, Resumed::Listening)),
         }
     }
 
-    pub(super) fn has_stream(&self) -> bool {
-        lock(&self.stream).as_ref().is_some_and(|open| !open.is_closed())
+    /// Tells the client something that belongs to no call, on one of its GET streams.
+    pub(super) fn tell(&self, message: Bytes) -> Result<(), Unheard> {
+        self.outbox.tell(message)
     }
 
-    pub(super) fn end_stream(&self) {
-        *lock(&self.stream) = None;
+    /// Where the messages of a call of `run` are kept for a client that loses its connection.
+    pub(super) fn resumable(&self, run: &Arc<Run>) -> Resumable {
+        Resumable::new(Arc::clone(&self.outbox), vec![Arc::clone(run)])
+    }
+
+    /// How many GET streams are being read.
+    pub(super) fn listeners(&self) -> usize {
+        self.outbox.listeners()
+    }
+
+    /// Whether there is a GET stream, or one that the client may come back to.
+    pub(super) fn is_listening(&self) -> bool {
+        self.outbox.is_listening()
+    }
+
+    /// Ends every GET stream.
+    pub(super) fn end_streams(&self) {
+        self.outbox.end_listening();
     }
 
     fn is_open(&self) -> bool {
-        self.has_stream() || !lock(&self.in_flight).is_empty()
+        self.listeners() > 0 || !lock(&self.in_flight).is_empty()
     }
 }
 
@@ -206,6 +232,13 @@ pub(super) struct InFlight {
     id: Id,
     /// Says when the client cancels it.
     pub(super) wanted: watch::Receiver<Wanted>,
+}
+
+impl InFlight {
+    /// Where the messages of the call are kept for a client that loses its connection.
+    pub(super) fn resumable(&self, run: &Arc<Run>) -> Resumable {
+        self.session.resumable(run)
+    }
 }
 
 impl Drop for InFlight {

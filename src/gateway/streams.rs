@@ -12,9 +12,9 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::exchange::{Caller, Exchange};
-use super::port::{Arrival, Reply, STREAM_EVENTS_MAX};
+use super::port::{Accepts, Arrival, Reply, STREAM_EVENTS_MAX};
 use super::refusal::Refusal;
-use super::session::Session;
+use super::session::{Resumed, Session};
 use super::world::World;
 use super::{Gateway, handshake};
 use crate::model::digest::Sha256;
@@ -41,7 +41,7 @@ struct Subscription {
 
 #[derive(Debug)]
 enum Target {
-    /// The GET stream of a session.
+    /// A session with GET streams, those included that its client may come back to.
     Session(Arc<Session>),
     /// A `subscriptions/listen`, with the notification that it is sent.
     Listen { sender: mpsc::Sender<Bytes>, notification: Bytes },
@@ -50,14 +50,29 @@ enum Target {
 impl Target {
     fn is_open(&self) -> bool {
         match self {
-            Self::Session(session) => session.has_stream(),
+            Self::Session(session) => session.is_listening(),
             Self::Listen { sender, .. } => !sender.is_closed(),
         }
     }
 
+    /// How many connections it has.
+    fn connections(&self) -> usize {
+        match self {
+            Self::Session(session) => session.listeners(),
+            Self::Listen { .. } => 1,
+        }
+    }
+
+    fn is_session(&self, other: &Session) -> bool {
+        matches!(self, Self::Session(session) if session.id == other.id)
+    }
+
     fn notify(&self) {
         match self {
-            Self::Session(session) => session.notify(encode::notification(&Method::ToolsListChanged, None)),
+            // Who listens to nothing is told nothing.
+            Self::Session(session) => {
+                let _unheard = session.tell(encode::notification(&Method::ToolsListChanged, None));
+            }
             // A client that does not read its stream loses notifications of one kind only, and the one
             // that waits already says all that this one would.
             Self::Listen { sender, notification } => drop(sender.try_send(notification.clone())),
@@ -78,11 +93,11 @@ impl Streams {
     pub(super) fn len(&self) -> usize {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|subscription| subscription.to.is_open());
-        open.len()
+        connections(&open)
     }
 
-    /// Adds a stream, unless `stands` says, once no [`Streams::hang_up`] can miss it, that its caller is
-    /// no longer one.
+    /// Adds a stream, which is open already where it is a session's, unless `stands` says, once no
+    /// [`Streams::hang_up`] can miss it, that its caller is no longer one.
     fn add(
         &self,
         subscription: Subscription,
@@ -91,10 +106,16 @@ impl Streams {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|subscription| subscription.to.is_open());
         stands()?;
-        if open.len() >= self.streams_max.load(Ordering::Relaxed) {
+        let known = matches!(&subscription.to, Target::Session(session)
+            if open.iter().any(|open| open.to.is_session(session)));
+        let added = if known { 0 } else { subscription.to.connections() };
+        if connections(&open) + added > self.streams_max.load(Ordering::Relaxed) {
             return Err(Reason::StreamsFull);
         }
-        open.push(subscription);
+        // A session that is known keeps what it was told last: its client may have missed a change.
+        if !known {
+            open.push(subscription);
+        }
         Ok(())
     }
 
@@ -117,7 +138,7 @@ impl Streams {
         open.retain(|subscription| {
             let keep = !is_gone(&subscription.principal);
             if let (false, Target::Session(session)) = (keep, &subscription.to) {
-                session.end_stream();
+                session.end_streams();
             }
             keep
         });
@@ -127,10 +148,14 @@ impl Streams {
         let open = std::mem::take(&mut *self.open.lock().unwrap_or_else(PoisonError::into_inner));
         for subscription in open {
             if let Target::Session(session) = subscription.to {
-                session.end_stream();
+                session.end_streams();
             }
         }
     }
+}
+
+fn connections(open: &[Subscription]) -> usize {
+    open.iter().map(|subscription| subscription.to.connections()).sum()
 }
 
 impl Gateway {
@@ -143,13 +168,27 @@ impl Gateway {
         }
         let known = self.runs.recognise(&caller.principal, &caller.origin).await;
         let opened = known.and_then(|()| self.session_of(&caller)).and_then(|session| {
-            let receiver = session.open_stream();
-            let to = Target::Session(Arc::clone(&session));
-            self.subscribe(to, &caller).inspect_err(|_| session.end_stream())?;
-            Ok(receiver)
+            let last_event_id = match caller.headers.last_event_id.as_slice() {
+                [] => None,
+                [one] => Some(one.as_ref()),
+                _ => return Err(Reason::EventUnknown),
+            };
+            let (tap, resumed) = session.open_stream(last_event_id)?;
+            let fits = match resumed {
+                Resumed::Listening => self.subscribe(Target::Session(session), &caller),
+                Resumed::Call => self.is_still(&caller),
+            };
+            match (fits, last_event_id) {
+                (Ok(()), _) => Ok(tap),
+                (Err(reason), Some(_)) => Err(reason),
+                (Err(reason), None) => {
+                    tap.discard();
+                    Err(reason)
+                }
+            }
         });
         match opened {
-            Ok(receiver) => Reply::Stream(receiver),
+            Ok(tap) => Reply::Resumable(tap),
             Err(reason) => self.refuse(*Refusal::error(caller.facts(), reason, None), caller.arrived).await,
         }
     }
@@ -180,6 +219,9 @@ impl Gateway {
             tools_list_changed: bool,
         }
         let refuse = |reason| Refusal::error(exchange.facts(), reason, exchange.id());
+        if exchange.caller.accepts == Accepts::Json {
+            return Err(refuse(Reason::NotAcceptable));
+        }
         let params = exchange.request.params.as_ref();
         let wanted = params.and_then(|params| params.get("notifications"));
         let wanted: Wanted = wanted
@@ -212,6 +254,12 @@ impl Gateway {
         })
     }
 
+    /// Whether the caller is still one, now that what was opened for them can be found and ended.
+    fn is_still(&self, caller: &Caller) -> Result<(), Reason> {
+        self.stands(caller)?;
+        self.runs.admits(&caller.principal)
+    }
+
     /// Whether the configuration that is in force would still accept `caller` as the same.
     pub(super) fn stands(&self, caller: &Caller) -> Result<(), Reason> {
         let holds =
@@ -237,7 +285,8 @@ impl Gateway {
         for session in self.sessions.all() {
             let key = RunKey::of(&session.principal, Some(&session.id));
             if key.is_ok_and(|key| key == *run.key()) {
-                session.notify(encode::notification(&Method::ToolsListChanged, None));
+                // A courtesy: who listens to nothing is told nothing.
+                let _unheard = session.tell(encode::notification(&Method::ToolsListChanged, None));
             }
         }
     }

@@ -168,7 +168,7 @@ reasons! {
         /// The body is not declared as JSON.
         ContentTypeForbidden = "content_type_forbidden", Never, "The Content-Type has to be application/json.";
         /// The client does not accept what the gateway can answer with.
-        NotAcceptable = "not_acceptable", Never, "The Accept header has to list application/json and text/event-stream.";
+        NotAcceptable = "not_acceptable", Never, "The Accept header has to list application/json and text/event-stream; for a stream, the latter.";
         /// The body is larger than `limits.body_max`.
         BodyTooLarge = "body_too_large", Never, "The body is larger than this gateway accepts.";
         /// The body did not arrive in `limits.body_timeout`.
@@ -206,6 +206,10 @@ reasons! {
         KeyConfusable = "key_confusable", Never, "A key of the message can be mistaken for one that the protocol defines.";
         /// A batch, where the negotiated revision has none.
         BatchForbidden = "batch_forbidden", Never, "Batches are not part of this protocol revision.";
+        /// A batch holds more messages than the limit.
+        BatchTooLarge = "batch_too_large", Never, "The batch holds too many messages.";
+        /// A message that cannot stand in a batch: `initialize`, or one of a revision without batches.
+        BatchMemberForbidden = "batch_member_forbidden", Never, "This message cannot stand in a batch.";
         /// The id is null, fractional, or longer than the limit.
         IdInvalid = "id_invalid", Never, "The request id has to be a short string or an integer.";
         /// A request with this id is already in flight in this session.
@@ -234,6 +238,10 @@ reasons! {
         SessionsFull = "sessions_full", Later, "Too many sessions are open.";
         /// The table of open streams is full.
         StreamsFull = "streams_full", Later, "Too many streams are open.";
+        /// `Last-Event-ID` names no event of a stream of this session: it is another's, or none.
+        EventUnknown = "event_unknown", Never, "No stream of this session has this event.";
+        /// What came after the event is no longer kept: the stream cannot be resumed without a gap.
+        EventsGone = "events_gone", Never, "What this stream told after this event is no longer kept. Open a new stream.";
         /// The cursor was not issued for this list.
         CursorUnknown = "cursor_unknown", Never, "The cursor was not issued for this list.";
     }

@@ -101,6 +101,11 @@ impl Malformed {
         self.fault.code()
     }
 
+    /// What is wrong with more than one message.
+    pub(super) fn whole(fault: Fault, at: usize) -> Self {
+        Self::new(fault, at, None)
+    }
+
     fn new(fault: Fault, at: usize, id: Option<Id>) -> Self {
         Self { reason: fault.reason(), id, fault, at }
     }

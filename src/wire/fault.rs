@@ -58,6 +58,9 @@ pub enum Fault {
     /// An array where a message has to be (CASES A06, F53).
     #[error("batches are not accepted")]
     Batch,
+    /// More messages than [`super::batch::BATCH_MESSAGES_MAX`] in one batch.
+    #[error("the batch holds too many messages")]
+    BatchTooLarge,
     /// The document is not a JSON-RPC 2.0 message.
     #[error("not a JSON-RPC 2.0 message: {0}")]
     Envelope(&'static str),
@@ -143,6 +146,7 @@ impl Fault {
             Self::TooDeep => Reason::JsonTooDeep,
             Self::TooMany => Reason::JsonTooManyKeys,
             Self::Batch => Reason::BatchForbidden,
+            Self::BatchTooLarge => Reason::BatchTooLarge,
             Self::Envelope(_) => Reason::EnvelopeInvalid,
             Self::Confusable => Reason::KeyConfusable,
             Self::Id => Reason::IdInvalid,

@@ -3,6 +3,8 @@
 //! Must never hold more of an event than the limit (CASES F11), hand out an event that was cut off
 //! (CASES F05), or let text that it carries end an event and begin another (CASES A18).
 
+use std::time::Duration;
+
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::fault::Fault;
@@ -198,8 +200,30 @@ fn milliseconds(value: &[u8]) -> Option<u64> {
 /// `data` as one event. Each of its lines gets a field of its own, whatever ends it.
 #[must_use]
 pub fn encode(data: &[u8]) -> Bytes {
-    const FIELD: &[u8] = b"data: ";
-    let mut out = BytesMut::with_capacity(data.len() + 2 * FIELD.len());
+    encode_after(BytesMut::with_capacity(data.len() + FIELD.len() + ENDS_BYTES), data)
+}
+
+/// The same with the id `id`, which has to be printable.
+#[must_use]
+pub fn encode_with_id(id: &str, data: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(data.len() + id.len() + 2 * FIELD.len() + ENDS_BYTES);
+    out.put_slice(b"id: ");
+    out.put_slice(id.as_bytes());
+    out.put_u8(b'\n');
+    encode_after(out, data)
+}
+
+/// Asks the client to wait before it comes back (WHATWG HTML, 9.2.6, `retry`). It carries no message.
+#[must_use]
+pub fn retry(wait: Duration) -> Bytes {
+    format!("retry: {}\n\n", wait.as_millis()).into()
+}
+
+const FIELD: &[u8] = b"data: ";
+/// What an event has beside its fields, in bytes; only a hint for the allocation.
+const ENDS_BYTES: usize = 8;
+
+fn encode_after(mut out: BytesMut, data: &[u8]) -> Bytes {
     let mut rest = data;
     loop {
         out.put_slice(FIELD);

@@ -115,6 +115,26 @@ async fn a_client_on_stdio_lists_and_calls_in_either_era() {
 }
 
 #[tokio::test]
+async fn a_client_of_2024_11_05_is_served_on_stdio() {
+    let site = Site::with_oracle("");
+    let gateway = site.start();
+    let mut client = Bridged::start(&site, &gateway);
+    let info = json!({ "name": "test", "version": "1" });
+    let params = json!({ "protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": info });
+    let answer = client.ask(0, "initialize", params).await;
+    assert_eq!(answer["result"]["protocolVersion"], "2024-11-05");
+    client.say(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }).to_string()).await;
+    let listed = client.ask(1, "tools/list", json!({})).await;
+    assert!(listed["result"]["tools"].as_array().unwrap().len() > 5);
+    let call = json!({ "name": "tools__read", "arguments": { "id": "oldest" } });
+    assert_eq!(client.ask(2, "tools/call", call).await["result"]["content"][0]["text"], "ok oldest");
+    client.end().await;
+    assert!(gateway.stop().success());
+    assert_eq!(site.executed(), ["oldest"]);
+    check_audit(&site);
+}
+
+#[tokio::test]
 async fn f35_a_modern_cancellation_reaches_the_tool_server() {
     let site = Site::with_oracle("");
     let gateway = site.start();

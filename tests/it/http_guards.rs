@@ -111,7 +111,7 @@ async fn what_the_guards_refuse_is_not_executed(site: &Site) {
         (post, with(&gateway, "Content-Type", ""), "415", "content_type_forbidden"),
         (post, doubled(&gateway, "Content-Type", "text/plain"), "415", "content_type_forbidden"),
         (post, with(&gateway, "Content-Encoding", "gzip"), "415", "content_type_forbidden"),
-        (post, with(&gateway, "Accept", "application/json"), "406", "not_acceptable"),
+        (post, with(&gateway, "Accept", "text/html"), "406", "not_acceptable"),
         (post, with(&gateway, "Accept", ""), "406", "not_acceptable"),
         (post, doubled(&gateway, "Mcp-Name", "tools__write"), "400", "header_mismatch"),
     ];

@@ -30,6 +30,7 @@ mod reload;
 mod run_command;
 mod runs;
 mod shipped;
+mod streams;
 mod support;
 mod tls;
 mod token_endpoint;

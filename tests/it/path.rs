@@ -12,7 +12,7 @@ use crate::support::{Client, Site, check_audit};
 async fn a_call_is_listed_forwarded_and_recorded_in_every_revision() {
     let site = Site::with_oracle("");
     let gateway = site.start();
-    for revision in ["2025-06-18", "2025-11-25"] {
+    for revision in ["2025-03-26", "2025-06-18", "2025-11-25"] {
         let client = Client::new(&gateway.url, CHAT_KEY).initialize(revision).await;
         assert!(client.list().await.contains(&"tools__read".to_owned()));
         let answer = client.call("tools__read", revision).await;
@@ -21,7 +21,10 @@ async fn a_call_is_listed_forwarded_and_recorded_in_every_revision() {
     }
     let client = Client::new(&gateway.url, CHAT_KEY);
     let discovered = client.modern(1, "server/discover", json!({})).await.json();
-    assert_eq!(discovered["result"]["supportedVersions"], json!(["2026-07-28", "2025-11-25", "2025-06-18"]));
+    assert_eq!(
+        discovered["result"]["supportedVersions"],
+        json!(["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"])
+    );
     let listed = client.modern(2, "tools/list", json!({})).await;
     assert!(names(&listed).contains(&"tools__read".to_owned()));
     assert_eq!(listed.json()["result"]["cacheScope"], "private");
@@ -30,8 +33,8 @@ async fn a_call_is_listed_forwarded_and_recorded_in_every_revision() {
     assert_eq!(answer["result"]["resultType"], "complete");
     assert_eq!(answer["result"]["content"][0]["text"], "ok modern");
     assert!(gateway.stop().success());
-    assert_eq!(site.executed(), ["2025-06-18", "2025-11-25", "modern"]);
-    assert_eq!(of_kind(&site, "intent").len(), 3);
+    assert_eq!(site.executed(), ["2025-03-26", "2025-06-18", "2025-11-25", "modern"]);
+    assert_eq!(of_kind(&site, "intent").len(), 4);
     check_audit(&site);
 }
 

@@ -78,6 +78,7 @@ pub(super) fn parts(
             sessions_max: config.limits.sessions_max,
             session_idle: config.limits.session_idle,
             streams_max: config.limits.streams_max,
+            resume_window: config.limits.resume_window,
         },
         findings: config.warnings.iter().map(finding).collect(),
         listening,

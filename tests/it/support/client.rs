@@ -171,6 +171,11 @@ pub struct Events {
 }
 
 impl Events {
+    /// The id of the last event, to come back after.
+    pub fn last_id(&self) -> String {
+        String::from_utf8(self.decoder.last_id().expect("an event with an id").to_vec()).unwrap()
+    }
+
     /// Waits until the other end closes the stream.
     pub async fn ended(mut self) {
         while let Some(Ok(_)) = self.body.frame().await {}
@@ -218,7 +223,9 @@ impl Exchange {
     /// Every message of a stream.
     pub fn events(&self) -> Vec<Value> {
         let text = std::str::from_utf8(&self.body).unwrap();
-        let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
+        // An event without data only says how to come back (SEP-1699).
+        let data =
+            text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| !data.is_empty());
         data.map(|data| serde_json::from_str(data).unwrap()).collect()
     }
 
