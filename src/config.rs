@@ -11,7 +11,6 @@ mod check;
 mod code;
 mod file;
 mod fixed;
-mod globs;
 mod machine;
 mod mark;
 mod node;

@@ -7,6 +7,7 @@
 //! trusts nothing that a client or an upstream says.
 
 mod administration;
+mod aim;
 mod batch;
 mod call;
 mod chronicle;
@@ -15,11 +16,15 @@ mod exchange;
 mod handshake;
 mod housekeeping;
 mod life;
+mod line;
 mod list;
 pub mod minting;
+mod missing;
+mod named;
 mod notice;
 mod observed;
 mod outcome;
+mod page;
 pub mod port;
 mod refusal;
 mod relay;
@@ -58,6 +63,7 @@ pub use reload::{Next, Reloaded};
 
 use chronicle::JournalOfRuns;
 use exchange::{Caller, Exchange};
+use page::Cursors;
 use port::{Accepted, Arrival, Reply};
 use refusal::{Form, Refusal};
 use reload::Reloads;
@@ -73,6 +79,7 @@ pub struct Gateway {
     runs: Runs,
     sessions: Sessions,
     streams: Streams,
+    cursors: Cursors,
     worlds: Worlds,
     gate: Gate,
     journal: Journal,
@@ -203,9 +210,10 @@ impl Gateway {
                 self.recognise(&exchange).await?;
                 self.initialize(exchange)
             }
-            Treatment::Discover => Ok(handshake::discover(&exchange)),
+            Treatment::Discover => Ok(self.discover(&exchange)),
             Treatment::Ping => Ok(handshake::pong(&exchange)),
-            Treatment::List => self.list(exchange).await,
+            Treatment::List(kind) => self.list(kind, exchange).await,
+            Treatment::SetLevel => handshake::set_level(&exchange),
             Treatment::Call => self.call(exchange).await,
             Treatment::Listen => {
                 self.recognise(&exchange).await?;

@@ -43,7 +43,7 @@ use crate::model::name::{AgentName, RoleName, SourceName, ToolId};
 use crate::model::principal::Principal;
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
-use crate::model::target::Target;
+use crate::model::target::{Class, Target};
 
 use bits::Bits;
 use row::{About, Row};
@@ -140,6 +140,19 @@ impl Policy {
     #[must_use]
     pub fn shows(&self, principal: &Principal, target: &Target) -> bool {
         self.reaches(principal, &Provenance::default(), target)
+    }
+
+    /// Whether `principal` may know of anything of `class` whose written form matches the glob `pattern`. May
+    /// say so where there is nothing; says no only where there can be nothing.
+    #[must_use]
+    pub fn may_show(&self, principal: &Principal, class: Class, pattern: &str) -> bool {
+        let opens = |row: Option<&Row>| row.is_some_and(|row| row.may_open(class, pattern));
+        let agents = &principal.agents;
+        !principal.sources.is_empty()
+            && principal.sources.iter().all(|source| opens(self.sources.get(source)))
+            && principal.roles.iter().any(|role| opens(self.roles.get(role)))
+            && (self.agents.is_empty()
+                || !agents.is_empty() && agents.iter().all(|agent| opens(self.agents.get(agent))))
     }
 
     /// Whether `target` is visible and `provenance` does not deny it, as in [`Policy::open`].

@@ -6,13 +6,17 @@
 //! which come from the configuration file alone (CASES A51), and nothing that an upstream says.
 
 mod account;
+mod aside;
 mod breaker;
+mod browse;
 mod cancel;
 mod catalogue;
 mod changes;
+mod entries;
 mod era;
 mod exchange;
 mod failure;
+mod features;
 mod figures;
 mod fleet;
 mod forward;
@@ -46,6 +50,7 @@ use crate::clock::Clock;
 use crate::model::change::Changes;
 use crate::model::facts::RunId;
 use crate::model::name::{Subject, UpstreamName};
+use crate::wire::LogLevel;
 
 use fleet::Yard;
 use instance::Parts;
@@ -56,10 +61,14 @@ use process::Leftovers;
 
 pub use crate::wire::Revision;
 pub use account::Account;
+pub use aside::Aside;
 pub use breaker::{BACKOFF_FIRST, BACKOFF_MAX, BREAKER_FAILURES_MAX, BREAKER_OPEN};
+pub use browse::{Audience, Purpose};
 pub use cancel::{CancelSignal, Canceller, cancel};
-pub use catalogue::{Catalogue, Tool};
+pub use catalogue::{Catalogue, Server, Tool};
+pub use entries::{ENTRIES_BYTES_MAX, ENTRIES_MAX, Entries};
 pub use failure::{Answer, AnswerKind, DETAIL_BYTES_MAX, Detail, Executed, Failure};
+pub use features::{Feature, Features};
 pub use figures::Figures;
 pub use fleet::{Fleet, Prepared};
 pub use forward::Forwarded;
@@ -94,6 +103,8 @@ pub struct Route {
     pub subject: Subject,
     /// The run.
     pub run: RunId,
+    /// The least severe log message that its client wants; none where it did not say.
+    pub level: Option<LogLevel>,
 }
 
 /// Where the time of a forwarded call went.

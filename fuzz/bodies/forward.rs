@@ -3,8 +3,7 @@
 //! Run by the fuzz target of the same name and, over the kept corpus, by the test suite.
 
 use bytes::Bytes;
-use sluicegate::model::name::ToolName;
-use sluicegate::wire::{self, Message, Object, Params, ScanLimits, StripMeta, encode};
+use sluicegate::wire::{self, Message, Method, Object, OwnName, Params, ScanLimits, StripMeta, encode};
 
 const HOP: &[&str] = &[
     "io.modelcontextprotocol/protocolVersion",
@@ -25,8 +24,7 @@ pub fn run(data: &[u8]) {
 }
 
 fn forwarded(came_in: &Params, strip: StripMeta) {
-    let name = ToolName::new("echo").expect("a name");
-    let payload = came_in.payload(&name, strip);
+    let payload = came_in.payload(&Method::ToolsCall, OwnName::Name("echo"), strip);
     let token = came_in.meta().and_then(|meta| meta.get("progressToken"));
     let found = payload.progress_token.clone().map(|range| payload.bytes.slice(range));
     assert_eq!(found, token, "the hole is where the client's token was");

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use serde_json::Value;
-use sluicegate::wire::{self, Message, Object, Outcome, Revision, ScanLimits, result, tool};
+use sluicegate::wire::{self, ListKind, Message, Object, Outcome, Revision, ScanLimits, list, result, tool};
 
 pub fn run(data: &[u8]) {
     let mut body = br#"{"jsonrpc":"2.0","id":1,"result":"#.to_vec();
@@ -16,8 +16,8 @@ pub fn run(data: &[u8]) {
     assert_eq!(facts, result::inspect(&raw), "both ways of reading see the same");
     revisions(&raw);
     spelling(&raw);
-    if let Ok(page) = tool::split(&raw) {
-        for listed in page.tools {
+    if let Ok(page) = list::split(&raw, ListKind::Tools) {
+        for listed in page.entries {
             definition(&listed.raw, &listed.name);
         }
     }
@@ -30,8 +30,8 @@ pub fn run(data: &[u8]) {
 
 /// A revision differs in one member: there for one, gone for the other, all else byte for byte.
 fn revisions(raw: &Bytes) {
-    let modern = result::for_revision(raw, Revision::V2026_07_28);
-    let legacy = result::for_revision(raw, Revision::V2025_11_25);
+    let modern = result::for_revision(raw, "tools/call", Revision::V2026_07_28);
+    let legacy = result::for_revision(raw, "tools/call", Revision::V2025_11_25);
     let Ok(came_in) = Object::of(raw) else {
         assert!(modern == *raw && legacy == *raw, "what is no object stays");
         return;

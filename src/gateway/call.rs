@@ -1,100 +1,100 @@
-//! The path of one `tools/call`: read, attach, decide, admit, intend; its own task carries it from there.
+//! The path of one call, of whatever class: read, attach, aim, decide, admit, intend; its own task carries it
+//! from there.
 //!
-//! Must never forward without the three proofs (I6), nor let a caller tell a hidden tool from one that
-//! does not exist (I5): both take every step in here. What waits is done before the critical section,
+//! Must never forward without the three proofs (I6), nor let a caller tell what is hidden from what does
+//! not exist (I5): both take every step in here. What waits is done before the critical section,
 //! what is decided is decided inside it, and nothing in it waits.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::Gateway;
+use super::aim::Aim;
 use super::exchange::Exchange;
+use super::line::Line;
+use super::missing::Missing;
+use super::named::{self, Named, What};
 use super::port::Reply;
 use super::refusal::{Form, Refusal};
 use super::relay::Leg;
-use super::reply::Output;
+use super::reply::{AnswerForm, Output};
 use super::world::{World, call_of};
 use crate::audit::{Pending, Slot};
 use crate::limit::{Admission, Keys};
-use crate::model::call::ArgumentFacts;
+use crate::model::call::{Call, Pin, Stores};
 use crate::model::decision::{Decision, Visibility};
-use crate::model::digest::Sha256;
 use crate::model::facts::CallFacts;
+use crate::model::name::PromptName;
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
 use crate::model::target::Target;
 use crate::model::text::Bounded;
 use crate::policy::{Permit, Ruling, Standing};
 use crate::run::Section;
-use crate::upstream::{Fleet, Tool};
-use crate::wire::{Params, StripMeta, headers};
+use crate::upstream::{Fleet, Server, Tool};
+use crate::wire::{OwnName, StripMeta, headers};
 
 impl Gateway {
-    /// One `tools/call`, up to the moment when its intent is on its way to the journal.
+    /// One call, up to the moment when its intent is on its way to the journal.
     pub(super) async fn call(self: &Arc<Self>, exchange: Exchange) -> Result<Reply, Box<Refusal>> {
-        let named = read(&exchange)?;
+        let named = named::read(&exchange)?;
         let mut facts = exchange.facts();
         facts.named = Some(Bounded::new(&named.name));
         facts.arguments = Some(named.arguments);
         let run = self.attach(&exchange, &facts).await?;
         facts.run = Some(run.id().clone());
         facts.trigger = run.trigger();
-        let in_flight =
-            exchange.begin().map_err(|reason| Refusal::error(facts.clone(), reason, exchange.id()))?;
+        let refuse = |facts: &CallFacts, reason| Refusal::error(facts.clone(), reason, exchange.id());
+        let in_flight = exchange.begin().map_err(|reason| refuse(&facts, reason))?;
+        let aim = self.aim(&exchange, &named, &run).await;
+        let aim = aim.map_err(|failure| refuse(&facts, failure.reason()))?;
         let slot = self.journal.reserve().await;
         // Whatever was waited for, it is decided by what is in force now.
         let passed = run
             .section(self.clock.wall(), |section| {
                 self.worlds.within(|world| {
-                    let tool = world.catalogue.find(&named.name);
-                    let stage = Stage { gateway: self, world, exchange: &exchange, named: &named, tool };
+                    let at = resolve(world, &aim, &named.name);
+                    let stage = Stage { gateway: self, world, exchange: &exchange, named: &named, at };
                     stage.pass(section, slot, facts.clone())
                 })
             })
-            .map_err(|closed| Refusal::error(facts, closed, exchange.id()))??;
+            .map_err(|closed| refuse(&facts, closed))??;
         if !passed.adds.is_empty() {
             self.announce_taint(&run);
         }
         let leg = Leg {
-            id: exchange.request.id,
             revision: exchange.revision,
-            progress_token: named.progress_token,
-            output: passed.output,
+            method: exchange.request.method.code(),
+            missing: Missing::of(&named),
+            level: exchange.level(),
+            form: passed.form,
             arrived: exchange.caller.arrived,
             decided: self.clock.monotonic(),
             facts: passed.facts,
             run,
             fleet: passed.fleet,
-            in_flight,
         };
-        Ok(self.carry(passed.pending, leg))
+        let line = Line { id: exchange.request.id, progress_token: named.progress_token, in_flight };
+        Ok(self.carry(passed.pending, leg, line))
     }
 }
 
-/// What the client named, read once from `params`.
-struct Named {
-    name: String,
-    params: Params,
-    arguments: ArgumentFacts,
-    /// The raw value of `_meta.progressToken`.
-    progress_token: Option<Bytes>,
+/// What a call is decided on: of a tool its accepted definition, of everything else what it is.
+enum At<'a> {
+    Tool(&'a Tool),
+    Other { server: &'a Server, target: &'a Target, own: Option<&'a PromptName> },
 }
 
-fn read(exchange: &Exchange) -> Result<Named, Box<Refusal>> {
-    let invalid = || Refusal::error(exchange.facts(), Reason::ParamsInvalid, exchange.id());
-    let params = exchange.request.params.clone().ok_or_else(invalid)?;
-    let name = params.text("name").and_then(Result::ok).ok_or_else(invalid)?;
-    let raw = params.get("arguments");
-    // server/tools, CallToolRequest: `arguments` is an object, or absent.
-    if raw.as_ref().is_some_and(|raw| raw.first() != Some(&b'{')) {
-        return Err(invalid());
+/// What is there, in the world in which the call is decided.
+fn resolve<'a>(world: &'a World, aim: &'a Aim, name: &str) -> Option<At<'a>> {
+    match aim {
+        Aim::Tool => world.catalogue.find(name).map(At::Tool),
+        Aim::At(target, own) => {
+            let servers = world.catalogue.servers();
+            let server = servers.iter().find(|server| server.name == *target.upstream())?;
+            Some(At::Other { server, target, own: own.as_ref() })
+        }
+        Aim::Nothing => None,
     }
-    let raw = raw.unwrap_or_default();
-    let bytes = u64::try_from(raw.len()).unwrap_or(u64::MAX);
-    let arguments = ArgumentFacts { sha256: Sha256::of(&raw), bytes };
-    let progress_token = params.meta().and_then(|meta| meta.get("progressToken"));
-    Ok(Named { name, params, arguments, progress_token })
 }
 
 /// Everything that the critical section looks at.
@@ -103,7 +103,7 @@ struct Stage<'a> {
     world: &'a World,
     exchange: &'a Exchange,
     named: &'a Named,
-    tool: Option<&'a Tool>,
+    at: Option<At<'a>>,
 }
 
 /// A call whose intent is on its way to the journal.
@@ -112,7 +112,7 @@ struct Passed {
     facts: CallFacts,
     adds: Provenance,
     fleet: Fleet,
-    output: Output,
+    form: AnswerForm,
 }
 
 impl Stage<'_> {
@@ -130,25 +130,22 @@ impl Stage<'_> {
         // An entry point that vouches for other sources than it did brings them into the run that it had.
         facts.adds = section.taint_by_label(&principal.sources);
         facts.provenance = section.provenance().clone();
-        let Some(tool) = self.tool else {
+        let Some(call) = self.call() else {
             return Err(self.refused(facts, self.world.policy.explain_unknown()));
         };
-        facts.target = Some(Target::Tool(tool.id.clone()));
-        facts.definition = Some(tool.pin.accepted());
-        facts.stores = tool.stores;
-        let is_modern = self.exchange.revision.is_modern();
-        let strip = if is_modern { StripMeta::Modern } else { StripMeta::Nothing };
-        let payload = self.named.params.payload(&tool.id.tool, strip);
-        let call = call_of(tool, payload, self.named.arguments);
-        let (brings, closed) = (section.brings(&tool.id.upstream, &tool.returns), section.closed());
+        facts.target = Some(call.target.clone());
+        facts.definition = call.pin.map(Pin::accepted);
+        facts.stores = call.stores;
+        let upstream = call.target.upstream().clone();
+        let (brings, closed) = (section.brings(&upstream, &call.returns), section.closed());
         let standing = Standing { provenance: section.provenance(), brings: &brings, closed: &closed };
         let permit = match self.world.policy.decide(principal, standing, call) {
             Ruling::Permit(permit) => permit,
             Ruling::Refuse(_, decision) => return Err(self.refused(facts, decision)),
         };
         facts.decision = Some(permit.decision().clone());
-        self.check_param_headers(tool).map_err(|reason| self.protocol(facts.clone(), reason))?;
-        let keys = Keys { principal, upstream: &tool.id.upstream };
+        self.check_param_headers().map_err(|reason| self.protocol(facts.clone(), reason))?;
+        let keys = Keys { principal, upstream: &upstream };
         let admission = self
             .gateway
             .gate
@@ -160,8 +157,8 @@ impl Stage<'_> {
         section.store(call);
         let adds = facts.adds.clone();
         let pending = slot.intend(admission, facts.clone());
-        let fleet = self.world.fleet.only(&tool.id.upstream);
-        Ok(Passed { pending, facts, adds, fleet, output: output(tool) })
+        let fleet = self.world.fleet.only(&upstream);
+        Ok(Passed { pending, facts, adds, fleet, form: self.form() })
     }
 
     /// What the policy refuses: as if nonexistent where hidden, with its reason where visible.
@@ -171,7 +168,7 @@ impl Stage<'_> {
         match visibility {
             Visibility::Visible => self.closed(facts, reason),
             Visibility::Hidden => {
-                let form = Form::Hidden(self.exchange.request.id.clone(), self.named.name.clone());
+                let form = Form::Hidden(self.exchange.request.id.clone(), Missing::of(self.named));
                 let revision = Some(self.exchange.revision);
                 Box::new(Refusal { facts, reason: Reason::NotVisible, form, revision })
             }
@@ -180,8 +177,11 @@ impl Stage<'_> {
 
     /// What is visible and does not pass now.
     fn closed(&self, facts: CallFacts, reason: Reason) -> Box<Refusal> {
-        let output = self.tool.map_or(Output::Unstructured, output);
-        let form = Form::Tool(self.exchange.request.id.clone(), output);
+        let id = self.exchange.request.id.clone();
+        let form = match self.form() {
+            AnswerForm::Tool(output) => Form::Tool(id, output),
+            AnswerForm::Plain => Form::Error(Some(id)),
+        };
         Box::new(Refusal { facts, reason, form, revision: Some(self.exchange.revision) })
     }
 
@@ -189,9 +189,47 @@ impl Stage<'_> {
         Refusal::error(facts, reason, self.exchange.id())
     }
 
+    /// What is called, and the bytes that are sent.
+    fn call(&self) -> Option<Call> {
+        let Named { params, arguments, .. } = self.named;
+        let is_modern = self.exchange.revision.is_modern();
+        let strip = if is_modern { StripMeta::Modern } else { StripMeta::Nothing };
+        let method = &self.exchange.request.method;
+        let payload = |own: OwnName<'_>| params.payload(method, own, strip);
+        let of_server = |server: &Server, target: &Target, payload| Call {
+            target: target.clone(),
+            pin: None,
+            returns: server.returns.clone(),
+            stores: Stores::Nothing,
+            arguments: *arguments,
+            payload,
+        };
+        Some(match self.at.as_ref()? {
+            At::Tool(tool) => call_of(tool, payload(OwnName::Name(tool.id.tool.as_str())), *arguments),
+            At::Other { server, target, own } => {
+                let own = match (own, self.named.what) {
+                    (None, _) => OwnName::Kept,
+                    (Some(own), What::PromptArgument) => OwnName::InRef(own.as_str()),
+                    (Some(own), _) => OwnName::Name(own.as_str()),
+                };
+                of_server(server, target, payload(own))
+            }
+        })
+    }
+
+    /// How its caller is answered.
+    fn form(&self) -> AnswerForm {
+        match (&self.at, self.named.what) {
+            (Some(At::Tool(tool)), _) if tool.has_output_schema => AnswerForm::Tool(Output::Schema),
+            (_, What::Tool) => AnswerForm::Tool(Output::Unstructured),
+            _ => AnswerForm::Plain,
+        }
+    }
+
     /// 2026-07-28, server/tools, "x-mcp-header": what the headers repeat has to equal the arguments.
     /// Checked after the decision, because which headers those are is told only to whom it is visible.
-    fn check_param_headers(&self, tool: &Tool) -> Result<(), Reason> {
+    fn check_param_headers(&self) -> Result<(), Reason> {
+        let Some(At::Tool(tool)) = &self.at else { return Ok(()) };
         if !self.exchange.revision.is_modern() {
             return Ok(());
         }
@@ -200,8 +238,4 @@ impl Stage<'_> {
         headers::check_params(arguments.as_ref(), &tool.param_headers, presented)
             .map_err(|fault| fault.reason())
     }
-}
-
-fn output(tool: &Tool) -> Output {
-    if tool.has_output_schema { Output::Schema } else { Output::Unstructured }
 }

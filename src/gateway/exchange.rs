@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::port::{Accepts, ProtocolHeaders};
-use super::session::{InFlight, Session};
+use super::session::{InFlight, Session, Wants};
 use crate::model::call::Stores;
 use crate::model::decision::PolicyEpoch;
 use crate::model::facts::{CLAIM_BYTES_MAX, CallFacts};
@@ -17,7 +17,7 @@ use crate::model::principal::{Origin, Principal};
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
 use crate::model::text::Bounded;
-use crate::wire::{Id, Request, Revision, headers};
+use crate::wire::{Id, LogLevel, Request, Revision, headers};
 
 /// Who asks, before anything of the body is understood.
 #[derive(Debug, Clone)]
@@ -90,6 +90,19 @@ impl Exchange {
     /// Notes that the request is in flight in its session, if it has one.
     pub(super) fn begin(&self) -> Result<Option<InFlight>, Reason> {
         self.session.as_ref().map(|session| session.begin(&self.request.id)).transpose()
+    }
+
+    /// The least severe log message that the client wants: of this request (2026-07-28, "Request `_meta`"),
+    /// or in its session.
+    pub(super) fn level(&self) -> Wants {
+        let in_session = self.session.as_ref().map(|session| session.level());
+        let in_request = || {
+            let text: Option<String> =
+                self.meta(headers::LOG_LEVEL).and_then(|raw| serde_json::from_slice(&raw).ok());
+            // "The server MUST NOT send log messages for a request that does not ask for them."
+            text.and_then(|text| LogLevel::parse(&text)).map_or(Wants::Nothing, Wants::From)
+        };
+        in_session.unwrap_or_else(in_request)
     }
 
     fn meta(&self, key: &str) -> Option<Bytes> {

@@ -15,8 +15,9 @@ use super::port::{ProtocolHeaders, Reply};
 use super::refusal::Refusal;
 use crate::model::facts::CLAIM_BYTES_MAX;
 use crate::model::reason::Reason;
+use crate::model::target::Class;
 use crate::model::text::Bounded;
-use crate::wire::{Fault, Request, Revision, encode, headers};
+use crate::wire::{Fault, LogLevel, Request, Revision, encode, headers};
 
 /// The revisions that are spoken downstream, newest first.
 pub(super) const REVISIONS: [Revision; 4] =
@@ -50,28 +51,55 @@ impl Gateway {
         self.stands(&exchange.caller).inspect_err(|_| self.sessions.close(&session)).map_err(refuse)?;
         let result = json!({
             "protocolVersion": revision.as_str(),
-            "capabilities": capabilities(),
+            "capabilities": self.capabilities(&exchange),
             "serverInfo": server_info(),
         });
         let body = encode_result(&exchange, &result);
         Ok(Reply::Json { status: StatusCode::OK, body, session: Some(session.id.to_string()) })
     }
+
+    /// 2026-07-28, server/discover: what is spoken here. No session, no side effect.
+    pub(super) fn discover(&self, exchange: &Exchange) -> Reply {
+        let supported: Vec<_> = REVISIONS.iter().map(|revision| revision.as_str()).collect();
+        json_reply(
+            exchange,
+            &json!({
+                "resultType": "complete",
+                "supportedVersions": supported,
+                "capabilities": self.capabilities(exchange),
+                "ttlMs": 0,
+                "cacheScope": "private",
+                "_meta": { SERVER_INFO_META: server_info() },
+            }),
+        )
+    }
+
+    /// What the gateway carries for this credential. A class that nothing opens to it is not there for it.
+    fn capabilities(&self, exchange: &Exchange) -> serde_json::Value {
+        let world = self.worlds.now();
+        let opens = |class| world.policy.may_show(&exchange.caller.principal, class, "*");
+        let mut all = json!({ "tools": { "listChanged": true }, "logging": {} });
+        let beside = [
+            (Class::Prompt, "prompts", json!({ "listChanged": true })),
+            (Class::Resource, "resources", json!({ "listChanged": true })),
+            (Class::Completion, "completions", json!({})),
+        ];
+        if let Some(all) = all.as_object_mut() {
+            let open = beside.into_iter().filter(|(class, ..)| opens(*class));
+            all.extend(open.map(|(_, name, value)| (name.to_owned(), value)));
+        }
+        all
+    }
 }
 
-/// 2026-07-28, server/discover: what is spoken here. No session, no side effect.
-pub(super) fn discover(exchange: &Exchange) -> Reply {
-    let supported: Vec<_> = REVISIONS.iter().map(|revision| revision.as_str()).collect();
-    json_reply(
-        exchange,
-        &json!({
-            "resultType": "complete",
-            "supportedVersions": supported,
-            "capabilities": capabilities(),
-            "ttlMs": 0,
-            "cacheScope": "private",
-            "_meta": { SERVER_INFO_META: server_info() },
-        }),
-    )
+/// 2025-11-25, server/utilities/logging, "Setting Log Level": for this session, from the next call on.
+pub(super) fn set_level(exchange: &Exchange) -> Result<Reply, Box<Refusal>> {
+    let invalid = || Refusal::error(exchange.facts(), Reason::ParamsInvalid, exchange.id());
+    let level = exchange.request.params.as_ref().and_then(|params| params.text("level")?.ok());
+    let level = level.and_then(|level| LogLevel::parse(&level)).ok_or_else(invalid)?;
+    let session = exchange.session.as_ref().ok_or_else(invalid)?;
+    session.set_level(level);
+    Ok(json_reply(exchange, &json!({})))
 }
 
 /// 2025-11-25, basic/utilities/ping: an empty result.
@@ -128,10 +156,6 @@ pub(super) fn requested_version(caller: &Caller, request: &Request) -> Option<Bo
 pub(super) fn is_modern_header(headers: &ProtocolHeaders) -> bool {
     let stated = headers.protocol_version.iter().filter_map(|raw| std::str::from_utf8(raw).ok());
     stated.filter_map(Revision::parse).any(Revision::is_modern)
-}
-
-fn capabilities() -> serde_json::Value {
-    json!({ "tools": { "listChanged": true } })
 }
 
 fn server_info() -> serde_json::Value {

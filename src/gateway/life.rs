@@ -12,6 +12,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::Gateway;
 use super::chronicle::JournalOfRuns;
+use super::page::Cursors;
 use super::reload::Reloads;
 use super::session::{self, Sessions};
 use super::streams::Streams;
@@ -147,10 +148,12 @@ impl Gateway {
             listening: configured.listening,
         };
         let (catalogue, fleet) = (rooms.upstreams.catalogue(), rooms.upstreams.fleet());
+        let cursors = Cursors::new()?;
         let gateway = Arc::new(Self {
             runs,
             sessions: Sessions::new(limits.of_sessions()),
             streams: Streams::new(limits.streams_max),
+            cursors,
             worlds: Worlds::new(World::compile(Arc::new(in_force), catalogue, fleet)),
             gate: Gate::new(in_flight),
             journal: rooms.journal,

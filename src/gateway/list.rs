@@ -1,29 +1,53 @@
-//! `tools/list`: what the credential may know of, from one consistent world.
+//! The lists: what the credential may know of, from one consistent world.
 //!
-//! Must never show what a call of the same caller would be told does not exist (I5). A list never taints:
-//! it holds accepted definitions only.
+//! Must never show what a call of the same caller would be told does not exist (I5). A list never taints: it
+//! holds accepted definitions of tools, and of everything else what comes from a trusted upstream or from a
+//! source that the credential has anyway (DESIGN §5).
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use futures_util::future::join_all;
 use http::StatusCode;
 
 use super::Gateway;
+use super::aim::may_show_template;
 use super::exchange::Exchange;
 use super::port::Reply;
 use super::refusal::Refusal;
+use super::world::World;
 use crate::audit::Event;
+use crate::model::facts::CallFacts;
+use crate::model::name::{PromptId, PromptName};
+use crate::model::principal::Principal;
+use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
-use crate::upstream::Tool;
-use crate::wire::{Revision, encode};
+use crate::model::target::{Class, ResourceId, Target};
+use crate::model::uri::Uri;
+use crate::run::Run;
+use crate::upstream::{Feature, Purpose, Route, Server};
+use crate::wire::list::Listed;
+use crate::wire::{ListKind, Revision, encode, tool};
+
+/// Who asks for a list, and what has closed parts of it.
+struct Viewer<'a> {
+    principal: &'a Principal,
+    /// 2026-07-28: a list must not vary by earlier requests, so there the call decides what taint has closed.
+    /// For the older revisions a shorter list is a courtesy.
+    under: Option<&'a Provenance>,
+}
 
 impl Gateway {
-    /// One `tools/list`. The whole list is one page: the catalogue is bounded.
-    pub(super) async fn list(self: &Arc<Self>, exchange: Exchange) -> Result<Reply, Box<Refusal>> {
+    /// One page of one list.
+    pub(super) async fn list(
+        self: &Arc<Self>,
+        kind: ListKind,
+        exchange: Exchange,
+    ) -> Result<Reply, Box<Refusal>> {
         let mut facts = exchange.facts();
-        let cursor = exchange.request.params.as_ref().and_then(|params| params.get("cursor"));
-        if cursor.is_some() {
-            return Err(Refusal::error(facts, Reason::CursorUnknown, exchange.id()));
-        }
+        let refuse = |facts: &CallFacts, reason| Refusal::error(facts.clone(), reason, exchange.id());
+        let cursor = exchange.request.params.as_ref().and_then(|params| params.text("cursor"));
+        let cursor = cursor.transpose().map_err(|_| refuse(&facts, Reason::CursorUnknown))?;
         let run = self.attach(&exchange, &facts).await?;
         facts.run = Some(run.id().clone());
         facts.trigger = run.trigger();
@@ -32,35 +56,126 @@ impl Gateway {
         let world = self.worlds.now();
         let principal = &exchange.caller.principal;
         if !world.in_force.entry_points.holds(principal, exchange.caller.under) {
-            return Err(Refusal::error(facts, Reason::CredentialUnknown, exchange.id()));
+            return Err(refuse(&facts, Reason::CredentialUnknown));
         }
-        // 2026-07-28, server/tools: the list must not vary by earlier requests, so there the call decides
-        // what taint has closed. For the older revisions a shorter list is a courtesy.
         let under = (!exchange.revision.is_modern()).then_some(&facts.provenance);
-        let tools = world.listed(principal, under);
-        let result = encode_list(&tools, exchange.revision);
+        let viewer = Viewer { principal, under };
+        let entries: Vec<Bytes> = match kind {
+            ListKind::Tools => viewer.tools(&world),
+            _ => viewer.entries(&world, kind, &run).await,
+        };
+        let page = self.cursors.page(kind, principal, &entries, cursor.as_deref());
+        let page = page.map_err(|reason| refuse(&facts, reason))?;
         let latency = self.latency_until_now(exchange.caller.arrived);
-        let shown = u64::try_from(tools.len()).unwrap_or(u64::MAX);
+        let shown = u64::try_from(page.entries.len()).unwrap_or(u64::MAX);
         let event = Event::List { facts: Box::new(facts.clone()), shown, latency };
         if let Err(reason) = self.journal.record(event).await {
-            return Err(Refusal::error(facts, reason, exchange.id()));
+            return Err(refuse(&facts, reason));
         }
+        let result = encode_list(kind, page.entries, page.next.as_deref(), exchange.revision);
         let body = encode::result(&exchange.request.id, &result);
         Ok(Reply::Json { status: StatusCode::OK, body, session: None })
     }
 }
 
-fn encode_list(tools: &[&Tool], revision: Revision) -> Vec<u8> {
-    let bytes: usize = tools.iter().map(|tool| tool.listed.len() + 1).sum();
-    let mut out = Vec::with_capacity(bytes + 96);
-    out.extend_from_slice(br#"{"tools":["#);
-    for (at, tool) in tools.iter().enumerate() {
+impl Viewer<'_> {
+    fn tools(&self, world: &World) -> Vec<Bytes> {
+        world.listed(self.principal, self.under).into_iter().map(|tool| tool.listed.clone()).collect()
+    }
+
+    /// What the caller's own instances list, in the order of the configuration. One that is late or fails is
+    /// left out.
+    async fn entries(&self, world: &World, kind: ListKind, run: &Run) -> Vec<Bytes> {
+        let route = Route { subject: run.subject().clone(), run: run.id().clone(), level: None };
+        let may_list = |server: &&Server| may_list(world, self.principal, kind, server);
+        let servers: Vec<_> = world.catalogue.servers().iter().filter(may_list).collect();
+        let lists =
+            servers.iter().map(|server| world.fleet.entries(&server.name, kind, &route, Purpose::List));
+        let mut shown = Vec::new();
+        for (server, entries) in servers.iter().zip(join_all(lists).await) {
+            match entries {
+                Ok(entries) => {
+                    let shows = |entry: &&Listed| self.shows(world, kind, server, &entry.name);
+                    shown
+                        .extend(entries.iter().filter(shows).filter_map(|entry| listed(kind, server, entry)));
+                }
+                Err(failure) => {
+                    let (upstream, what) = (&server.name, kind.member());
+                    tracing::warn!(%upstream, %failure, what, "a list went out without a tool server");
+                }
+            }
+        }
+        shown
+    }
+
+    fn shows(&self, world: &World, kind: ListKind, server: &Server, name: &str) -> bool {
+        let target = match kind {
+            ListKind::Tools => None,
+            ListKind::Prompts => PromptName::new(name)
+                .ok()
+                .map(|prompt| Target::Prompt(PromptId { upstream: server.name.clone(), prompt })),
+            ListKind::Resources => Uri::new(name)
+                .ok()
+                .map(|uri| Target::Resource(ResourceId { upstream: server.name.clone(), uri })),
+            ListKind::ResourceTemplates => {
+                return may_show_template(world, self.principal, &server.name, name);
+            }
+        };
+        target.is_some_and(|target| match self.under {
+            None => world.policy.shows(self.principal, &target),
+            Some(provenance) => world.policy.leaves_open(self.principal, provenance, &target),
+        })
+    }
+}
+
+/// Whether anything of `server` may be listed to `principal`: its text is the run's already, or nobody's but
+/// the operator's own, and some of it may be visible.
+pub(super) fn may_list(world: &World, principal: &Principal, kind: ListKind, server: &Server) -> bool {
+    let features = world.fleet.features(&server.name);
+    features.is_none_or(|features| features.has(Feature::listing(kind)))
+        && server.returns.missing_from(&principal.sources).is_empty()
+        && world.policy.may_show(principal, class_of(kind), &everything(kind, server))
+}
+
+/// The class of what is listed.
+const fn class_of(kind: ListKind) -> Class {
+    match kind {
+        ListKind::Tools => Class::Tool,
+        ListKind::Prompts => Class::Prompt,
+        ListKind::Resources | ListKind::ResourceTemplates => Class::Resource,
+    }
+}
+
+/// The glob of everything that `server` can list of `kind`.
+fn everything(kind: ListKind, server: &Server) -> String {
+    match class_of(kind) {
+        Class::Resource => format!("{}:*", server.name),
+        _ => format!("{}.*", server.name),
+    }
+}
+
+/// The entry as agents are shown it: a prompt under its wire name, everything else as it is.
+fn listed(kind: ListKind, server: &Server, entry: &Listed) -> Option<Bytes> {
+    match kind {
+        ListKind::Prompts => tool::rename(&entry.raw, &server.wire_name(&entry.name)).ok(),
+        _ => Some(entry.raw.clone()),
+    }
+}
+
+fn encode_list(kind: ListKind, entries: &[Bytes], next: Option<&str>, revision: Revision) -> Vec<u8> {
+    let bytes: usize = entries.iter().map(|entry| entry.len() + 1).sum();
+    let mut out = Vec::with_capacity(bytes + 192);
+    out.extend_from_slice(format!("{{\"{}\":[", kind.member()).as_bytes());
+    for (at, entry) in entries.iter().enumerate() {
         if at > 0 {
             out.push(b',');
         }
-        out.extend_from_slice(&tool.listed);
+        out.extend_from_slice(entry);
     }
     out.push(b']');
+    if let Some(next) = next {
+        out.extend_from_slice(format!(",\"nextCursor\":\"{next}\"").as_bytes());
+    }
     if revision.is_modern() {
         // 2026-07-28, CacheableResult: what one caller sees must not be served to another.
         out.extend_from_slice(br#","resultType":"complete","ttlMs":0,"cacheScope":"private""#);

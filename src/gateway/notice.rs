@@ -27,6 +27,9 @@ impl Gateway {
                 _ = &mut upstreams_stopped => break,
             };
             let Some(notice) = notice else { return };
+            if let Notice::EntriesChanged { upstream, audience, kind } = &notice {
+                self.announce_entries(upstream, audience, *kind);
+            }
             self.record_notice(notice).await;
         }
         // Nothing can be added any more: what is left is at most the channel's capacity.
@@ -116,6 +119,8 @@ fn event_of(notice: Notice) -> Option<Event> {
         }
         // Several records: see `events_of`.
         Notice::PinsAccepted { .. } => return None,
+        // Told to clients, which is no record.
+        Notice::EntriesChanged { .. } => return None,
         Notice::ToolsChanged { version } => {
             tracing::info!(version, "the catalogue changed");
             return None;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::audit::{Event, Latency};
 use crate::gateway::Gateway;
+use crate::gateway::missing::Missing;
 use crate::gateway::port::Reply;
 use crate::gateway::reply::{self, Output, Told};
 use crate::model::facts::{CLAIM_BYTES_MAX, CallFacts};
@@ -31,8 +32,8 @@ pub(super) enum Form {
     Error(Option<Id>),
     /// A result of `tools/call` with `isError`: the tool is visible and did not pass.
     Tool(Id, Output),
-    /// As if the tool did not exist (invariant I5): hidden and nonexistent tools share this arm.
-    Hidden(Id, String),
+    /// As if it did not exist (invariant I5): what is hidden and what does not exist share this arm.
+    Hidden(Id, Missing),
     /// A notification: there is nothing to answer to.
     Silent,
 }
@@ -69,7 +70,9 @@ impl Gateway {
             Form::Tool(id, output) => {
                 reply::tool_error(&id, &told, output, revision.unwrap_or(Revision::V2025_11_25))
             }
-            Form::Hidden(id, name) if seq.is_some() => reply::unknown_tool(&id, &name),
+            Form::Hidden(id, missing) if seq.is_some() => {
+                missing.answer(&id, revision.unwrap_or(Revision::V2025_11_25))
+            }
             Form::Hidden(id, _) => reply::error(Some(&id), reason.sentence(), &told),
             Form::Error(id) if reason == Reason::RevisionUnsupported => {
                 let data = versions(named.as_ref());

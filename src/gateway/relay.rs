@@ -12,9 +12,11 @@ use http::StatusCode;
 use tokio::sync::mpsc;
 
 use super::Gateway;
+use super::line::Line;
+use super::missing::{self, Missing};
 use super::port::{CALL_EVENTS_MAX, CallEvent, Ongoing, Reply, Shape};
-use super::reply::{self, Output, Told};
-use super::session::{InFlight, Wanted};
+use super::reply::{AnswerForm, Told};
+use super::session::Wants;
 use crate::audit::{Event, Intent, Pending};
 use crate::limit::Admission;
 use crate::model::decision::Answer;
@@ -25,19 +27,21 @@ use crate::model::text::Bounded;
 use crate::policy::Permit;
 use crate::run::Run;
 use crate::telemetry::CallTimes;
-use crate::upstream::{self, AnswerKind, Failure, Fleet, Forwarded, Route};
-use crate::wire::{Id, Method, Object, Revision, encode, result};
+use crate::upstream::{self, AnswerKind, Aside, Failure, Fleet, Forwarded, Route};
+use crate::wire::{Id, LogLevel, Method, Object, Revision, encode, result};
 
-/// Progress notifications of one call that may wait; further ones are dropped, the answer never is.
-const PROGRESS_MAX: usize = 32;
+/// Progress and log messages of one call that may wait; further ones are dropped, the answer never is.
+const ASIDES_MAX: usize = 32;
 
 /// What the call's own task takes along.
 pub(super) struct Leg {
-    pub(super) id: Id,
     pub(super) revision: Revision,
-    /// The client's own token, put back into each progress notification.
-    pub(super) progress_token: Option<Bytes>,
-    pub(super) output: Output,
+    pub(super) method: &'static str,
+    /// What is told where it turns out not to exist.
+    pub(super) missing: Missing,
+    /// Which log messages the client wants.
+    pub(super) level: Wants,
+    pub(super) form: AnswerForm,
     pub(super) facts: CallFacts,
     pub(super) run: Arc<Run>,
     /// The upstream that it was decided for, with the settings of that moment.
@@ -45,18 +49,21 @@ pub(super) struct Leg {
     /// When the request was taken up, and when it was decided, on the monotonic clock.
     pub(super) arrived: Duration,
     pub(super) decided: Duration,
-    /// Holds the id in its session until the end.
-    pub(super) in_flight: Option<InFlight>,
 }
 
 impl Gateway {
     /// Hands the call to its own task.
-    pub(super) fn carry(self: &Arc<Self>, pending: Pending<Admission<Permit>>, leg: Leg) -> Reply {
+    pub(super) fn carry(
+        self: &Arc<Self>,
+        pending: Pending<Admission<Permit>>,
+        leg: Leg,
+        line: Line,
+    ) -> Reply {
         let (events, receiver) = mpsc::channel(CALL_EVENTS_MAX);
-        let resumable = leg.in_flight.as_ref().map(|in_flight| in_flight.resumable(&leg.run));
+        let resumable = line.in_flight.as_ref().map(|in_flight| in_flight.resumable(&leg.run));
         let gateway = Arc::clone(self);
         tokio::spawn(async move {
-            let last = gateway.relay(pending, &leg, &events).await;
+            let last = gateway.relay(pending, &leg, &line, &events).await;
             // A client that hung up gets no answer; the outcome is written either way.
             let _gone = events.send(last).await;
         });
@@ -67,19 +74,20 @@ impl Gateway {
         &self,
         pending: Pending<Admission<Permit>>,
         leg: &Leg,
+        line: &Line,
         events: &mpsc::Sender<CallEvent>,
     ) -> CallEvent {
         match pending.durable().await {
             Ok(intent) => {
                 let journal = self.clock.monotonic().saturating_sub(leg.decided);
-                let forwarded = self.forward(intent, leg, events).await;
-                self.conclude(forwarded, leg, journal).await
+                let forwarded = self.forward(intent, leg, line, events).await;
+                self.conclude(forwarded, leg, line, journal).await
             }
             // Not durable, so nothing left. What the call added to the run counts all the same.
             Err((_admission, reason)) => {
                 let gateway = self.clock.monotonic().saturating_sub(leg.arrived);
                 self.metrics.call(Some(Answer::Allow), reason, CallTimes { gateway, upstream: None });
-                leg.last(reply::tool_error(&leg.id, &Told::refused(reason, None), leg.output, leg.revision))
+                last(leg.form.answer(&line.id, &Told::refused(reason, None), leg.revision))
             }
         }
     }
@@ -91,22 +99,24 @@ impl Gateway {
         &self,
         intent: Intent<Admission<Permit>>,
         leg: &Leg,
+        line: &Line,
         events: &mpsc::Sender<CallEvent>,
     ) -> Forwarded {
-        let (progress, mut reported) = mpsc::channel(PROGRESS_MAX);
+        let (asides, mut said) = mpsc::channel(ASIDES_MAX);
         let (canceller, cancel) = upstream::cancel();
         let mut canceller = Some(canceller);
-        let route = Route { subject: leg.run.subject().clone(), run: leg.run.id().clone() };
-        let mut forwarding = std::pin::pin!(leg.fleet.forward(intent, &route, progress, cancel));
-        let mut given_up = std::pin::pin!(leg.given_up(events));
+        let (subject, run) = (leg.run.subject().clone(), leg.run.id().clone());
+        let route = Route { subject, run, level: leg.level.level() };
+        let mut forwarding = std::pin::pin!(leg.fleet.forward(intent, &route, asides, cancel));
+        let mut given_up = std::pin::pin!(line.given_up(events));
         loop {
             tokio::select! {
-                // What was reported came before the answer, and goes out before it.
+                // What was said came before the answer, and goes out before it.
                 biased;
-                Some(params) = reported.recv() => leg.report(&params, events),
+                Some(aside) = said.recv() => leg.report(&aside, line, events),
                 forwarded = &mut forwarding => {
-                    while let Ok(params) = reported.try_recv() {
-                        leg.report(&params, events);
+                    while let Ok(aside) = said.try_recv() {
+                        leg.report(&aside, line, events);
                     }
                     return forwarded;
                 }
@@ -120,7 +130,7 @@ impl Gateway {
     }
 
     /// Writes the outcome, and only then makes the answer.
-    async fn conclude(&self, forwarded: Forwarded, leg: &Leg, journal: Duration) -> CallEvent {
+    async fn conclude(&self, forwarded: Forwarded, leg: &Leg, line: &Line, journal: Duration) -> CallEvent {
         let Forwarded { open, in_flight, outcome, timings } = forwarded;
         // The one place where a call that would have to go on ends.
         let outcome = outcome.and_then(upstream::Answer::complete);
@@ -133,15 +143,12 @@ impl Gateway {
         let withheld = late.err().or(concluded.err());
         let told = match (withheld, outcome) {
             (Some(reason), _) => Told::failed(reason, decision_id),
-            (None, Ok(answer)) => return leg.last(leg.answer(&answer)),
+            (None, Ok(answer)) => return last(leg.answer(&line.id, &answer)),
             // It vanished between the list and the call (CASES F43): as if it had never been there.
-            (None, Err(Failure::Vanished)) => {
-                let name = leg.facts.named.as_ref().map(Bounded::as_str).unwrap_or_default();
-                return leg.last(reply::unknown_tool(&leg.id, name));
-            }
+            (None, Err(Failure::Vanished)) => return last(leg.missing.answer(&line.id, leg.revision)),
             (None, Err(failure)) => Told::failed(failure.reason(), decision_id),
         };
-        leg.last(reply::tool_error(&leg.id, &told, leg.output, leg.revision))
+        last(leg.form.answer(&line.id, &told, leg.revision))
     }
 
     /// What others stored at the upstream while the call was under way may be in its answer too. Its
@@ -167,30 +174,24 @@ impl Gateway {
 }
 
 impl Leg {
-    /// Resolves when the client cancels the call, or hangs up and can or does not come back.
-    async fn given_up(&self, events: &mpsc::Sender<CallEvent>) {
-        let Some(in_flight) = &self.in_flight else { return events.closed().await };
-        let mut wanted = in_flight.wanted.clone();
-        tokio::select! {
-            () = events.closed() => {}
-            // The sender lives in the session for as long as the id is in flight, which is until we end.
-            _ = wanted.wait_for(|wanted| *wanted == Wanted::Cancelled) => {}
+    /// Hands on what the upstream said meanwhile. It is a courtesy: where the client does not keep up it is
+    /// dropped, so that the answer never waits behind it, and where its text may not reach the run as it is
+    /// now, it is dropped too.
+    fn report(&self, aside: &Aside, line: &Line, events: &mpsc::Sender<CallEvent>) {
+        let notification = match aside {
+            Aside::Progress(params) => line.progress(params),
+            Aside::Log(params) => self.log(params),
+        };
+        if let Some(notification) = notification.filter(|_| self.carries_what_is_told()) {
+            let _dropped = events.try_send(CallEvent::Notification(notification));
         }
     }
 
-    /// Hands a progress notification on, under the client's own token. Progress is a courtesy: where the
-    /// client does not keep up it is dropped, so that the answer never waits behind it, and where its text
-    /// may not reach the run as it is now, it is dropped too.
-    fn report(&self, params: &Bytes, events: &mpsc::Sender<CallEvent>) {
-        let Some(token) = &self.progress_token else { return };
-        if !self.carries_what_is_told() {
-            return;
-        }
-        let own = Object::of(params).ok().and_then(|params| params.replace("progressToken", token));
-        if let Some(own) = own {
-            let notification = encode::notification(&Method::Progress, Some(&own));
-            let _dropped = events.try_send(CallEvent::Notification(notification));
-        }
+    /// A log message, if it is one that the client wants.
+    fn log(&self, params: &Bytes) -> Option<Bytes> {
+        let level = Object::of(params).ok()?.text("level")?.ok();
+        let level = level.and_then(|level| LogLevel::parse(&level));
+        self.level.has(level).then(|| encode::notification(&Method::LoggingMessage, Some(params)))
     }
 
     /// Whether text of the tool server may reach the run at this moment: it is open, no source of it is
@@ -209,16 +210,20 @@ impl Leg {
         carries.unwrap_or(false)
     }
 
-    fn answer(&self, answer: &upstream::Answer) -> Bytes {
+    fn answer(&self, id: &Id, answer: &upstream::Answer) -> Bytes {
         match answer.kind {
             AnswerKind::Result | AnswerKind::InputRequired | AnswerKind::Task => {
-                encode::result(&self.id, &result::for_revision(&answer.raw, self.revision))
+                encode::result(id, &result::for_revision(&answer.raw, self.method, self.revision))
             }
-            AnswerKind::Error => encode::raw_error(&self.id, &answer.raw),
+            // In the words that are used for what is hidden (I5).
+            AnswerKind::Error if missing::says_not_found(self.method, &answer.raw) => {
+                self.missing.answer(id, self.revision)
+            }
+            AnswerKind::Error => encode::raw_error(id, &answer.raw),
         }
     }
+}
 
-    fn last(&self, body: Bytes) -> CallEvent {
-        CallEvent::Final { status: StatusCode::OK, body }
-    }
+fn last(body: Bytes) -> CallEvent {
+    CallEvent::Final { status: StatusCode::OK, body }
 }

@@ -7,9 +7,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde::Serialize;
 
-use crate::model::facts::CLAIM_BYTES_MAX;
 use crate::model::reason::{Group, Reason, Retry};
-use crate::model::text::Bounded;
 use crate::wire::{Id, Revision, code, encode};
 
 /// Our code for what was refused and has no code of the specification. Own codes lie outside
@@ -148,12 +146,23 @@ pub(super) fn tool_error(id: &Id, told: &Told, output: Output, revision: Revisio
     encode::result(id, &serde_json::to_vec(&result).unwrap_or_default())
 }
 
-/// The specification's words for a tool that does not exist, in every revision (server/tools, "Error
-/// Handling"). No data: it would tell hidden from nonexistent. What is echoed is bounded.
-pub(super) fn unknown_tool(id: &Id, name: &str) -> Bytes {
-    let name = Bounded::<CLAIM_BYTES_MAX>::new(name);
-    let message = format!("Unknown tool: {}", name.as_str());
-    encode::error(Some(id), code::INVALID_PARAMS, &message, None)
+/// How the caller of something that is visible is told that it did not pass, or failed (DESIGN §6, Denials).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AnswerForm {
+    /// A result with `isError`.
+    Tool(Output),
+    /// A JSON-RPC error: only tools have results that say so.
+    Plain,
+}
+
+impl AnswerForm {
+    /// The answer to `id` that says what `told` says.
+    pub(super) fn answer(self, id: &Id, told: &Told, revision: Revision) -> Bytes {
+        match self {
+            Self::Tool(output) => tool_error(id, told, output, revision),
+            Self::Plain => error(Some(id), told.reason.sentence(), told),
+        }
+    }
 }
 
 /// Whether a tool declares what its structured output looks like.

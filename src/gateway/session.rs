@@ -26,7 +26,7 @@ use crate::model::principal::Principal;
 use crate::model::reason::Reason;
 use crate::model::text::Bounded;
 use crate::run::Run;
-use crate::wire::{Id, Revision};
+use crate::wire::{Id, LogLevel, Revision};
 use outbox::{Outbox, Purpose, Replay};
 
 /// Requests of one session that may be in flight.
@@ -60,9 +60,40 @@ pub(super) struct Session {
     pub(super) revision: Revision,
     /// Name and version of the client as it introduced itself.
     pub(super) client: Option<Bounded<CLAIM_BYTES_MAX>>,
+    wants: Mutex<Wants>,
     used_ms: AtomicU64,
     in_flight: Mutex<HashMap<Id, watch::Sender<Wanted>>>,
     outbox: Arc<Outbox>,
+}
+
+/// Which log messages a client wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wants {
+    /// It did not say: what the server sends by itself (2025-11-25, server/utilities/logging).
+    Anything,
+    /// Those that are at least so severe.
+    From(LogLevel),
+    /// None.
+    Nothing,
+}
+
+impl Wants {
+    /// The level that the server is asked for.
+    pub(super) fn level(self) -> Option<LogLevel> {
+        match self {
+            Self::From(level) => Some(level),
+            Self::Anything | Self::Nothing => None,
+        }
+    }
+
+    /// Whether a message of `level` is wanted; one of no known level is no less severe than any.
+    pub(super) fn has(self, level: Option<LogLevel>) -> bool {
+        match self {
+            Self::Anything => true,
+            Self::From(least) => level.is_none_or(|level| level >= least),
+            Self::Nothing => false,
+        }
+    }
 }
 
 /// Whether the client still wants an answer.
@@ -99,6 +130,7 @@ impl Sessions {
             principal,
             revision,
             client,
+            wants: Mutex::new(Wants::Anything),
             used_ms: AtomicU64::new(millis(now)),
             in_flight: Mutex::default(),
             outbox: Outbox::new(revision, Arc::clone(&self.replay))?,
@@ -185,6 +217,16 @@ impl Session {
         if let Some(sender) = lock(&self.in_flight).get(id) {
             sender.send_replace(Wanted::Cancelled);
         }
+    }
+
+    /// Which log messages the client wants.
+    pub(super) fn level(&self) -> Wants {
+        *lock(&self.wants)
+    }
+
+    /// The client wants log messages that are at least as severe as `level`.
+    pub(super) fn set_level(&self, level: LogLevel) {
+        *lock(&self.wants) = Wants::From(level);
     }
 
     /// Opens a GET stream, or goes on with the one that `last_event_id` names.

@@ -12,16 +12,19 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::exchange::{Caller, Exchange};
+use super::list::may_list;
 use super::port::{Accepts, Arrival, Reply, STREAM_EVENTS_MAX};
 use super::refusal::Refusal;
 use super::session::{Resumed, Session};
 use super::world::World;
 use super::{Gateway, handshake};
 use crate::model::digest::Sha256;
+use crate::model::name::UpstreamName;
 use crate::model::principal::Principal;
 use crate::model::reason::Reason;
 use crate::run::{Run, RunKey};
-use crate::wire::{Method, encode};
+use crate::upstream::Audience;
+use crate::wire::{ListKind, Method, encode};
 
 const SUBSCRIPTION_META: &str = "io.modelcontextprotocol/subscriptionId";
 
@@ -43,8 +46,8 @@ struct Subscription {
 enum Target {
     /// A session with GET streams, those included that its client may come back to.
     Session(Arc<Session>),
-    /// A `subscriptions/listen`, with the notification that it is sent.
-    Listen { sender: mpsc::Sender<Bytes>, notification: Bytes },
+    /// A `subscriptions/listen`, with what stands in every notification on it and what was asked for.
+    Listen { sender: mpsc::Sender<Bytes>, meta: Bytes, wanted: Vec<ListKind> },
 }
 
 impl Target {
@@ -67,15 +70,26 @@ impl Target {
         matches!(self, Self::Session(session) if session.id == other.id)
     }
 
-    fn notify(&self) {
+    fn notify(&self, kind: ListKind) {
         match self {
             // Who listens to nothing is told nothing.
             Self::Session(session) => {
-                let _unheard = session.tell(encode::notification(&Method::ToolsListChanged, None));
+                let _unheard = session.tell(encode::notification(&changed(kind), None));
             }
-            // A client that does not read its stream loses notifications of one kind only, and the one
-            // that waits already says all that this one would.
-            Self::Listen { sender, notification } => drop(sender.try_send(notification.clone())),
+            Self::Listen { sender, meta, wanted } => {
+                if wanted.contains(&kind) {
+                    // A client that does not read its stream loses notifications that those which wait
+                    // already for it repeat.
+                    drop(sender.try_send(encode::notification(&changed(kind), Some(meta))));
+                }
+            }
+        }
+    }
+
+    fn session(&self) -> Option<&Arc<Session>> {
+        match self {
+            Self::Session(session) => Some(session),
+            Self::Listen { .. } => None,
         }
     }
 }
@@ -127,7 +141,22 @@ impl Streams {
             let seen = world.fingerprint(&subscription.principal, None);
             if seen != subscription.seen {
                 subscription.seen = seen;
-                subscription.to.notify();
+                subscription.to.notify(ListKind::Tools);
+            }
+        }
+    }
+
+    /// Tells those whom `concerns` accepts that the list of `kind` is another.
+    pub(super) fn announce_entries(
+        &self,
+        kind: ListKind,
+        concerns: impl Fn(&Principal, Option<&Arc<Session>>) -> bool,
+    ) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|subscription| subscription.to.is_open());
+        for subscription in open.iter() {
+            if concerns(&subscription.principal, subscription.to.session()) {
+                subscription.to.notify(kind);
             }
         }
     }
@@ -151,6 +180,15 @@ impl Streams {
                 session.end_streams();
             }
         }
+    }
+}
+
+/// The notification that says that a list is another.
+const fn changed(kind: ListKind) -> Method {
+    match kind {
+        ListKind::Tools => Method::ToolsListChanged,
+        ListKind::Prompts => Method::PromptsListChanged,
+        ListKind::Resources | ListKind::ResourceTemplates => Method::ResourcesListChanged,
     }
 }
 
@@ -217,6 +255,10 @@ impl Gateway {
         struct Wanted {
             #[serde(default)]
             tools_list_changed: bool,
+            #[serde(default)]
+            prompts_list_changed: bool,
+            #[serde(default)]
+            resources_list_changed: bool,
         }
         let refuse = |reason| Refusal::error(exchange.facts(), reason, exchange.id());
         if exchange.caller.accepts == Accepts::Json {
@@ -230,16 +272,22 @@ impl Gateway {
         let id: serde_json::Value =
             serde_json::from_str(exchange.request.id.raw()).map_err(|_| refuse(Reason::Fault))?;
         let meta = json!({ SUBSCRIPTION_META: id });
-        let accepted =
-            if wanted.tools_list_changed { json!({ "toolsListChanged": true }) } else { json!({}) };
+        let asked = [
+            (wanted.tools_list_changed, ListKind::Tools, "toolsListChanged"),
+            (wanted.prompts_list_changed, ListKind::Prompts, "promptsListChanged"),
+            (wanted.resources_list_changed, ListKind::Resources, "resourcesListChanged"),
+        ];
+        let asked: Vec<_> = asked.into_iter().filter(|(is_asked, ..)| *is_asked).collect();
+        let accepted: serde_json::Map<_, _> =
+            asked.iter().map(|(_, _, name)| ((*name).to_owned(), json!(true))).collect();
         let acknowledged = json!({ "_meta": meta, "notifications": accepted }).to_string();
         let (sender, receiver) = mpsc::channel(STREAM_EVENTS_MAX);
         // The channel is new and has room, so the acknowledgement is the first message, as it must be.
         let first = encode::notification(&Method::SubscriptionsAcknowledged, Some(acknowledged.as_bytes()));
         sender.try_send(first).map_err(|_| refuse(Reason::Fault))?;
-        let changed = json!({ "_meta": meta }).to_string();
-        let notification = encode::notification(&Method::ToolsListChanged, Some(changed.as_bytes()));
-        let to = Target::Listen { sender, notification };
+        let meta = json!({ "_meta": meta }).to_string().into();
+        let wanted = asked.into_iter().map(|(_, kind, _)| kind).collect();
+        let to = Target::Listen { sender, meta, wanted };
         self.subscribe(to, &exchange.caller).map_err(refuse)?;
         Ok(Reply::Stream(receiver))
     }
@@ -277,6 +325,25 @@ impl Gateway {
             self.sessions.close(session);
         }
         closed
+    }
+
+    /// What an instance lists of `kind` is another: told to those who share it and may see any of it.
+    pub(super) fn announce_entries(&self, upstream: &UpstreamName, audience: &Audience, kind: ListKind) {
+        let world = self.worlds.now();
+        let Some(server) = world.catalogue.servers().iter().find(|server| server.name == *upstream) else {
+            return;
+        };
+        self.streams.announce_entries(kind, |principal, session| {
+            let shares = match audience {
+                Audience::All => true,
+                Audience::Subject(subject) => *subject == principal.subject,
+                Audience::Run(run) => {
+                    let key = RunKey::of(principal, session.map(|session| &session.id));
+                    key.is_ok_and(|key| self.runs.is_current(&key, run))
+                }
+            };
+            shares && may_list(&world, principal, kind, server)
+        });
     }
 
     /// The run has read something new: its list under the 2025 revisions may be shorter now. Told to

@@ -5,7 +5,7 @@
 
 use crate::model::reason::Reason;
 use crate::wire::method::Toward;
-use crate::wire::{Method, Revision};
+use crate::wire::{ListKind, Method, Revision};
 
 /// What becomes of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,10 +16,12 @@ pub(super) enum Treatment {
     Discover,
     /// Say that we are there.
     Ping,
-    /// Show the tools.
-    List,
-    /// Decide on a tool call.
+    /// Show a list.
+    List(ListKind),
+    /// Decide on a call.
     Call,
+    /// Note which log messages the session wants.
+    SetLevel,
     /// Open a stream of notifications.
     Listen,
     /// It is not served.
@@ -47,18 +49,15 @@ pub(super) fn of(method: &Method, revision: Revision) -> Treatment {
         M::Initialize => Treatment::Initialize,
         M::Discover => Treatment::Discover,
         M::Ping => Treatment::Ping,
-        M::ToolsList => Treatment::List,
-        M::ToolsCall => Treatment::Call,
+        M::ToolsList => Treatment::List(ListKind::Tools),
+        M::PromptsList => Treatment::List(ListKind::Prompts),
+        M::ResourcesList => Treatment::List(ListKind::Resources),
+        M::ResourceTemplatesList => Treatment::List(ListKind::ResourceTemplates),
+        M::ToolsCall | M::PromptsGet | M::ResourcesRead | M::Complete => Treatment::Call,
         M::SubscriptionsListen => Treatment::Listen,
-        M::PromptsList
-        | M::PromptsGet
-        | M::ResourcesList
-        | M::ResourceTemplatesList
-        | M::ResourcesRead
-        | M::ResourcesSubscribe
+        M::LoggingSetLevel => Treatment::SetLevel,
+        M::ResourcesSubscribe
         | M::ResourcesUnsubscribe
-        | M::Complete
-        | M::LoggingSetLevel
         | M::TasksGet
         | M::TasksResult
         | M::TasksList
@@ -144,8 +143,19 @@ mod tests {
                 }
             }
         }
-        let legacy = ["initialize", "ping", "tools/list", "tools/call"];
-        let modern = ["server/discover", "tools/list", "tools/call", "subscriptions/listen"];
+        let both = [
+            "tools/list",
+            "tools/call",
+            "prompts/list",
+            "prompts/get",
+            "resources/list",
+            "resources/templates/list",
+            "resources/read",
+        ];
+        let legacy =
+            [&["initialize", "ping"], &both[..], &["completion/complete", "logging/setLevel"]].concat();
+        let modern =
+            [&["server/discover"], &both[..], &["subscriptions/listen", "completion/complete"]].concat();
         for revision in Revision::ALL {
             let expected: &[&str] = if revision.is_modern() { &modern } else { &legacy };
             let found: Vec<_> =

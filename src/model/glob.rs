@@ -2,11 +2,13 @@
 //!
 //! Must never fold case or normalise: names are compared byte for byte (CASES A21).
 
+mod pairs;
 mod ways;
 
 use std::fmt;
 use std::sync::Arc;
 
+pub use pairs::{covers, overlaps, reaches};
 pub use ways::{SITUATIONS_MAX, Way, ways};
 
 /// A glob. `*` matches any run of bytes, dots included; every other byte matches itself.

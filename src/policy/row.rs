@@ -9,6 +9,7 @@ use crate::model::decision::Answer;
 
 use super::bits::Bits;
 use super::rules::{Lists, Permission, RowLists};
+use crate::model::glob::{covers, overlaps};
 use crate::model::target::Class;
 
 /// The answers of one row.
@@ -82,6 +83,22 @@ impl Row {
             }
         };
         entry.map_or((Answer::Deny, None), |(answer, permission)| (*answer, Some(permission)))
+    }
+
+    /// Whether something of `class` whose written form matches the glob `pattern` may be open. May say so
+    /// where nothing is, as where two lists meet in no name that exists; never the other way round.
+    pub(super) fn may_open(&self, class: Class, pattern: &str) -> bool {
+        let entries = match class {
+            Class::Tool => &self.entries,
+            other => match self.others.get(&other) {
+                Some(entries) => entries,
+                None => return false,
+            },
+        };
+        let (denies, opens): (Vec<_>, Vec<_>) =
+            entries.iter().partition(|(answer, _)| *answer == Answer::Deny);
+        opens.iter().any(|(_, entry)| overlaps(entry.glob.as_str(), pattern))
+            && !denies.iter().any(|(_, entry)| covers(entry.glob.as_str(), pattern))
     }
 
     fn of_tool(&self, tool: usize) -> Option<&(Answer, Permission)> {

@@ -269,6 +269,14 @@ impl Runs {
         Ok(())
     }
 
+    /// Whether `run` is the run that `key` stands for now. One that is just being started or ended may be.
+    #[must_use]
+    pub fn is_current(&self, key: &RunKey, run: &RunId) -> bool {
+        let Some(slot) = self.find(key) else { return false };
+        let Ok(current) = slot.current.try_lock() else { return true };
+        current.as_ref().is_some_and(|held| held.run.id() == run)
+    }
+
     /// Every open run, for people.
     pub async fn report(&self) -> Vec<RunReport> {
         let mut reports = Vec::new();

@@ -10,17 +10,54 @@ use bytes::Bytes;
 use super::lock::Definition;
 use super::settings::{Prefix, Settings};
 use crate::model::call::{Pin, Stores};
-use crate::model::name::{ToolId, ToolName};
+use crate::model::name::{ToolId, ToolName, UpstreamName};
 use crate::model::provenance::Provenance;
 use crate::wire;
 
-/// The tools that exist, in the order of their wire names.
+/// The tools that exist, in the order of their wire names, and whose they are.
 #[derive(Debug, Default)]
 pub struct Catalogue {
     version: u64,
     tools: Vec<Tool>,
+    servers: Vec<Server>,
     by_wire_name: HashMap<String, usize>,
     by_id: HashMap<ToolId, usize>,
+}
+
+/// One upstream, as far as its prompts and resources need to be told apart from those of others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Its name in permissions.
+    pub name: UpstreamName,
+    /// Whether the names of its prompts are `upstream__prompt` or bare.
+    pub prefix: Prefix,
+    /// The sources of what it returns; empty for `trusted`.
+    pub returns: Provenance,
+}
+
+impl Server {
+    pub(super) fn of(settings: &Settings) -> Self {
+        let Settings { name, prefix, returns, .. } = settings;
+        Self { name: name.clone(), prefix: *prefix, returns: returns.clone() }
+    }
+
+    /// The name of its prompt `prompt` toward the agent.
+    #[must_use]
+    pub fn wire_name(&self, prompt: &str) -> String {
+        match self.prefix {
+            Prefix::Upstream => format!("{}{SEPARATOR}{prompt}", self.name),
+            Prefix::Bare => prompt.to_owned(),
+        }
+    }
+
+    /// Its own name of the prompt that agents know as `wire_name`; `None` where that is another's.
+    #[must_use]
+    pub fn own_name<'w>(&self, wire_name: &'w str) -> Option<&'w str> {
+        match self.prefix {
+            Prefix::Upstream => wire_name.strip_prefix(self.name.as_str())?.strip_prefix(SEPARATOR),
+            Prefix::Bare => Some(wire_name),
+        }
+    }
 }
 
 /// One tool as it is listed and called.
@@ -45,11 +82,11 @@ pub struct Tool {
 }
 
 impl Catalogue {
-    pub(super) fn new(version: u64, mut tools: Vec<Tool>) -> Self {
+    pub(super) fn new(version: u64, mut tools: Vec<Tool>, servers: Vec<Server>) -> Self {
         tools.sort_by(|a, b| a.wire_name.cmp(&b.wire_name));
         let by_wire_name = tools.iter().enumerate().map(|(at, tool)| (tool.wire_name.clone(), at)).collect();
         let by_id = tools.iter().enumerate().map(|(at, tool)| (tool.id.clone(), at)).collect();
-        Self { version, tools, by_wire_name, by_id }
+        Self { version, tools, servers, by_wire_name, by_id }
     }
 
     /// Counts the catalogues since the gateway started.
@@ -62,6 +99,17 @@ impl Catalogue {
     #[must_use]
     pub fn tools(&self) -> &[Tool] {
         &self.tools
+    }
+
+    /// Every upstream, in the order of the configuration.
+    #[must_use]
+    pub fn servers(&self) -> &[Server] {
+        &self.servers
+    }
+
+    /// Whether both show the same.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        (&self.tools, &self.servers) == (&other.tools, &other.servers)
     }
 
     /// The tool that a permission calls `id`.

@@ -5,13 +5,15 @@
 //! Must never let what a client said of itself pass as the gateway's own word. It trusts that payloads
 //! were parsed strictly.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::model::call::Payload;
 use crate::wire::method::Kind;
 use crate::wire::tool::ParamHeader;
-use crate::wire::{Method, Revision, encode, headers, stateless};
+use crate::wire::{LogLevel, Method, Revision, encode, headers, stateless};
 
 /// What the gateway says of itself in every request of 2026-07-28. No capabilities: an upstream may ask
 /// for nothing.
@@ -59,16 +61,32 @@ impl Era {
     }
 
     /// A request that is forwarded. `declared` are the arguments that its tool wants in headers too.
-    pub(super) fn forward(self, id: u64, payload: &Payload, declared: &[ParamHeader]) -> Dressed {
+    /// In 2026-07-28 it asks for log messages down to `level`.
+    pub(super) fn forward(
+        self,
+        id: u64,
+        payload: &Payload,
+        declared: &[ParamHeader],
+        level: Option<LogLevel>,
+    ) -> Dressed {
         match self {
             Self::Handshake => plain(encode::forward(id, payload)),
             Self::Stateless => {
                 let method = Method::of(payload.method, Kind::Request);
                 Dressed {
-                    body: stateless::forward(id, &method, payload, OWN_META),
+                    body: stateless::forward(id, &method, payload, &own_meta(level)),
                     headers: repeated(&method, &payload.bytes, declared),
                 }
             }
+        }
+    }
+}
+
+fn own_meta(level: Option<LogLevel>) -> Cow<'static, str> {
+    match level {
+        None => OWN_META.into(),
+        Some(level) => {
+            format!("{OWN_META},\"io.modelcontextprotocol/logLevel\":\"{}\"", level.as_str()).into()
         }
     }
 }
@@ -127,7 +145,7 @@ mod tests {
         let declared = param_headers(&tool).unwrap();
         let params = r#"{"name":"t","arguments":{"region":"世 界","n":-7,"null":null,"deep":{"yes":true}}}"#;
         let payload = Payload { method: "tools/call", bytes: Bytes::from(params), progress_token: None };
-        let sent = Era::Stateless.forward(1, &payload, &declared).headers;
+        let sent = Era::Stateless.forward(1, &payload, &declared, None).headers;
         assert_eq!(sent["mcp-name"], "t");
         assert_eq!(sent["mcp-param-region"], "=?base64?5LiWIOeVjA==?=");
         assert_eq!(sent["mcp-param-n"], "-7");

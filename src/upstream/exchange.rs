@@ -11,15 +11,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
+use super::aside::Aside;
 use super::failure::{Answer, Detail, Failure};
 use super::figures::Counters;
 use super::notice::Notices;
 use super::rate::Bucket;
 use crate::clock::Clock;
 use crate::model::name::UpstreamName;
+use crate::wire::ListKind;
 
 pub(super) use inbound::{HEAD_BYTES, Received, Scope};
 
@@ -46,6 +47,8 @@ pub(super) struct Exchange {
     stateless: AtomicBool,
     /// How often the instance said that its tools changed.
     list_changes: watch::Sender<u64>,
+    /// The same of what else it lists.
+    entry_changes: watch::Sender<EntryChanges>,
     /// Set once: no new calls for this instance; those that run may end.
     retired: watch::Sender<bool>,
     /// Told when a call got no answer in time.
@@ -61,7 +64,32 @@ struct Table {
 #[derive(Debug)]
 struct Entry {
     reply: oneshot::Sender<Result<Answer, Failure>>,
-    relay: Option<mpsc::Sender<Bytes>>,
+    relay: Option<mpsc::Sender<Aside>>,
+}
+
+/// How often an instance said that something else than its tools changed.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct EntryChanges {
+    prompts: u64,
+    resources: u64,
+}
+
+impl EntryChanges {
+    /// How often that of `kind` did. Templates change with the resources.
+    pub(super) fn of(self, kind: ListKind) -> u64 {
+        match kind {
+            ListKind::Prompts => self.prompts,
+            ListKind::Resources | ListKind::ResourceTemplates | ListKind::Tools => self.resources,
+        }
+    }
+
+    fn count(&mut self, kind: ListKind) {
+        let counter = match kind {
+            ListKind::Prompts => &mut self.prompts,
+            ListKind::Resources | ListKind::ResourceTemplates | ListKind::Tools => &mut self.resources,
+        };
+        *counter = counter.wrapping_add(1);
+    }
 }
 
 /// One request of ours that waits. Forgotten when dropped.
@@ -91,13 +119,14 @@ impl Exchange {
             standing: AtomicU64::new(0),
             stateless: AtomicBool::new(false),
             list_changes: watch::Sender::new(0),
+            entry_changes: watch::Sender::default(),
             retired: watch::Sender::new(false),
             suspect: Notify::new(),
         })
     }
 
     /// Makes room for one request. Progress of it goes to `relay`.
-    pub(super) fn expect(self: &Arc<Self>, relay: Option<mpsc::Sender<Bytes>>) -> Result<Waiting, Failure> {
+    pub(super) fn expect(self: &Arc<Self>, relay: Option<mpsc::Sender<Aside>>) -> Result<Waiting, Failure> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, reply) = oneshot::channel();
         let mut table = self.table();
@@ -172,17 +201,32 @@ impl Exchange {
         self.list_changes.subscribe()
     }
 
-    /// Acts as if the instance had said that its tools changed.
-    pub(super) fn list_changed(&self) {
-        self.list_changes.send_modify(|count| *count = count.wrapping_add(1));
+    /// Tells how often the instance said that its prompts or its resources changed.
+    pub(super) fn entry_changes(&self) -> watch::Receiver<EntryChanges> {
+        self.entry_changes.subscribe()
     }
 
-    /// Whether the instance ever answered a tool call.
+    /// Acts as if the instance had said that its list of `kind` changed.
+    pub(super) fn list_changed(&self, kind: ListKind) {
+        match kind {
+            ListKind::Tools => self.list_changes.send_modify(|count| *count = count.wrapping_add(1)),
+            _ => self.entry_changes.send_modify(|changes| changes.count(kind)),
+        }
+    }
+
+    /// Acts as if the instance had said that everything it lists changed.
+    pub(super) fn everything_changed(&self) {
+        for kind in [ListKind::Tools, ListKind::Prompts, ListKind::Resources] {
+            self.list_changed(kind);
+        }
+    }
+
+    /// Whether the instance ever answered a call.
     pub(super) fn has_answered(&self) -> bool {
         self.answered.load(Ordering::Relaxed)
     }
 
-    /// Says that the instance answered a tool call.
+    /// Says that the instance answered a call.
     pub(super) fn note_answered(&self) {
         self.answered.store(true, Ordering::Relaxed);
     }

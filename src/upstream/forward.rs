@@ -3,19 +3,19 @@
 //! Must never send anything else, nor anything twice. What it takes apart cannot be put together again,
 //! and the bytes that leave come out of the permit (DESIGN §6).
 
-use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use super::instance::deadline_in;
 use super::pool::{Lease, Pool};
-use super::{Answer, CancelSignal, Detail, Executed, Failure, Fleet, Route, Timings};
+use super::{Answer, Aside, CancelSignal, Detail, Executed, Failure, Fleet, Route, Timings};
 use crate::audit::{Intent, OpenIntent};
 use crate::clock::Clock;
 use crate::limit::{Admission, InFlight};
 use crate::model::call::Call;
 use crate::model::target::Target;
 use crate::policy::Permit;
+use crate::wire::LogLevel;
 
 /// What became of a forwarded call, and what is owed for it.
 #[derive(Debug)]
@@ -40,14 +40,13 @@ pub(super) struct Ready {
 }
 
 impl Fleet {
-    /// Sends the call that `intent` proves, once, on behalf of `route`. Raw `params` of progress
-    /// notifications go into `relay` while it lasts, their token still ours; what finds `relay` full is
-    /// dropped. `cancel` gives the call up. Ends within the call's deadline.
+    /// Sends the call that `intent` proves, once, on behalf of `route`. What the upstream says to it goes
+    /// into `relay` while it lasts, tokens still ours; what finds `relay` full is dropped. `cancel` gives the call up. Ends within the call's deadline.
     pub async fn forward(
         &self,
         intent: Intent<Admission<Permit>>,
         route: &Route,
-        relay: mpsc::Sender<Bytes>,
+        relay: mpsc::Sender<Aside>,
         mut cancel: CancelSignal,
     ) -> Forwarded {
         let mut timings = Timings::default();
@@ -58,7 +57,7 @@ impl Fleet {
         let (permit, in_flight) = admission.into_parts();
         let call = permit.into_call();
         let outcome = match ready {
-            Ok(ready) => ready.send(&call, relay, &mut cancel, &mut timings).await,
+            Ok(ready) => ready.send(&call, route.level, relay, &mut cancel, &mut timings).await,
             Err(failure) => Err(failure),
         };
         Forwarded { open, in_flight, outcome, timings }
@@ -94,12 +93,13 @@ impl Ready {
     pub(super) async fn send(
         &self,
         call: &Call,
-        relay: mpsc::Sender<Bytes>,
+        level: Option<LogLevel>,
+        relay: mpsc::Sender<Aside>,
         cancel: &mut CancelSignal,
         timings: &mut Timings,
     ) -> Result<Answer, Failure> {
         let sent = self.clock.monotonic();
-        let outcome = self.lease.call(&call.payload, relay, self.deadline, cancel).await;
+        let outcome = self.lease.call(&call.payload, level, relay, self.deadline, cancel).await;
         timings.upstream = self.clock.monotonic().saturating_sub(sent);
         outcome
     }

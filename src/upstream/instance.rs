@@ -14,16 +14,19 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::aside::Aside;
 use super::cancel::CancelSignal;
+use super::entries::{self, Entries, Kept, Shelf};
 use super::era::{Dressed, Era};
 use super::exchange::{Exchange, Waiting};
 use super::failure::{Answer, AnswerKind, Detail, Executed, Failure};
+use super::features::{Feature, Features};
 use super::handover::Handover;
 use super::http::{Client, Http};
-use super::listing::{Gathering, Next, Offered};
+use super::listing::{Gathering, Next, Offered, Pages};
 use super::notice::Notices;
 use super::process::Leftovers;
 use super::settings::Settings;
@@ -35,7 +38,7 @@ use crate::model::digest::Sha256;
 use crate::model::name::ToolName;
 use crate::wire::result::ResultType;
 use crate::wire::tool::ParamHeader;
-use crate::wire::{self, Method, Revision, encode};
+use crate::wire::{self, ListKind, LogLevel, Method, Revision, encode};
 
 use opening::{Known, Opening};
 
@@ -63,12 +66,17 @@ pub(super) struct Instance {
     exchange: Arc<Exchange>,
     link: Link,
     revision: Revision,
-    tools: Tools,
+    features: Features,
     offered: ArcSwap<BTreeMap<ToolName, Sha256>>,
     /// The arguments that tools want in headers too; of those that want any.
     declared: ArcSwap<BTreeMap<String, Vec<ParamHeader>>>,
+    /// What it lists beside tools.
+    shelf: Shelf,
+    /// The least severe message that it was told to send; none while it was told nothing.
+    level: Mutex<Option<LogLevel>>,
     uses: watch::Sender<usize>,
     ping_timeout: Duration,
+    clock: Clock,
 }
 
 /// The way to an instance.
@@ -95,17 +103,10 @@ pub(super) enum Attendance {
     },
 }
 
-/// Whether the instance said that it has tools.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Tools {
-    Some,
-    None,
-}
-
 /// A request of ours: what to send and who hears of its progress.
 struct Asking<'a> {
     message: Box<dyn FnOnce(u64) -> Dressed + Send + 'a>,
-    relay: Option<mpsc::Sender<Bytes>>,
+    relay: Option<mpsc::Sender<Aside>>,
     deadline: Instant,
     giving_up: GivingUp,
 }
@@ -122,18 +123,21 @@ enum GivingUp {
 }
 
 impl Instance {
-    /// Forwards a tool call: `payload`, with our own number for its id and its progress token.
+    /// Forwards a call: `payload`, with our own number for its id and its progress token. Log messages
+    /// down to `level` are wanted.
     pub(super) async fn call(
         &self,
         payload: &Payload,
-        relay: mpsc::Sender<Bytes>,
+        level: Option<LogLevel>,
+        relay: mpsc::Sender<Aside>,
         deadline: Instant,
         cancel: &mut CancelSignal,
     ) -> Result<Answer, Failure> {
         let era = Era::of(self.revision);
+        self.speak_up(era, level, deadline).await;
         let declared = self.declared_by(payload);
         let asking = Asking {
-            message: Box::new(|id| era.forward(id, payload, &declared)),
+            message: Box::new(|id| era.forward(id, payload, &declared, level)),
             relay: Some(relay),
             deadline,
             giving_up: self.giving_up(era),
@@ -142,7 +146,7 @@ impl Instance {
         match &mut outcome {
             Ok(answer) => {
                 self.exchange.note_answered();
-                answer.kind = check_result(answer, era)?;
+                answer.kind = check_result(answer, payload.method, era)?;
             }
             Err(Failure::TooLarge | Failure::Cancelled(_)) => {}
             // A child that answers badly still talks.
@@ -155,22 +159,16 @@ impl Instance {
 
     /// Reads the list of tools, all pages of it.
     pub(super) async fn list(&self, within: Duration) -> Result<Offered, Failure> {
-        if self.tools == Tools::None {
+        if !self.features.has(Feature::Tools) {
             return Ok(Offered::default());
         }
         let deadline = deadline_in(within);
-        let mut gathering = Gathering::default();
-        let mut cursor = None;
-        loop {
-            let params = cursor
-                .map(|cursor: String| [b"{\"cursor\":".as_slice(), &encode::quoted(&cursor), b"}"].concat());
-            let answer = self.request(&Method::ToolsList, params.as_deref(), deadline).await?;
-            let page = wire::tool::split(&expect_result(answer)?)
-                .map_err(|fault| Failure::Invalid(Detail::new(&fault.to_string())))?;
-            match gathering.page(page.tools, page.next_cursor) {
-                Next::Page(next) => cursor = Some(next),
-                Next::End => break,
-            }
+        let (mut gathering, mut pages) = (Gathering::default(), Pages::default());
+        let mut next = Next::Page(None);
+        while let Next::Page(cursor) = next {
+            let page = self.page(ListKind::Tools, cursor, deadline).await?;
+            gathering.page(page.entries);
+            next = pages.after(page.next_cursor);
         }
         let offered = gathering.finish();
         let declared = offered.tools.iter().filter_map(|(tool, definition)| {
@@ -181,6 +179,67 @@ impl Instance {
         let digests = offered.tools.iter().map(|(tool, definition)| (tool.clone(), definition.digest));
         self.offered.store(Arc::new(digests.collect()));
         Ok(offered)
+    }
+
+    /// What it lists of `kind`, as far as it is known to be what it lists now.
+    pub(super) async fn entries(&self, kind: ListKind, deadline: Instant) -> Result<Entries, Failure> {
+        let Some(shelf) = self.shelf.of(kind) else { return Ok(Entries::default()) };
+        if !self.features.has(Feature::listing(kind)) {
+            return Ok(Entries::default());
+        }
+        let within = |_| Failure::Timeout(Executed::Unknown);
+        let mut kept = timeout_at(deadline, shelf.lock()).await.map_err(within)?;
+        // Looked at before the list is asked for: what changes meanwhile is asked for again.
+        let changes = self.exchange.entry_changes().borrow().of(kind);
+        let now = self.clock.monotonic();
+        if let Some(kept) = kept.as_ref().filter(|kept| self.is_fresh(kept, kind, changes, now)) {
+            return Ok(Arc::clone(&kept.entries));
+        }
+        let mut gathering = entries::Gathering::new(kind);
+        let mut next = Next::Page(None);
+        while let Next::Page(cursor) = next {
+            next = gathering.page(self.page(kind, cursor, deadline).await?);
+        }
+        let entries = gathering.finish();
+        *kept = Some(Kept { entries: Arc::clone(&entries), changes, at: now });
+        Ok(entries)
+    }
+
+    fn is_fresh(&self, kept: &Kept, kind: ListKind, changes: u64, now: Duration) -> bool {
+        let is_announced = self.features.has(Feature::changes(kind));
+        let age = now.saturating_sub(kept.at);
+        kept.changes == changes && (is_announced || age < entries::UNANNOUNCED_AGE_MAX)
+    }
+
+    async fn page(
+        &self,
+        kind: ListKind,
+        cursor: Option<String>,
+        deadline: Instant,
+    ) -> Result<wire::list::Page, Failure> {
+        let params =
+            cursor.map(|cursor| [b"{\"cursor\":".as_slice(), &encode::quoted(&cursor), b"}"].concat());
+        let answer = self.request(&kind.method(), params.as_deref(), deadline).await?;
+        wire::list::split(&expect_result(answer)?, kind)
+            .map_err(|fault| Failure::Invalid(Detail::new(&fault.to_string())))
+    }
+
+    /// Asks for log messages down to `level`, where it was not asked for them before (2025-11-25,
+    /// server/utilities/logging). Others who share it may want fewer; the gateway hands each what it wants.
+    /// In 2026-07-28 each request says it itself.
+    async fn speak_up(&self, era: Era, level: Option<LogLevel>, deadline: Instant) {
+        let Some(level) = level.filter(|_| era == Era::Handshake && self.features.has(Feature::Logging))
+        else {
+            return;
+        };
+        let Ok(mut told) = timeout_at(deadline, self.level.lock()).await else { return };
+        if told.is_some_and(|told| told <= level) {
+            return;
+        }
+        let params = format!("{{\"level\":\"{}\"}}", level.as_str());
+        // A server that will not be told still answers calls.
+        let _unheard = self.request(&Method::LoggingSetLevel, Some(params.as_bytes()), deadline).await;
+        *told = Some(level);
     }
 
     /// Whether what this instance offers as `tool` is what was decided on.
@@ -345,16 +404,17 @@ pub(super) fn deadline_in(within: Duration) -> Instant {
     sleep(within).deadline()
 }
 
-/// What kind of answer a result is. One without content is what a server says that has lost the session
+/// What kind of answer a result is. One of a tool without content is what a server says that has lost the session
 /// (CASES F14): no answer. Other kinds than a complete one are only known since 2026-07-28.
-fn check_result(answer: &Answer, era: Era) -> Result<AnswerKind, Failure> {
+fn check_result(answer: &Answer, method: &str, era: Era) -> Result<AnswerKind, Failure> {
     if answer.kind == AnswerKind::Error {
         return Ok(AnswerKind::Error);
     }
     let invalid = |why: &str| Failure::Invalid(Detail::new(why));
+    let is_tool = method == Method::ToolsCall.code();
     let facts = wire::result::inspect(&answer.raw).map_err(|fault| invalid(&fault.to_string()))?;
     match (facts.result_type, era) {
-        (ResultType::Complete, _) if facts.has_content || facts.has_structured_content => {
+        (ResultType::Complete, _) if !is_tool || facts.has_content || facts.has_structured_content => {
             Ok(AnswerKind::Result)
         }
         (ResultType::Complete, _) => Err(invalid("a result of a tool has no content")),

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use tokio::sync::{Mutex, watch};
 
-use super::catalogue::{Catalogue, SEPARATOR, Tool, wire_name};
+use super::catalogue::{Catalogue, SEPARATOR, Server, Tool, wire_name};
 use super::failure::Detail;
 use super::listing::{Offered, TOOLS_MAX};
 use super::lock::{self, Accepted, Definition, LockError};
@@ -89,7 +89,7 @@ impl Keeper {
     /// Reads the lock file and publishes what it holds.
     pub(super) fn open(roster: Roster, lock_path: PathBuf, notices: Notices) -> Result<Self, LockError> {
         let state = State { roster, accepted: lock::read(&lock_path)?, offered: HashMap::new() };
-        let catalogue = Catalogue::new(0, tools(&state.roster.settings, &state.accepted, &state.offered));
+        let catalogue = catalogue(0, &state.roster.settings, &state.accepted, &state.offered);
         let (state, snapshot) = (Mutex::new(state), ArcSwap::from_pointee(catalogue));
         Ok(Self { lock_path, notices, state, snapshot, version: watch::Sender::new(0) })
     }
@@ -98,7 +98,7 @@ impl Keeper {
     pub(super) async fn draft(&self, roster: &Roster) -> Catalogue {
         let state = self.state.lock().await;
         let version = self.snapshot.load().version() + 1;
-        Catalogue::new(version, tools(&roster.settings, &state.accepted, &state.still_offered(roster)))
+        catalogue(version, &roster.settings, &state.accepted, &state.still_offered(roster))
     }
 
     /// Keeps the definitions of `roster` from now on. What was accepted stays accepted, also of an
@@ -242,13 +242,12 @@ impl Keeper {
     }
 
     fn publish(&self, state: &State) {
-        let tools = tools(&state.roster.settings, &state.accepted, &state.offered);
         let before = self.snapshot.load();
-        let catalogue = Catalogue::new(before.version() + 1, tools);
-        if catalogue.tools() == before.tools() {
+        let version = before.version() + 1;
+        let catalogue = catalogue(version, &state.roster.settings, &state.accepted, &state.offered);
+        if catalogue.is_same(&before) {
             return;
         }
-        let version = catalogue.version();
         self.snapshot.store(Arc::new(catalogue));
         self.version.send_replace(version);
         self.notices.tell(Notice::ToolsChanged { version });
@@ -327,6 +326,16 @@ fn owners(settings: &[Settings], accepted: &Accepted) -> HashMap<String, Upstrea
         }
     }
     owners
+}
+
+fn catalogue(
+    version: u64,
+    settings: &[Settings],
+    accepted: &Accepted,
+    offered: &HashMap<UpstreamName, Offered>,
+) -> Catalogue {
+    let servers = settings.iter().map(Server::of).collect();
+    Catalogue::new(version, tools(settings, accepted, offered), servers)
 }
 
 fn tools(settings: &[Settings], accepted: &Accepted, offered: &HashMap<UpstreamName, Offered>) -> Vec<Tool> {

@@ -1,4 +1,4 @@
-//! What one upstream offers: the pages of a `tools/list`, gathered and sifted.
+//! The tools that one upstream offers: the pages of a `tools/list`, gathered and sifted.
 //!
 //! Must never accept anything: it only sorts out what cannot be listed at all. It trusts nothing of a
 //! page: not names, not sizes, not cursors, not that the list ends.
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::lock::Definition;
 use super::notice::{Quarantine, claimed};
 use crate::model::name::ToolName;
-use crate::wire::tool::Listed;
+use crate::wire::list::Listed;
 
 /// Most tools of one upstream.
 pub const TOOLS_MAX: usize = 1024;
@@ -35,34 +35,45 @@ pub(super) struct Offered {
 /// Whether to ask for another page.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// With this cursor.
-    Page(String),
+    /// With this cursor; the first has none.
+    Page(Option<String>),
     /// The list has ended.
     End,
 }
 
-/// A list that is being gathered.
+/// The pages of one list, of whatever kind.
 #[derive(Debug, Default)]
-pub(super) struct Gathering {
-    offered: Offered,
-    seen: BTreeSet<String>,
+pub(super) struct Pages {
     cursors: BTreeSet<String>,
 }
 
-impl Gathering {
-    /// Takes one page: its tools and its cursor.
-    pub(super) fn page(&mut self, tools: Vec<Listed>, cursor: Option<String>) -> Next {
-        for tool in &tools {
-            self.tool(&tool.name, &tool.raw);
-        }
+impl Pages {
+    /// Where to go on after a page that named `cursor`.
+    pub(super) fn after(&mut self, cursor: Option<String>) -> Next {
         // An empty cursor is the end (CASES F38). One that was given before leads nowhere new (F37):
         // what was gathered so far counts.
         match cursor {
             None => Next::End,
             Some(cursor) if cursor.is_empty() || cursor.len() > CURSOR_BYTES_MAX => Next::End,
             Some(_) if self.cursors.len() + 1 >= PAGES_MAX => Next::End,
-            Some(cursor) if self.cursors.insert(cursor.clone()) => Next::Page(cursor),
+            Some(cursor) if self.cursors.insert(cursor.clone()) => Next::Page(Some(cursor)),
             Some(_) => Next::End,
+        }
+    }
+}
+
+/// A list of tools that is being gathered.
+#[derive(Debug, Default)]
+pub(super) struct Gathering {
+    offered: Offered,
+    seen: BTreeSet<String>,
+}
+
+impl Gathering {
+    /// Takes in what one page holds.
+    pub(super) fn page(&mut self, tools: Vec<Listed>) {
+        for tool in &tools {
+            self.tool(&tool.name, &tool.raw);
         }
     }
 
@@ -107,14 +118,14 @@ mod tests {
 
     #[test]
     fn f37_f38_a_cursor_that_does_not_advance_ends_the_list() {
-        let mut gathering = Gathering::default();
-        assert_eq!(gathering.page(vec![tool("a")], Some("1".into())), Next::Page("1".into()));
-        assert_eq!(gathering.page(vec![tool("b")], Some("1".into())), Next::End);
-        assert_eq!(gathering.page(vec![tool("c")], Some(String::new())), Next::End);
-        assert_eq!(gathering.finish().tools.len(), 3);
-        let mut gathering = Gathering::default();
-        let pages = (0..).take_while(|n| gathering.page(vec![], Some(n.to_string())) != Next::End);
-        assert_eq!(pages.count() + 1, PAGES_MAX);
+        let mut pages = Pages::default();
+        assert_eq!(pages.after(Some("1".into())), Next::Page(Some("1".into())));
+        assert_eq!(pages.after(Some("1".into())), Next::End);
+        assert_eq!(pages.after(Some(String::new())), Next::End);
+        assert_eq!(pages.after(None), Next::End);
+        let mut pages = Pages::default();
+        let followed = (0..).take_while(|n: &u32| pages.after(Some(n.to_string())) != Next::End);
+        assert_eq!(followed.count() + 1, PAGES_MAX);
     }
 
     #[test]
@@ -124,7 +135,7 @@ mod tests {
         let schema = br#"{"name":"header","inputSchema":{"properties":{"a":{"x-mcp-header":7}}}}"#;
         let header = Listed { raw: Bytes::from_static(schema), ..tool("header") };
         let page = vec![tool("ok"), tool("verify_\u{441}ser"), tool("twice"), tool("twice"), long, header];
-        gathering.page(page, None);
+        gathering.page(page);
         let offered = gathering.finish();
         assert_eq!(offered.tools.keys().map(ToolName::as_str).collect::<Vec<_>>(), ["ok"]);
         let why = |name| offered.quarantined.get(name).copied();
@@ -137,7 +148,7 @@ mod tests {
     #[test]
     fn a_list_without_end_is_cut() {
         let mut gathering = Gathering::default();
-        gathering.page((0..TOOLS_MAX * 3).map(|n| tool(&format!("t{n}"))).collect(), None);
+        gathering.page((0..TOOLS_MAX * 3).map(|n| tool(&format!("t{n}"))).collect());
         let offered = gathering.finish();
         assert_eq!(offered.tools.len(), TOOLS_MAX);
         assert_eq!(offered.quarantined.len(), QUARANTINED_MAX);

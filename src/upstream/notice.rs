@@ -9,10 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc;
 
+use super::browse::Audience;
 use super::failure::Detail;
 use crate::model::digest::Sha256;
 use crate::model::name::{ToolId, ToolName, UpstreamName};
 use crate::model::text::{Bounded, printable};
+use crate::wire::ListKind;
 
 /// Notices that may wait for their reader; what comes on top is counted as lost.
 pub const NOTICES_MAX: usize = 1024;
@@ -28,6 +30,15 @@ pub enum Notice {
     ToolsChanged {
         /// The catalogue's version.
         version: u64,
+    },
+    /// An instance said that its prompts or its resources changed. Told at most once a second of each.
+    EntriesChanged {
+        /// Of which upstream.
+        upstream: UpstreamName,
+        /// Who shares the instance.
+        audience: Audience,
+        /// What changed.
+        kind: ListKind,
     },
     /// Definitions were seen for the first time and accepted (`pins = "first_use"`).
     PinsAccepted {

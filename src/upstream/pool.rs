@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::breaker::{Breaker, Closed, Effect};
+use super::browse::Audience;
 use super::failure::{Detail, Failure};
 use super::instance::{Instance, Parts};
 use super::keeper::Keeper;
@@ -319,6 +320,18 @@ impl Shared {
             slot.breaker.failed(now)
         });
         self.tell_opened(effect.unwrap_or(Effect::Delayed));
+    }
+
+    /// Who shares `instance`; nobody yet where it is unclaimed or gone.
+    fn audience(&self, instance: &Arc<Instance>) -> Option<Audience> {
+        let table = self.table();
+        let is_it = |slot: &Slot| matches!(&slot.state, State::Up(up) if Arc::ptr_eq(up, instance));
+        match table.slots.iter().find(|(_, slot)| is_it(slot))?.0 {
+            Key::All => Some(Audience::All),
+            Key::Subject(subject) => Some(Audience::Subject(subject.clone())),
+            Key::Run(run) => Some(Audience::Run(run.clone())),
+            Key::Unclaimed => None,
+        }
     }
 
     fn tell_opened(&self, effect: Effect) {

@@ -26,6 +26,9 @@ pub const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilitie
 /// The `_meta` key under which a client says what it is.
 pub const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
 
+/// The `_meta` key under which a client says which log messages it wants.
+pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+
 /// The headers of one request, every occurrence of each.
 #[derive(Debug, Clone, Copy)]
 pub struct Presented<'a> {

@@ -8,8 +8,9 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 
 use crate::model::call::Payload;
-use crate::model::name::ToolName;
+use crate::model::name::TOOL_NAME_BYTES_MAX;
 
+use super::encode;
 use super::fault::Fault;
 use super::id::Id;
 use super::method::Method;
@@ -52,6 +53,17 @@ pub enum StripMeta {
     Nothing,
     /// What a client of 2026-07-28 says about itself and this hop.
     Modern,
+}
+
+/// What becomes of the name in a request that is forwarded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnName<'n> {
+    /// Nothing: it names what it names by something else.
+    Kept,
+    /// The value of `name` becomes the upstream's own.
+    Name(&'n str),
+    /// The value of `name` in `ref` does (server/utilities/completion).
+    InRef(&'n str),
 }
 
 /// `params`, an object.
@@ -118,15 +130,11 @@ impl Params {
         self.meta.as_ref()
     }
 
-    /// What is sent to the upstream: these bytes, with the value of `name` replaced by the upstream's own
-    /// name of the tool and, by `strip`, without what belongs to the downstream hop.
+    /// What is sent to the upstream: these bytes, with the name in them replaced by the upstream's own and,
+    /// by `strip`, without what belongs to the downstream hop.
     #[must_use]
-    pub fn payload(&self, name: &ToolName, strip: StripMeta) -> Payload {
-        let mut edits = Vec::new();
-        if let Some(entry) = self.members.entry("name") {
-            // A name in the specification's alphabet needs no escapes.
-            edits.push((entry.value.clone(), Bytes::from(format!("\"{name}\""))));
-        }
+    pub fn payload(&self, method: &Method, name: OwnName<'_>, strip: StripMeta) -> Payload {
+        let mut edits: Vec<_> = self.renamed(name).into_iter().collect();
         let mut token = None;
         if let Some(meta) = &self.meta {
             token = meta.entry("progressToken").map(|entry| entry.value.clone());
@@ -137,7 +145,20 @@ impl Params {
         }
         // `name` and `_meta` come in any order; the cuts inside `_meta` are in order already.
         edits.sort_by_key(|(range, _)| range.start);
-        self.edited(Method::ToolsCall.code(), &edits, token)
+        self.edited(method.code(), &edits, token)
+    }
+
+    fn renamed(&self, name: OwnName<'_>) -> Option<(Range<usize>, Bytes)> {
+        match name {
+            OwnName::Kept => None,
+            OwnName::Name(own) => Some((self.members.entry("name")?.value.clone(), quoted(own))),
+            OwnName::InRef(own) => {
+                let outer = self.members.entry("ref")?.value.clone();
+                let inner = Object::of(&self.members.source.slice(outer.clone())).ok()?;
+                let range = &inner.entry("name")?.value;
+                Some((outer.start + range.start..outer.start + range.end, quoted(own)))
+            }
+        }
     }
 
     /// Copies `params`, each range of `edits` replaced, and says where `token` came to stand.
@@ -148,7 +169,7 @@ impl Params {
         token: Option<Range<usize>>,
     ) -> Payload {
         let span = self.members.span.clone();
-        let mut out = BytesMut::with_capacity(span.len() + crate::model::name::TOOL_NAME_BYTES_MAX);
+        let mut out = BytesMut::with_capacity(span.len() + TOOL_NAME_BYTES_MAX);
         let mut copied = span.start;
         let mut token_at = None;
         for (range, replacement) in edits {
@@ -161,6 +182,10 @@ impl Params {
         out.extend_from_slice(self.members.bytes(copied..span.end));
         Payload { method, bytes: out.freeze(), progress_token: token_at }
     }
+}
+
+fn quoted(name: &str) -> Bytes {
+    encode::quoted(name).into()
 }
 
 /// Notes the token's new place if it lies in `copied`, which is about to be written at `written`.

@@ -7,6 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use crate::model::text::Bounded;
 
 use super::fault::Fault;
+use super::method::Method;
 use super::object::{Object, value_text};
 use super::revision::Revision;
 
@@ -76,31 +77,50 @@ pub fn error_code(raw: &Bytes) -> Option<i64> {
     std::str::from_utf8(&code).ok()?.parse().ok()
 }
 
-/// `raw` as a client of `revision` expects it: 2026-07-28 requires `resultType`, and the official 1.x
-/// TypeScript client refuses it on empty results. Every other byte is as it was; what is no object stays.
+/// `raw`, the answer to `method`, as a client of `revision` expects it: 2026-07-28 requires `resultType`, and
+/// the official 1.x TypeScript client refuses it on empty results. Every other byte is as it was; what is no
+/// object stays.
 #[must_use]
-pub fn for_revision(raw: &Bytes, revision: Revision) -> Bytes {
+pub fn for_revision(raw: &Bytes, method: &str, revision: Revision) -> Bytes {
     let Ok(result) = Object::of(raw) else { return raw.clone() };
     match (revision.is_modern(), result.entry("resultType").is_some()) {
-        (true, true) | (false, false) => raw.clone(),
-        (true, false) => with_type(&result),
-        (false, true) => without_type(&result),
+        (true, _) => with_members(&result, method),
+        (false, false) => raw.clone(),
+        (false, true) => without(&result, &["resultType"]),
     }
 }
 
-fn with_type(result: &Object) -> Bytes {
-    const MEMBER: &[u8] = b"{\"resultType\":\"complete\"";
-    let mut out = BytesMut::with_capacity(result.span.len() + MEMBER.len() + 1);
-    out.put_slice(MEMBER);
-    if !result.entries.is_empty() {
+/// What 2026-07-28 requires of the result: `resultType` of each, and of what may be cached for how long and
+/// for whom (`CacheableResult`). What one caller may read is never for another.
+fn with_members(result: &Object, method: &str) -> Bytes {
+    let mut members: Vec<&str> = Vec::new();
+    if result.entry("resultType").is_none() {
+        members.push("\"resultType\":\"complete\"");
+    }
+    let mut rest = result.raw();
+    if method == Method::ResourcesRead.code() {
+        if result.entry("ttlMs").is_none() {
+            members.push("\"ttlMs\":0");
+        }
+        members.push("\"cacheScope\":\"private\"");
+        rest = without(result, &["cacheScope"]);
+    }
+    if members.is_empty() {
+        return result.raw();
+    }
+    let mut out = BytesMut::with_capacity(rest.len() + 64);
+    out.put_u8(b'{');
+    out.put_slice(members.join(",").as_bytes());
+    let inner = rest.get(1..).unwrap_or_default();
+    if inner.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'}') {
         out.put_u8(b',');
     }
-    out.put_slice(result.bytes(result.span.start + 1..result.span.end));
+    out.put_slice(inner);
     out.freeze()
 }
 
-fn without_type(result: &Object) -> Bytes {
-    let cuts = result.cuts(|key| key == "resultType");
+fn without(result: &Object, members: &[&str]) -> Bytes {
+    let cuts = result.cuts(|key| members.contains(&key));
     let mut out = BytesMut::with_capacity(result.span.len());
     let mut copied = result.span.start;
     for cut in cuts {

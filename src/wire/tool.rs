@@ -1,4 +1,4 @@
-//! Tool definitions as upstreams send them: taken out of lists, renamed, pinned.
+//! Tool definitions as upstreams send them: renamed, pinned.
 //!
 //! Must never change a definition but for its `name` (I7), nor trust what it says about itself.
 
@@ -6,53 +6,11 @@ use bytes::Bytes;
 
 use super::encode;
 use super::fault::Fault;
-use super::object::{Object, elements, value_text};
+use super::object::Object;
 use super::scan::{self, Container, Key, Reader, ScanLimits};
 use super::text;
 
 pub use super::param_header::{ParamHeader, param_headers};
-
-/// One page of the answer to `tools/list`.
-#[derive(Debug, Clone)]
-pub struct Page {
-    /// The tools in it, in order.
-    pub tools: Vec<Listed>,
-    /// Where the next page begins; an empty cursor is none (CASES F38).
-    pub next_cursor: Option<String>,
-}
-
-/// One tool as it stands in a list.
-#[derive(Debug, Clone)]
-pub struct Listed {
-    /// Its `name`, unescaped and unchecked.
-    pub name: String,
-    /// Its definition, as it was written.
-    pub raw: Bytes,
-}
-
-/// Takes the tools out of `result`, the answer to `tools/list`.
-///
-/// # Errors
-/// [`Fault::Result`] where it is no such answer. A list that is wrong in part is wrong.
-pub fn split(result: &Bytes) -> Result<Page, Fault> {
-    let result = Object::of(result).map_err(|_| Fault::Result("it is not an object"))?;
-    let tools =
-        result.get("tools").as_ref().and_then(elements).ok_or(Fault::Result("it has no list of tools"))?;
-    let tools = tools.into_iter().map(listed).collect::<Result<_, _>>()?;
-    let next_cursor = match result.get("nextCursor").as_deref() {
-        None | Some(b"null" | b"\"\"") => None,
-        Some(raw) => Some(value_text(raw).map_err(|_| Fault::Result("`nextCursor` is not a string"))?),
-    };
-    Ok(Page { tools, next_cursor })
-}
-
-fn listed(raw: Bytes) -> Result<Listed, Fault> {
-    let tool = Object::of(&raw).map_err(|_| Fault::Result("a tool is not an object"))?;
-    match tool.text("name") {
-        Some(Ok(name)) => Ok(Listed { name, raw }),
-        _ => Err(Fault::Result("a tool has no name")),
-    }
-}
 
 /// `raw` with its `name` replaced; every other byte is as it was.
 ///

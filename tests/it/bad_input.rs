@@ -147,17 +147,17 @@ fn methods() -> Vec<Case> {
         ),
         case(
             "A22 resources",
-            r#"{"jsonrpc":"2.0","id":1,"method":"resources/list"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"tasks/list"}"#,
             200,
             -32601,
             "method_unsupported",
         ),
         case(
             "A22 prompts",
-            r#"{"jsonrpc":"2.0","id":1,"method":"prompts/get","params":{"name":"x"}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"prompts/get","params":{"name":1}}"#,
             200,
-            -32601,
-            "method_unsupported",
+            -32602,
+            "params_invalid",
         ),
         case(
             "another revision's method",

@@ -14,6 +14,7 @@ mod crash;
 mod demo;
 mod deploy;
 mod examples;
+mod features;
 mod fuzz_corpus;
 mod growth;
 mod halted;

@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::wire::tool::{ParamHeader, param_headers, split};
-use crate::wire::{Message, Method, Object, Params, headers as repeated};
+use crate::wire::list::split;
+use crate::wire::tool::{ParamHeader, param_headers};
+use crate::wire::{ListKind, Message, Method, Object, Params, headers as repeated};
 
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 /// The header that names a session of a 2025 revision.
@@ -83,8 +84,8 @@ impl Memory {
 
     /// Takes in the answer to `tools/list` of 2026-07-28: which arguments have to be repeated in headers.
     pub(super) fn listed(&mut self, result: &Bytes) {
-        let Ok(page) = split(result) else { return };
-        for tool in page.tools {
+        let Ok(page) = split(result, ListKind::Tools) else { return };
+        for tool in page.entries {
             // A tool whose declaration is not valid is dropped by the client, which then never calls it.
             let declared = param_headers(&tool.raw).unwrap_or_default();
             if declared.is_empty() {
@@ -109,6 +110,7 @@ impl Memory {
         let named = match method {
             Method::ToolsCall | Method::PromptsGet => params.text("name"),
             Method::ResourcesRead => params.text("uri"),
+            Method::TasksGet | Method::TasksUpdate | Method::TasksCancel => params.text("taskId"),
             _ => None,
         };
         let Some(Ok(named)) = named else { return headers };

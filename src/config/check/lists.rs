@@ -5,11 +5,11 @@
 use std::collections::BTreeMap;
 
 use crate::config::code::Code;
-use crate::config::globs::{covers, reaches};
 use crate::config::node::{Located, suggestion};
 use crate::config::problem::Sink;
 use crate::config::raw::{self, Document, ListEntry, Row, Upstream};
 use crate::model::glob::{GLOB_BYTES_MAX, Glob};
+use crate::model::glob::{covers, reaches};
 use crate::model::place::Place;
 use crate::model::target::Class;
 use crate::model::uri::Uri;

@@ -3,9 +3,9 @@
 //! Must never refuse anything.
 
 use crate::config::code::Code;
-use crate::config::globs::overlaps;
 use crate::config::node::Located;
 use crate::config::raw::{self, Document, Row, Upstream};
+use crate::model::glob::overlaps;
 use crate::model::principal::{Principal, RunScope};
 
 use super::entry_point::Labels;

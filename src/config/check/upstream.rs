@@ -4,12 +4,11 @@
 //! nobody may forget (DESIGN §5).
 
 use crate::config::code::Code;
-use crate::config::globs::covers;
 use crate::config::node::Located;
 use crate::config::raw::{ToolRule, Upstream};
 use crate::limit::IN_FLIGHT_PER_UPSTREAM_MAX_DEFAULT;
 use crate::model::call::Stores;
-use crate::model::glob::Glob;
+use crate::model::glob::{Glob, covers};
 use crate::model::provenance::Provenance;
 use crate::upstream::{self as room, Pins, Prefix, Revision, Settings, Share, Speaks, ToolSettings};
 

@@ -1,4 +1,5 @@
-//! What an instance sends: answers to their requests, progress to its call, the rest refused or counted.
+//! What an instance sends: answers to their requests, progress and logs to their call, the rest refused or
+//! counted.
 //!
 //! Must never hand anything to a call that did not ask for it (I9), nor anything that the strict parse
 //! refuses. It trusts nothing: ids, tokens, order and quantity are the upstream's choice.
@@ -6,13 +7,16 @@
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 use super::Exchange;
 use crate::model::text::printable;
+use crate::upstream::aside::Aside;
 use crate::upstream::failure::{Answer, AnswerKind, Detail, Failure};
 use crate::upstream::notice::{Notice, claimed};
-use crate::wire::{self, Id, Message, Method, Notification, Outcome, Request, Response, ScanLimits, encode};
+use crate::wire::{
+    self, Id, ListKind, Message, Method, Notification, Outcome, Request, Response, ScanLimits, encode,
+};
 
 /// Levels of nesting in a message of an upstream.
 const ANSWER_DEPTH_MAX: usize = 64;
@@ -133,10 +137,10 @@ impl Exchange {
     fn notification(&self, notification: &Notification, scope: Scope) -> Received {
         match notification.method {
             Method::Progress => self.progress(notification, scope),
-            Method::ToolsListChanged => {
-                self.counters.list_changes.count();
-                self.list_changed();
-            }
+            Method::LoggingMessage => self.log(notification, scope),
+            Method::ToolsListChanged => self.said_to_change(ListKind::Tools),
+            Method::PromptsListChanged => self.said_to_change(ListKind::Prompts),
+            Method::ResourcesListChanged => self.said_to_change(ListKind::Resources),
             // What was asked for is known; what was granted shows in what comes.
             Method::SubscriptionsAcknowledged => {}
             Method::Cancelled => self.torn_down(notification, scope),
@@ -167,10 +171,41 @@ impl Exchange {
             let table = self.table();
             table.waiting.get(&id).and_then(|entry| entry.relay.clone())
         });
-        let sent = relay.zip(params).map(|(relay, params)| relay.try_send(params.raw()));
+        let sent = relay.zip(params).map(|(relay, params)| relay.try_send(Aside::Progress(params.raw())));
         match sent {
             Some(Ok(()) | Err(TrySendError::Closed(_))) => {}
             Some(Err(TrySendError::Full(_))) | None => self.counters.progress_dropped.count(),
+        }
+    }
+
+    /// Hands a log message to the call that it belongs to. One that belongs to none could not be told apart
+    /// from another run's (DESIGN §6): dropped and counted.
+    fn log(&self, notification: &Notification, scope: Scope) {
+        let relay = self.call_of(scope);
+        let sent = relay.zip(notification.params.as_ref());
+        let sent = sent.map(|(relay, params)| relay.try_send(Aside::Log(params.raw())));
+        match sent {
+            Some(Ok(()) | Err(TrySendError::Closed(_))) => {}
+            Some(Err(TrySendError::Full(_))) | None => self.counters.notifications_dropped.count(),
+        }
+    }
+
+    fn said_to_change(&self, kind: ListKind) {
+        self.counters.list_changes.count();
+        self.list_changed(kind);
+    }
+
+    /// The call that something belongs to which names none: by the stream it came on, or because exactly
+    /// one call is in flight (DESIGN §6).
+    fn call_of(&self, scope: Scope) -> Option<mpsc::Sender<Aside>> {
+        let table = self.table();
+        if let Scope::Of(id) = scope {
+            return table.waiting.get(&id)?.relay.clone();
+        }
+        let mut calls = table.waiting.values().filter_map(|entry| entry.relay.as_ref());
+        match (calls.next(), calls.next()) {
+            (Some(only), None) => Some(only.clone()),
+            _ => None,
         }
     }
 

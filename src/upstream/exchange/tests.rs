@@ -1,5 +1,7 @@
 //! Answers, progress and everything else that an instance may send, by the bytes.
 
+use bytes::Bytes;
+
 use super::*;
 use crate::model::text::Bounded;
 use crate::upstream::failure::AnswerKind;
@@ -86,7 +88,8 @@ async fn progress_goes_to_its_call_and_is_dropped_where_the_client_does_not_read
     for _ in 0..3 {
         assert_eq!(bench.receive(&text), Received::Nothing);
     }
-    assert_eq!(progress.try_recv().unwrap(), params.as_bytes());
+    let Aside::Progress(told) = progress.try_recv().unwrap() else { panic!("no progress") };
+    assert_eq!(told, params.as_bytes());
     assert!(progress.try_recv().is_err());
     assert_eq!(bench.exchange.counters().read().progress_dropped, 2);
     let stranger = text.replace(&format!(":{},", one.id()), ":77,");

@@ -46,7 +46,7 @@ pub(in crate::upstream) async fn listen(http: Http) {
         }
         sleep(cursor.pause(pause).max(pause)).await;
         // What was announced while nobody listened is not known: look at the list again.
-        http.0.exchange.list_changed();
+        http.0.exchange.everything_changed();
     }
 }
 

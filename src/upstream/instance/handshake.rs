@@ -6,15 +6,15 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::opening::Said;
-use super::{
-    Attendance, Instance, Link, Opening, PING_TIMEOUT_MAX, Parts, Tools, deadline_in, discover, listen,
-};
+use super::{Attendance, Instance, Link, Opening, PING_TIMEOUT_MAX, Parts, deadline_in, discover, listen};
+use crate::upstream::entries::Shelf;
 use crate::upstream::exchange::Exchange;
 use crate::upstream::failure::{AnswerKind, Detail, Failure};
+use crate::upstream::features::Features;
 use crate::upstream::http::{self, Http};
 use crate::upstream::listing::Offered;
 use crate::upstream::process::{self, Plan, Process};
@@ -60,15 +60,7 @@ pub(in crate::upstream) enum StartError {
 /// What a server said of itself.
 pub(super) struct Introduced {
     revision: Revision,
-    tools: Tools,
-    announces: Announces,
-}
-
-/// Whether it says that it announces changes of its tools.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Announces {
-    Changes,
-    Nothing,
+    features: Features,
 }
 
 /// An instance that was opened, with what has to be ended with it.
@@ -123,9 +115,10 @@ impl Parts {
             why = attendance.ended() => Err(StartError::Ended(why)),
         };
         match begun {
-            Ok((instance, offered, announces)) => {
-                if announces == Announces::Changes {
-                    attendance.listen(instance.revision, link, exchange);
+            Ok((instance, offered)) => {
+                self.known.set_features(instance.features);
+                if instance.features.announces_changes() {
+                    attendance.listen(&instance, link, exchange);
                 }
                 Ok((instance, attendance, offered))
             }
@@ -178,12 +171,15 @@ impl Parts {
         opening: Opening,
         exchange: &Arc<Exchange>,
         link: Link,
-    ) -> Result<(Instance, Offered, Announces), StartError> {
+    ) -> Result<(Instance, Offered), StartError> {
         let mut instance = Instance {
             exchange: Arc::clone(exchange),
             link,
             revision: Revision::V2025_11_25,
-            tools: Tools::Some,
+            features: Features::default(),
+            shelf: Shelf::default(),
+            level: Mutex::default(),
+            clock: self.clock.clone(),
             offered: arc_swap::ArcSwap::default(),
             declared: arc_swap::ArcSwap::default(),
             uses: watch::Sender::new(0),
@@ -209,7 +205,7 @@ impl Parts {
         }
         instance.take_up(&introduced).await?;
         let offered = instance.list(within).await.map_err(StartError::List)?;
-        Ok((instance, offered, introduced.announces))
+        Ok((instance, offered))
     }
 }
 
@@ -231,7 +227,7 @@ impl Instance {
 
     /// Goes on in the revision that was agreed on.
     async fn take_up(&mut self, introduced: &Introduced) -> Result<(), StartError> {
-        (self.revision, self.tools) = (introduced.revision, introduced.tools);
+        (self.revision, self.features) = (introduced.revision, introduced.features);
         if let Link::Http(http) = &self.link {
             http.note_revision(introduced.revision);
         }
@@ -245,10 +241,12 @@ impl Instance {
 
 impl Attendance {
     /// Listens for what the instance announces.
-    fn listen(&mut self, revision: Revision, link: Link, exchange: Arc<Exchange>) {
+    fn listen(&mut self, instance: &Instance, link: Link, exchange: Arc<Exchange>) {
         match self {
-            Self::Child { listener, .. } | Self::Session { listener, .. } if revision.is_modern() => {
-                *listener = Some(Task::spawn(listen::listen(link, exchange)));
+            Self::Child { listener, .. } | Self::Session { listener, .. }
+                if instance.revision.is_modern() =>
+            {
+                *listener = Some(Task::spawn(listen::listen(link, exchange, instance.features)));
             }
             Self::Session { http, listener } => *listener = Some(Task::spawn(http::listen(http.clone()))),
             // The one pipe or stream brings everything.
@@ -284,15 +282,5 @@ fn introduced(raw: &bytes::Bytes) -> Result<Introduced, StartError> {
 
 /// What a server of `revision` with `capabilities` is good for.
 pub(super) fn capable_of(revision: Revision, capabilities: &Object) -> Introduced {
-    let tools = capabilities.get("tools").and_then(|raw| Object::of(&raw).ok());
-    let announced = tools.as_ref().and_then(|tools| tools.get("listChanged"));
-    Introduced {
-        revision,
-        tools: if tools.is_some() { Tools::Some } else { Tools::None },
-        announces: if announced.as_deref() == Some(b"true") {
-            Announces::Changes
-        } else {
-            Announces::Nothing
-        },
-    }
+    Introduced { revision, features: Features::of(capabilities) }
 }

@@ -12,11 +12,10 @@ use super::Link;
 use crate::upstream::era::Era;
 use crate::upstream::exchange::Exchange;
 use crate::upstream::failure::{AnswerKind, Failure};
+use crate::upstream::features::{Feature, Features};
 use crate::upstream::handover::Handover;
 use crate::wire::Method;
 
-/// What is listened for: changes of the tools.
-const FILTER: &[u8] = b"{\"notifications\":{\"toolsListChanged\":true}}";
 /// Pause before a subscription is opened again; it doubles while subscriptions end soon.
 const REOPEN_FIRST: Duration = Duration::from_secs(1);
 /// The longest pause. A subscription that lasted as long makes the next pause short.
@@ -32,11 +31,12 @@ enum Ended {
 }
 
 /// Keeps a subscription open until the instance is gone or the server has none.
-pub(super) async fn listen(link: Link, exchange: Arc<Exchange>) {
+pub(super) async fn listen(link: Link, exchange: Arc<Exchange>, features: Features) {
+    let filter = filter(features);
     let mut pause = REOPEN_FIRST;
     loop {
         let begun = Instant::now();
-        if once(&link, &exchange).await == Ended::NotOffered {
+        if once(&link, &exchange, &filter).await == Ended::NotOffered {
             return;
         }
         pause = match begun.elapsed() >= REOPEN_MAX {
@@ -45,13 +45,13 @@ pub(super) async fn listen(link: Link, exchange: Arc<Exchange>) {
         };
         sleep(pause).await;
         // What was announced while nobody listened is not known: look at the list again.
-        exchange.list_changed();
+        exchange.everything_changed();
     }
 }
 
-async fn once(link: &Link, exchange: &Arc<Exchange>) -> Ended {
+async fn once(link: &Link, exchange: &Arc<Exchange>, filter: &str) -> Ended {
     let Ok(mut waiting) = exchange.expect_standing() else { return Ended::NotOffered };
-    let request = Era::Stateless.request(waiting.id(), &Method::SubscriptionsListen, Some(FILTER));
+    let request = Era::Stateless.request(waiting.id(), &Method::SubscriptionsListen, Some(filter.as_bytes()));
     let handover = Handover::default();
     let sent = match link {
         Link::Stdio(stdio) => stdio.send(&request.body, &handover).await,
@@ -67,4 +67,16 @@ async fn once(link: &Link, exchange: &Arc<Exchange>) -> Ended {
         Err(Failure::Invalid(_)) => Ended::NotOffered,
         Ok(_) | Err(_) => Ended::ForNow,
     }
+}
+
+/// What is listened for: the changes that the server says it announces.
+fn filter(features: Features) -> String {
+    let wanted = [
+        (Feature::ToolChanges, "toolsListChanged"),
+        (Feature::PromptChanges, "promptsListChanged"),
+        (Feature::ResourceChanges, "resourcesListChanged"),
+    ];
+    let wanted = wanted.iter().filter(|(feature, _)| features.has(*feature));
+    let members: Vec<_> = wanted.map(|(_, member)| format!("\"{member}\":true")).collect();
+    format!("{{\"notifications\":{{{}}}}}", members.join(","))
 }

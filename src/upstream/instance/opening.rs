@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use http::StatusCode;
 
+use crate::upstream::features::Features;
 use crate::upstream::settings::{Launch, Settings, Speaks, Transport};
 use crate::wire::Revision;
 
@@ -37,17 +38,30 @@ pub(super) enum Said {
     Nothing,
 }
 
-/// The way in which the last instance of an upstream was opened: "clients SHOULD cache the result".
+/// What is known of an upstream from its last instance: how that was opened ("clients SHOULD cache the
+/// result"), and what it said that it has.
 #[derive(Debug, Default)]
-pub(in crate::upstream) struct Known(Mutex<Option<Opening>>);
+pub(in crate::upstream) struct Known {
+    opening: Mutex<Option<Opening>>,
+    features: Mutex<Option<Features>>,
+}
 
 impl Known {
     pub(super) fn get(&self) -> Option<Opening> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.opening.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What its last instance said that it has; `None` where there was none.
+    pub(in crate::upstream) fn features(&self) -> Option<Features> {
+        *self.features.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_features(&self, features: Features) {
+        *self.features.lock().unwrap_or_else(PoisonError::into_inner) = Some(features);
     }
 
     pub(super) fn set(&self, opening: Option<Opening>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = opening;
+        *self.opening.lock().unwrap_or_else(PoisonError::into_inner) = opening;
     }
 }
 

@@ -13,8 +13,10 @@ use super::{Duty, Shared};
 use crate::upstream::failure::Detail;
 use crate::upstream::instance::{Attendance, Instance};
 use crate::upstream::notice::Notice;
+use crate::wire::ListKind;
 
-/// At most one refresh of the tools of an upstream in this time (CASES F42).
+/// At most one refresh of the tools of an upstream, and one announcement of what else an instance lists, in
+/// this time (CASES F42).
 const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Why an instance ends.
@@ -76,6 +78,7 @@ async fn wait(shared: &Shared, instance: &Arc<Instance>, attendance: &mut Attend
         () = silent(instance) => End::Silent,
         () = idle(shared, instance) => End::Idle,
         () = refresh(shared, instance) => End::Told(Duty::Stop),
+        () = announce(shared, instance) => End::Told(Duty::Stop),
     }
 }
 
@@ -137,6 +140,25 @@ async fn refresh(shared: &Shared, instance: &Arc<Instance>) {
                 instance.exchange().suspect();
             }
         }
+        sleep(REFRESH_INTERVAL).await;
+    }
+    std::future::pending().await
+}
+
+/// Tells those who share the instance whenever it says that its prompts or resources changed, at most once a
+/// second. Never returns.
+async fn announce(shared: &Shared, instance: &Arc<Instance>) {
+    let mut changes = instance.exchange().entry_changes();
+    let mut told = *changes.borrow_and_update();
+    while changes.changed().await.is_ok() {
+        let now = *changes.borrow_and_update();
+        for kind in [ListKind::Prompts, ListKind::Resources] {
+            if let Some(audience) = shared.audience(instance).filter(|_| now.of(kind) != told.of(kind)) {
+                let upstream = shared.parts.settings.name.clone();
+                shared.parts.notices.tell(Notice::EntriesChanged { upstream, audience, kind });
+            }
+        }
+        told = now;
         sleep(REFRESH_INTERVAL).await;
     }
     std::future::pending().await

@@ -128,14 +128,19 @@ impl Bench {
         cancel: CancelSignal,
     ) -> Told {
         let (relay, mut progress) = mpsc::channel(8);
-        let route = Route { subject: Subject::new(subject).unwrap(), run: RunId::of([1; 16]) };
+        let route = Route { subject: Subject::new(subject).unwrap(), run: RunId::of([1; 16]), level: None };
         let (mut cancel, mut timings) = (cancel, Timings::default());
         let delivered = async {
             let ready = fleet.ready(call, &route, &mut cancel, &mut timings).await?;
-            ready.send(call, relay, &mut cancel, &mut timings).await
+            ready.send(call, None, relay, &mut cancel, &mut timings).await
         };
         let outcome = timeout(PATIENCE, delivered).await.expect("the call hangs");
-        let progress = std::iter::from_fn(|| progress.try_recv().ok()).collect();
+        let asides = std::iter::from_fn(|| progress.try_recv().ok());
+        let progress = asides.filter_map(|aside| match aside {
+            Aside::Progress(params) => Some(params),
+            Aside::Log(_) => None,
+        });
+        let progress = progress.collect();
         Told { outcome, progress }
     }
 

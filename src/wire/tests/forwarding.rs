@@ -4,11 +4,10 @@ use bytes::Bytes;
 
 use super::params;
 use crate::model::call::Payload;
-use crate::model::name::ToolName;
-use crate::wire::{Fault, Id, Method, Object, StripMeta, encode};
+use crate::wire::{Fault, Id, Method, Object, OwnName, StripMeta, encode};
 
 fn sent(raw: &str, strip: StripMeta) -> String {
-    let payload = params(raw).payload(&ToolName::new("send").unwrap(), strip);
+    let payload = params(raw).payload(&Method::ToolsCall, OwnName::Name("send"), strip);
     String::from_utf8(payload.bytes.to_vec()).unwrap()
 }
 
@@ -61,7 +60,7 @@ fn i9_the_progress_token_is_found_and_replaced() {
         r#"{"_meta":{"io.modelcontextprotocol/logLevel":"x","progressToken":"t"},"name":"after"}"#,
         r#"{"_meta":{"progressToken":"t","io.modelcontextprotocol/logLevel":"x"},"name":"after"}"#,
     ] {
-        let payload = params(raw).payload(&ToolName::new("send").unwrap(), StripMeta::Modern);
+        let payload = params(raw).payload(&Method::ToolsCall, OwnName::Name("send"), StripMeta::Modern);
         let at = payload.progress_token.clone().unwrap();
         assert_eq!(payload.bytes.slice(at), "\"t\"", "{raw}");
         let sent = encode::forward(42, &payload);
@@ -71,7 +70,10 @@ fn i9_the_progress_token_is_found_and_replaced() {
         assert!(sent.starts_with(r#"{"jsonrpc":"2.0","id":42,"method":"tools/call","params":{"#), "{sent}");
     }
     let without = params(r#"{"name":"a","arguments":{"_meta":{"progressToken":"t"}}}"#);
-    assert_eq!(without.payload(&ToolName::new("b").unwrap(), StripMeta::Nothing).progress_token, None);
+    assert_eq!(
+        without.payload(&Method::ToolsCall, OwnName::Name("b"), StripMeta::Nothing).progress_token,
+        None
+    );
 }
 
 #[test]

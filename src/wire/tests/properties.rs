@@ -4,9 +4,10 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use crate::model::name::ToolName;
 use crate::model::reason::Reason;
-use crate::wire::{Message, Object, Outcome, Params, ScanLimits, StripMeta, encode, parse, tool};
+use crate::wire::{
+    Message, Method, Object, Outcome, OwnName, Params, ScanLimits, StripMeta, encode, parse, tool,
+};
 
 /// A JSON text, written in one of many ways: whitespace, escapes, spellings of numbers.
 fn document() -> impl Strategy<Value = String> {
@@ -170,7 +171,7 @@ proptest! {
         let Ok(message) = parse(wrapped(&raw), &ScanLimits::default()) else { return Ok(()) };
         let came_in = params_of(message);
         let strip = if modern { StripMeta::Modern } else { StripMeta::Nothing };
-        let payload = came_in.payload(&ToolName::new("send").expect("a name"), strip);
+        let payload = came_in.payload(&Method::ToolsCall, OwnName::Name("send"), strip);
         prop_assert_eq!(String::from_utf8_lossy(&payload.bytes), expected(&came_in, strip));
         let token = came_in.meta().and_then(|meta| meta.get("progressToken"));
         prop_assert_eq!(payload.progress_token.clone().map(|at| payload.bytes.slice(at)), token);

@@ -59,10 +59,27 @@ fn revisions_differ_in_result_type_alone() {
     ];
     for (raw, modern, legacy) in cases {
         let raw = Bytes::from_static(raw.as_bytes());
-        assert_eq!(for_revision(&raw, Revision::V2026_07_28), modern);
-        assert_eq!(for_revision(&raw, Revision::V2025_11_25), legacy);
-        assert_eq!(for_revision(&raw, Revision::V2024_11_05), legacy);
+        assert_eq!(for_revision(&raw, "tools/call", Revision::V2026_07_28), modern);
+        assert_eq!(for_revision(&raw, "tools/call", Revision::V2025_11_25), legacy);
+        assert_eq!(for_revision(&raw, "tools/call", Revision::V2024_11_05), legacy);
     }
+}
+
+#[test]
+fn what_may_be_cached_is_for_one_caller_alone() {
+    let read = |raw: &'static str| for_revision(&raw.into(), "resources/read", Revision::V2026_07_28);
+    assert_eq!(
+        read(r#"{"contents":[]}"#),
+        r#"{"resultType":"complete","ttlMs":0,"cacheScope":"private","contents":[]}"#
+    );
+    assert_eq!(
+        read(r#"{"resultType":"complete","ttlMs":7,"cacheScope":"public","contents":[]}"#),
+        r#"{"cacheScope":"private","resultType":"complete","ttlMs":7,"contents":[]}"#
+    );
+    assert_eq!(
+        read(r#"{"cacheScope":"public"}"#),
+        r#"{"resultType":"complete","ttlMs":0,"cacheScope":"private"}"#
+    );
 }
 
 #[test]

@@ -1,9 +1,10 @@
-//! Tool definitions: lists, names, one spelling, declared headers.
+//! Lists, and tool definitions: names, one spelling, declared headers.
 
 use bytes::Bytes;
 
-use crate::wire::Fault;
+use crate::wire::list::split;
 use crate::wire::tool::{self, ParamHeader};
+use crate::wire::{Fault, ListKind};
 
 fn bytes(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
@@ -11,12 +12,13 @@ fn bytes(text: &str) -> Bytes {
 
 #[test]
 fn a_list_is_taken_apart_without_changing_a_definition() {
-    let page = tool::split(&bytes(
+    let page = split(
+        &bytes(
         r#"{"nextCursor":"c\u0031","tools":[ {"name":"a", "x":1e400} ,{"inputSchema":{"name":"no"},"\u006eame":"b\u002f"}]}"#,
-    ))
+    ), ListKind::Tools)
     .unwrap();
     let listed: Vec<(&str, &[u8])> =
-        page.tools.iter().map(|tool| (tool.name.as_str(), tool.raw.as_ref())).collect();
+        page.entries.iter().map(|tool| (tool.name.as_str(), tool.raw.as_ref())).collect();
     let expected: [(&str, &[u8]); 2] = [
         ("a", br#"{"name":"a", "x":1e400}"#),
         ("b/", br#"{"inputSchema":{"name":"no"},"\u006eame":"b\u002f"}"#),
@@ -28,7 +30,7 @@ fn a_list_is_taken_apart_without_changing_a_definition() {
 #[test]
 fn f38_an_empty_cursor_is_the_end() {
     for cursor in [r#","nextCursor":"""#, r#","nextCursor":null"#, ""] {
-        let page = tool::split(&bytes(&format!(r#"{{"tools":[]{cursor}}}"#))).unwrap();
+        let page = split(&bytes(&format!(r#"{{"tools":[]{cursor}}}"#)), ListKind::Tools).unwrap();
         assert_eq!(page.next_cursor, None, "{cursor}");
     }
 }
@@ -45,7 +47,7 @@ fn f17_a_list_that_is_wrong_in_part_is_wrong() {
         r#"{"tools":[{"name":1}]}"#,
         r#"{"tools":[],"nextCursor":1}"#,
     ] {
-        assert!(matches!(tool::split(&bytes(raw)), Err(Fault::Result(_))), "{raw}");
+        assert!(matches!(split(&bytes(raw), ListKind::Tools), Err(Fault::Result(_))), "{raw}");
     }
 }
 

@@ -139,7 +139,8 @@ impl Client {
         params["_meta"]["io.modelcontextprotocol/protocolVersion"] = json!("2026-07-28");
         params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({});
         let mut client = self.clone().with("mcp-protocol-version", "2026-07-28").with("mcp-method", method);
-        if let Some(name) = params.get("name").and_then(Value::as_str) {
+        let named = ["name", "uri"].iter().find_map(|key| params.get(*key)?.as_str());
+        if let Some(name) = named.filter(|_| method != "completion/complete") {
             client = client.with("mcp-name", name);
         }
         client.session = None;

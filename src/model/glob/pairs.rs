@@ -3,12 +3,14 @@
 //! Must never answer *no* where a text exists that both match: `check` would keep silent.
 
 /// Whether some text that begins with `head` matches `glob`.
-pub(super) fn reaches(glob: &str, head: &str) -> bool {
+#[must_use]
+pub fn reaches(glob: &str, head: &str) -> bool {
     overlaps(glob, &format!("{head}*"))
 }
 
 /// Whether some text matches both globs. Takes time in proportion to the product of their lengths.
-pub(super) fn overlaps(one: &str, other: &str) -> bool {
+#[must_use]
+pub fn overlaps(one: &str, other: &str) -> bool {
     let one = one.as_bytes();
     // `row[j]`: what is left of `one` overlaps with the last `j` bytes of `other`.
     let mut row: Vec<bool> = Vec::with_capacity(other.len() + 1);
@@ -24,9 +26,10 @@ pub(super) fn overlaps(one: &str, other: &str) -> bool {
 }
 
 /// Whether every text that matches `narrow` matches `wide`. May answer *no* where it is so.
-pub(super) fn covers(wide: &str, narrow: &str) -> bool {
+#[must_use]
+pub fn covers(wide: &str, narrow: &str) -> bool {
     // A star of `narrow` is taken as a byte that only a star of `wide` matches.
-    match crate::model::glob::Glob::new(wide) {
+    match super::Glob::new(wide) {
         Some(glob) if narrow.contains('*') => glob.matches(&narrow.replace('*', "\u{1}")),
         Some(glob) => glob.matches(narrow),
         None => false,

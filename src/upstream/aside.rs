@@ -1,0 +1,14 @@
+//! What an instance says to a call while it lasts, beside its answer.
+//!
+//! Must never hold anything that belongs to another call (I9).
+
+use bytes::Bytes;
+
+/// One such message.
+#[derive(Debug)]
+pub enum Aside {
+    /// The `params` of a progress notification, under our token.
+    Progress(Bytes),
+    /// The `params` of a log message.
+    Log(Bytes),
+}

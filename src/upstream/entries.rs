@@ -1,0 +1,136 @@
+//! What an instance lists beside tools: its prompts, its resources and their templates.
+//!
+//! Kept by the instance and shown to those alone who share it: entries are text of the server, and of those
+//! who write to it (I9). Must never keep more than its limits, nor an entry that no permission could be
+//! written for. It trusts nothing of what stands in an entry.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+
+use super::listing::{DEFINITION_BYTES_MAX, Next, Pages};
+use crate::model::name::PromptName;
+use crate::model::uri::{URI_BYTES_MAX, Uri};
+use crate::wire::ListKind;
+use crate::wire::list::{Listed, Page};
+
+/// Most entries of one kind of one instance; further ones are left out.
+pub const ENTRIES_MAX: usize = 4096;
+/// Bytes of the entries of one kind of one instance; what comes on top is left out.
+pub const ENTRIES_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// How long a list is believed whose server does not announce changes.
+pub(super) const UNANNOUNCED_AGE_MAX: Duration = Duration::from_secs(5);
+
+/// The entries of one kind.
+pub type Entries = Arc<[Listed]>;
+
+/// What was gathered of one kind, and when.
+#[derive(Debug, Clone)]
+pub(super) struct Kept {
+    pub(super) entries: Entries,
+    /// How many changes had been announced before it was gathered.
+    pub(super) changes: u64,
+    /// When, by the monotonic clock.
+    pub(super) at: Duration,
+}
+
+/// What is kept of each kind. Whoever gathers holds the lock, so that one gathers for all who wait.
+#[derive(Debug, Default)]
+pub(super) struct Shelf {
+    prompts: Mutex<Option<Kept>>,
+    resources: Mutex<Option<Kept>>,
+    templates: Mutex<Option<Kept>>,
+}
+
+impl Shelf {
+    /// Where entries of `kind` are kept; tools are kept elsewhere, accepted.
+    pub(super) fn of(&self, kind: ListKind) -> Option<&Mutex<Option<Kept>>> {
+        match kind {
+            ListKind::Tools => None,
+            ListKind::Prompts => Some(&self.prompts),
+            ListKind::Resources => Some(&self.resources),
+            ListKind::ResourceTemplates => Some(&self.templates),
+        }
+    }
+}
+
+/// A list that is being gathered.
+#[derive(Debug)]
+pub(super) struct Gathering {
+    kind: ListKind,
+    entries: Vec<Listed>,
+    names: BTreeSet<String>,
+    bytes: usize,
+    pages: Pages,
+}
+
+impl Gathering {
+    pub(super) fn new(kind: ListKind) -> Self {
+        Self { kind, entries: Vec::new(), names: BTreeSet::new(), bytes: 0, pages: Pages::default() }
+    }
+
+    /// Takes one page.
+    pub(super) fn page(&mut self, page: Page) -> Next {
+        for entry in page.entries {
+            let fits = self.entries.len() < ENTRIES_MAX
+                && entry.raw.len() <= DEFINITION_BYTES_MAX
+                && entry.raw.len() <= ENTRIES_BYTES_MAX - self.bytes;
+            // Of two with one name the first counts, as it does for whoever looks them up.
+            if fits && is_nameable(self.kind, &entry.name) && self.names.insert(entry.name.clone()) {
+                self.bytes += entry.raw.len();
+                self.entries.push(entry);
+            }
+        }
+        self.pages.after(page.next_cursor)
+    }
+
+    /// What was gathered.
+    pub(super) fn finish(self) -> Entries {
+        self.entries.into()
+    }
+}
+
+/// Whether a permission could be written for it.
+fn is_nameable(kind: ListKind, name: &str) -> bool {
+    match kind {
+        ListKind::Tools => false,
+        ListKind::Prompts => PromptName::new(name).is_ok(),
+        ListKind::Resources => Uri::new(name).is_ok(),
+        ListKind::ResourceTemplates => name.len() <= URI_BYTES_MAX && name.is_ascii(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    fn page(names: &[String], cursor: Option<&str>) -> Page {
+        let entries = names.iter().map(|name| Listed { name: name.clone(), raw: Bytes::from(name.clone()) });
+        Page { entries: entries.collect(), next_cursor: cursor.map(str::to_owned) }
+    }
+
+    #[test]
+    fn what_no_permission_can_name_is_left_out_and_the_first_of_two_counts() {
+        let names = ["file:///a", "file:///a", "file:///../b", "no uri", "note:1"].map(str::to_owned);
+        let mut gathering = Gathering::new(ListKind::Resources);
+        assert_eq!(gathering.page(page(&names, Some("next"))), Next::Page(Some("next".into())));
+        assert_eq!(gathering.page(page(&[], Some("next"))), Next::End);
+        let names: Vec<_> = gathering.finish().iter().map(|entry| entry.name.clone()).collect();
+        assert_eq!(names, ["file:///a", "note:1"]);
+    }
+
+    #[test]
+    fn a_list_without_end_is_cut() {
+        let many: Vec<_> = (0..ENTRIES_MAX + 10).map(|n| format!("p{n}")).collect();
+        let mut gathering = Gathering::new(ListKind::Prompts);
+        gathering.page(page(&many, None));
+        assert_eq!(gathering.finish().len(), ENTRIES_MAX);
+        let long = "p".repeat(DEFINITION_BYTES_MAX + 1);
+        let mut gathering = Gathering::new(ListKind::ResourceTemplates);
+        gathering.page(page(&[long], None));
+        assert!(gathering.finish().is_empty());
+    }
+}
