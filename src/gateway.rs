@@ -6,6 +6,7 @@
 //! without a record, and never let a message decide its own label. Trusts `identity` for the principal;
 //! trusts nothing that a client or an upstream says.
 
+mod able;
 mod administration;
 mod aim;
 mod batch;
@@ -19,12 +20,14 @@ mod life;
 mod line;
 mod list;
 pub mod minting;
+pub mod mirror;
 mod missing;
 mod named;
 mod notice;
 mod observed;
 mod outcome;
 mod page;
+mod parked;
 pub mod port;
 mod refusal;
 mod relay;
@@ -64,6 +67,7 @@ pub use reload::{Next, Reloaded};
 use chronicle::JournalOfRuns;
 use exchange::{Caller, Exchange};
 use page::Cursors;
+use parked::Parked;
 use port::{Accepted, Arrival, Reply};
 use refusal::{Form, Refusal};
 use reload::Reloads;
@@ -80,6 +84,7 @@ pub struct Gateway {
     sessions: Sessions,
     streams: Streams,
     cursors: Cursors,
+    parked: Parked,
     worlds: Worlds,
     gate: Gate,
     journal: Journal,
@@ -163,8 +168,7 @@ impl Gateway {
                 self.serve(exchange).await
             }
             Message::Notification(notification) => self.heed(&caller, &notification),
-            // The gateway asks downstream nothing yet, so no response can be one to it (CASES F33).
-            Message::Response(_) => Err(Refusal::error(caller.facts(), Reason::ResponseUnexpected, None)),
+            Message::Response(response) => self.take_answer(&caller, response),
         }
     }
 

@@ -30,6 +30,7 @@ mod lock;
 mod notice;
 mod pool;
 mod process;
+mod question;
 mod rate;
 mod settings;
 mod stdio;
@@ -50,7 +51,6 @@ use crate::clock::Clock;
 use crate::model::change::Changes;
 use crate::model::facts::RunId;
 use crate::model::name::{Subject, UpstreamName};
-use crate::wire::LogLevel;
 
 use fleet::Yard;
 use instance::Parts;
@@ -67,6 +67,7 @@ pub use browse::{Audience, Purpose};
 pub use cancel::{CancelSignal, Canceller, cancel};
 pub use catalogue::{Catalogue, Server, Tool};
 pub use entries::{ENTRIES_BYTES_MAX, ENTRIES_MAX, Entries};
+pub use era::Asker;
 pub use failure::{Answer, AnswerKind, DETAIL_BYTES_MAX, Detail, Executed, Failure};
 pub use features::{Feature, Features};
 pub use figures::Figures;
@@ -77,6 +78,7 @@ pub use listing::{DEFINITION_BYTES_MAX, PAGES_MAX, TOOLS_MAX};
 pub use lock::LockError;
 pub use notice::{NOTICE_NAME_BYTES_MAX, NOTICES_MAX, Notice, Quarantine, STDERR_LINE_BYTES_MAX};
 pub use pool::Condition;
+pub use question::{QUESTIONS_MAX, Question, ROUNDS_MAX, Said};
 pub use settings::*;
 
 /// Longest time that [`Upstreams::stop`] waits for children to go. Each gets less: see `process`.
@@ -103,8 +105,8 @@ pub struct Route {
     pub subject: Subject,
     /// The run.
     pub run: RunId,
-    /// The least severe log message that its client wants; none where it did not say.
-    pub level: Option<LogLevel>,
+    /// What its client wants and can.
+    pub asker: Asker,
 }
 
 /// Where the time of a forwarded call went.

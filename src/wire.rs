@@ -12,6 +12,7 @@ mod envelope;
 mod fault;
 pub mod headers;
 mod id;
+pub mod input;
 mod keys;
 mod level;
 pub mod line;

@@ -148,7 +148,10 @@ impl Writer {
             }
             Body::Event { event, .. } => {
                 let adds = match &**event {
-                    Event::Denial { facts, .. } | Event::List { facts, .. } => {
+                    Event::Denial { facts, .. }
+                    | Event::List { facts, .. }
+                    | Event::Suspended { facts, .. }
+                    | Event::Resumed { facts, .. } => {
                         live.owed(facts.run.as_ref(), &facts.provenance, &facts.adds)
                     }
                     Event::Taint { adds, .. } => Cow::Borrowed(adds),
@@ -275,7 +278,9 @@ impl Entry {
             Body::Event { event, .. } => match **event {
                 Event::Denial { ref facts, .. } | Event::List { ref facts, .. } => !facts.adds.is_empty(),
                 Event::AuthenticationFailures { .. } | Event::Upstream { .. } => false,
-                Event::RunStart { .. }
+                Event::Suspended { .. }
+                | Event::Resumed { .. }
+                | Event::RunStart { .. }
                 | Event::RunEnd { .. }
                 | Event::Barrier { .. }
                 | Event::Taint { .. }
@@ -364,7 +369,10 @@ fn late(principal: &Principal) -> Change<'_> {
 
 fn change_of(event: &Event, at: jiff::Timestamp) -> Change<'_> {
     match event {
-        Event::Denial { facts, .. } | Event::List { facts, .. } => match &facts.run {
+        Event::Denial { facts, .. }
+        | Event::List { facts, .. }
+        | Event::Suspended { facts, .. }
+        | Event::Resumed { facts, .. } => match &facts.run {
             Some(run) => Change::Used {
                 run,
                 provenance: Some(&facts.provenance),

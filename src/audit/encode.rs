@@ -136,6 +136,8 @@ pub(super) fn kind(event: &Event) -> Kind {
     match event {
         Event::Denial { .. } => Kind::Denial,
         Event::List { .. } => Kind::List,
+        Event::Suspended { .. } => Kind::Suspended,
+        Event::Resumed { .. } => Kind::Resumed,
         Event::AuthenticationFailures { .. } => Kind::AuthFailures,
         Event::RunStart { .. } => Kind::RunStart,
         Event::RunEnd { .. } => Kind::RunEnd,
@@ -165,6 +167,10 @@ pub(super) fn event(object: &mut Object<'_>, event: &Event, adds: &Provenance) {
             call(object, facts, adds, &mut cuts);
             object.number("shown", *shown);
             latency(object, *spent);
+        }
+        Event::Suspended { facts, intent } | Event::Resumed { facts, intent } => {
+            object.number("intent", intent.0);
+            call(object, facts, adds, &mut cuts);
         }
         Event::AuthenticationFailures { listener, reason, count, since } => {
             object.text("listener", cuts.text("listener", listener));
@@ -260,6 +266,8 @@ fn of_runs(object: &mut Object<'_>, event: &Event, adds: &Provenance, cuts: &mut
         }
         Event::Denial { .. }
         | Event::List { .. }
+        | Event::Suspended { .. }
+        | Event::Resumed { .. }
         | Event::AuthenticationFailures { .. }
         | Event::Pin { .. }
         | Event::Upstream { .. }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Seq;
 use crate::model::barrier::BarrierChange;
 use crate::model::claim::ClaimName;
 use crate::model::decision::PolicyEpoch;
@@ -60,6 +61,20 @@ pub enum Event {
         shown: u64,
         /// How long it took.
         latency: Latency,
+    },
+    /// A call that was forwarded waits for its client: the upstream asks something (`suspended`). Durable.
+    Suspended {
+        /// What is asked, and what was decided on it.
+        facts: Box<CallFacts>,
+        /// The record of the call's intent.
+        intent: Seq,
+    },
+    /// The client answered, and its answer may go to the upstream (`resumed`). Durable.
+    Resumed {
+        /// What was answered, and what was decided on it.
+        facts: Box<CallFacts>,
+        /// The record of the call's intent.
+        intent: Seq,
     },
     /// Requests that were refused before or at authentication, counted (`auth_failures`).
     AuthenticationFailures {

@@ -105,9 +105,9 @@ kinds! {
     TokenKey = "token_key";
     /// A configuration was put in force or refused.
     Reload = "reload";
-    /// Reserved: a call waits for its client.
+    /// A call waits for its client.
     Suspended = "suspended";
-    /// Reserved: a suspended call goes on.
+    /// A suspended call goes on.
     Resumed = "resumed";
     /// Reserved: a plan was submitted.
     Plan = "plan";

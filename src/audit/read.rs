@@ -287,7 +287,7 @@ impl Record {
                 entries: members.entries.as_deref().unwrap_or_default(),
             },
             Kind::Revocation | Kind::Source => self.barrier()?,
-            Kind::Denial | Kind::List => match &members.run {
+            Kind::Denial | Kind::List | Kind::Suspended | Kind::Resumed => match &members.run {
                 Some(run) => {
                     let (provenance, adds) = (members.provenance.as_ref(), members.adds.as_ref()?);
                     Change::Used { run, provenance, adds, until: members.principal.as_ref()?.until }
@@ -318,7 +318,7 @@ impl Record {
             | Kind::Checkpoint => Change::None,
             // These change what later versions keep in the live state: a version that does not keep it
             // must not go on as if nothing had happened.
-            Kind::Suspended | Kind::Resumed | Kind::Plan | Kind::Grant | Kind::Approval => return None,
+            Kind::Plan | Kind::Grant | Kind::Approval => return None,
         })
     }
 

@@ -26,7 +26,10 @@ mod user;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::model::target::Class;
 use crate::model::trigger::Declarations;
+use crate::policy::Rules;
+use crate::upstream::{MayAsk, Settings};
 use crate::{audit, downstream, identity, limit, run};
 
 use super::code::Code;
@@ -76,7 +79,8 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
         &mut labels,
         loaded,
     );
-    let upstreams = upstream::check(&document.upstreams, scope);
+    let mut upstreams = upstream::check(&document.upstreams, scope);
+    upstreams.iter_mut().for_each(|upstream| upstream.may_ask = may_ask(&rules, upstream));
     let (identity, mint) = vouching(document, keys, clients, &listeners, &state_dir, &mut labels);
     notes::say(document, &labels, scope);
     let (minters, dispatchers) = mint.as_ref().map_or((0, 0), |mint| (1, mint.dispatchers.len()));
@@ -298,3 +302,13 @@ const ADMIN_SOCKET_DEFAULT: &str = "admin.sock";
 const LOCK_FILE_DEFAULT: &str = "gateway.lock";
 /// What group and others may do with a file.
 const OTHERS_MODE: u32 = 0o077;
+
+/// What `upstream` may ever ask of a client.
+fn may_ask(rules: &Rules, upstream: &Settings) -> MayAsk {
+    let ever = |class| rules.may_ever(class, upstream.name.as_str());
+    MayAsk {
+        sampling: ever(Class::Sampling),
+        elicitation: ever(Class::Elicitation),
+        roots: ever(Class::Roots),
+    }
+}

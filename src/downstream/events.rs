@@ -38,7 +38,9 @@ impl Events {
     /// The events of a call, of which `first` have come already.
     pub(super) fn of_call(receiver: mpsc::Receiver<CallEvent>, first: &[CallEvent]) -> Self {
         let message = |event: &CallEvent| match event {
-            CallEvent::Notification(message) | CallEvent::Answer(message) => sse::encode(message),
+            CallEvent::Notification(message) | CallEvent::Request(message) | CallEvent::Answer(message) => {
+                sse::encode(message)
+            }
             CallEvent::Final { body, .. } => sse::encode(body),
         };
         Self::new(Source::Call(receiver), first.iter().map(message).collect())
@@ -89,9 +91,11 @@ impl Events {
                     tracing::error!("a call ended without its final message");
                     None
                 }
-                Poll::Ready(Some(CallEvent::Notification(message) | CallEvent::Answer(message))) => {
-                    Some(message)
-                }
+                Poll::Ready(Some(
+                    CallEvent::Notification(message)
+                    | CallEvent::Request(message)
+                    | CallEvent::Answer(message),
+                )) => Some(message),
                 Poll::Ready(Some(CallEvent::Final { body, .. })) => {
                     self.source = Source::Ended;
                     Some(body)

@@ -93,8 +93,8 @@ async fn gather(ongoing: &mut Ongoing, accepts: Accepts) -> Gathered {
             }
             Some(answer @ CallEvent::Answer(_)) => answers.push(answer),
             // Whoever takes no stream is told nothing before the answer.
-            Some(CallEvent::Notification(_)) if accepts == Accepts::Json => {}
-            Some(told @ CallEvent::Notification(_)) => {
+            Some(CallEvent::Notification(_) | CallEvent::Request(_)) if accepts == Accepts::Json => {}
+            Some(told @ (CallEvent::Notification(_) | CallEvent::Request(_))) => {
                 answers.push(told);
                 return Gathered::Told(answers);
             }

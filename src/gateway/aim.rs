@@ -16,7 +16,7 @@ use crate::model::principal::Principal;
 use crate::model::target::{Class, ResourceId, Target};
 use crate::model::uri::Uri;
 use crate::run::Run;
-use crate::upstream::{Entries, Failure, Feature, Purpose, Route, Server};
+use crate::upstream::{Asker, Entries, Failure, Feature, Purpose, Route, Server};
 use crate::wire::ListKind;
 
 /// What a call is aimed at.
@@ -41,7 +41,7 @@ impl Gateway {
     /// Finds what `named` names, as far as its caller may know of it.
     pub(super) async fn aim(&self, exchange: &Exchange, named: &Named, run: &Run) -> Result<Aim, Failure> {
         let world = self.worlds.now();
-        let route = Route { subject: run.subject().clone(), run: run.id().clone(), level: None };
+        let route = Route { subject: run.subject().clone(), run: run.id().clone(), asker: Asker::default() };
         let look = Look { world: &world, principal: &exchange.caller.principal, route };
         match named.what {
             What::Tool => Ok(Aim::Tool),

@@ -5,15 +5,17 @@
 //! not exist (I5): both take every step in here. What waits is done before the critical section,
 //! what is decided is decided inside it, and nothing in it waits.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::mpsc;
 
 use super::Gateway;
 use super::aim::Aim;
 use super::exchange::Exchange;
-use super::line::Line;
+use super::line::{Line, Seat};
 use super::missing::Missing;
 use super::named::{self, Named, What};
-use super::port::Reply;
+use super::port::{CALL_EVENTS_MAX, Ongoing, Reply, Shape};
 use super::refusal::{Form, Refusal};
 use super::relay::Leg;
 use super::reply::{AnswerForm, Output};
@@ -23,19 +25,23 @@ use crate::limit::{Admission, Keys};
 use crate::model::call::{Call, Pin, Stores};
 use crate::model::decision::{Decision, Visibility};
 use crate::model::facts::CallFacts;
-use crate::model::name::PromptName;
+use crate::model::name::{PromptName, UpstreamName};
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
 use crate::model::target::Target;
 use crate::model::text::Bounded;
 use crate::policy::{Permit, Ruling, Standing};
 use crate::run::Section;
-use crate::upstream::{Fleet, Server, Tool};
+use crate::upstream::{Fleet, Server, Share, Tool};
+use crate::wire::input::{self, GoesOn, request_digest};
 use crate::wire::{OwnName, StripMeta, headers};
 
 impl Gateway {
     /// One call, up to the moment when its intent is on its way to the journal.
     pub(super) async fn call(self: &Arc<Self>, exchange: Exchange) -> Result<Reply, Box<Refusal>> {
+        if let Some(goes_on) = goes_on(&exchange)? {
+            return self.go_on(exchange, goes_on).await;
+        }
         let named = named::read(&exchange)?;
         let mut facts = exchange.facts();
         facts.named = Some(Bounded::new(&named.name));
@@ -61,7 +67,15 @@ impl Gateway {
         if !passed.adds.is_empty() {
             self.announce_taint(&run);
         }
+        let is_modern = exchange.revision.is_modern();
         let leg = Leg {
+            under: exchange.caller.under,
+            accepts: exchange.caller.accepts,
+            able: exchange.able(),
+            request: is_modern.then(|| request_digest(&exchange.request.method, &named.params)),
+            offered: Mutex::new(input::offered(&named.params).filter(|_| is_modern)),
+            session: exchange.session.clone(),
+            capabilities: passed.capabilities,
             revision: exchange.revision,
             method: exchange.request.method.code(),
             missing: Missing::of(&named),
@@ -73,9 +87,19 @@ impl Gateway {
             run,
             fleet: passed.fleet,
         };
-        let line = Line { id: exchange.request.id, progress_token: named.progress_token, in_flight };
-        Ok(self.carry(passed.pending, leg, line))
+        let (events, receiver) = mpsc::channel(CALL_EVENTS_MAX);
+        let resumable = in_flight.as_ref().map(|in_flight| in_flight.resumable(&leg.run));
+        let (id, progress_token) = (exchange.request.id, named.progress_token);
+        self.carry(passed.pending, leg, Line::new(Seat { id, progress_token, in_flight, events }));
+        Ok(Reply::Call(Ongoing { events: receiver, shape: Shape::Single, resumable }))
     }
+}
+
+/// What goes on with a call that waits for input; only 2026-07-28 has such requests.
+fn goes_on(exchange: &Exchange) -> Result<Option<GoesOn>, Box<Refusal>> {
+    let params = exchange.request.params.as_ref().filter(|_| exchange.revision.is_modern());
+    let goes_on = params.map_or(Ok(None), input::goes_on);
+    goes_on.map_err(|_| Refusal::error(exchange.facts(), Reason::ParamsInvalid, exchange.id()))
 }
 
 /// What a call is decided on: of a tool its accepted definition, of everything else what it is.
@@ -113,6 +137,7 @@ struct Passed {
     adds: Provenance,
     fleet: Fleet,
     form: AnswerForm,
+    capabilities: Option<Arc<str>>,
 }
 
 impl Stage<'_> {
@@ -158,7 +183,8 @@ impl Stage<'_> {
         let adds = facts.adds.clone();
         let pending = slot.intend(admission, facts.clone());
         let fleet = self.world.fleet.only(&upstream);
-        Ok(Passed { pending, facts, adds, fleet, form: self.form() })
+        let (form, capabilities) = (self.form(), self.capabilities(&upstream, &facts));
+        Ok(Passed { pending, facts, adds, fleet, form, capabilities })
     }
 
     /// What the policy refuses: as if nonexistent where hidden, with its reason where visible.
@@ -215,6 +241,32 @@ impl Stage<'_> {
                 of_server(server, target, payload(own))
             }
         })
+    }
+
+    /// What the upstream may know that the client can be asked: what the run may answer now, of an upstream
+    /// whose instance is not everybody's.
+    fn capabilities(&self, upstream: &UpstreamName, facts: &CallFacts) -> Option<Arc<str>> {
+        let servers = self.world.catalogue.servers();
+        let server = servers.iter().find(|server| server.name == *upstream)?;
+        if server.share == Share::All {
+            return None;
+        }
+        let (able, principal) = (self.exchange.able(), &self.exchange.caller.principal);
+        let mut sources = facts.provenance.clone();
+        sources.join(&facts.adds);
+        let targets = [
+            Target::Sampling(upstream.clone()),
+            Target::Elicitation(upstream.clone()),
+            Target::Roots(upstream.clone()),
+        ];
+        let open = targets.iter().filter(|target| self.world.policy.leaves_open(principal, &sources, target));
+        let members: Vec<_> = open
+            .filter_map(|target| {
+                let part = able.part(target.class())?;
+                Some(format!("\"{}\":{}", target.class().code(), std::str::from_utf8(&part).ok()?))
+            })
+            .collect();
+        (!members.is_empty()).then(|| format!("{{{}}}", members.join(",")).into())
     }
 
     /// How its caller is answered.

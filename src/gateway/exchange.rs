@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::able::Able;
 use super::port::{Accepts, ProtocolHeaders};
 use super::session::{InFlight, Session, Wants};
 use crate::model::call::Stores;
@@ -103,6 +104,14 @@ impl Exchange {
             text.and_then(|text| LogLevel::parse(&text)).map_or(Wants::Nothing, Wants::From)
         };
         in_session.unwrap_or_else(in_request)
+    }
+
+    /// What the client can be asked.
+    pub(super) fn able(&self) -> Able {
+        match &self.session {
+            Some(session) => session.able.clone(),
+            None => Able::of(self.meta(headers::CLIENT_CAPABILITIES)),
+        }
     }
 
     fn meta(&self, key: &str) -> Option<Bytes> {

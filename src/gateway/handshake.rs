@@ -10,9 +10,11 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::Gateway;
+use super::able::Able;
 use super::exchange::{self, Caller, Exchange};
 use super::port::{ProtocolHeaders, Reply};
 use super::refusal::Refusal;
+use super::session::Introduced;
 use crate::model::facts::CLAIM_BYTES_MAX;
 use crate::model::reason::Reason;
 use crate::model::target::Class;
@@ -44,9 +46,10 @@ impl Gateway {
         let revision =
             Revision::parse(&asked).filter(|revision| !revision.is_modern()).unwrap_or(LATEST_HANDSHAKE);
         let client = exchange::client_info(params.get("clientInfo"));
+        let introduced = Introduced { client, able: Able::of(params.get("capabilities")) };
         let principal = Arc::clone(&exchange.caller.principal);
         let session =
-            self.sessions.open(principal, revision, client, self.clock.monotonic()).map_err(refuse)?;
+            self.sessions.open(principal, revision, introduced, self.clock.monotonic()).map_err(refuse)?;
         // A reload that hung up on the caller before the session was there did not see it.
         self.stands(&exchange.caller).inspect_err(|_| self.sessions.close(&session)).map_err(refuse)?;
         let result = json!({

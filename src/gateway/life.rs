@@ -13,6 +13,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::Gateway;
 use super::chronicle::JournalOfRuns;
 use super::page::Cursors;
+use super::parked::Parked;
 use super::reload::Reloads;
 use super::session::{self, Sessions};
 use super::streams::Streams;
@@ -154,6 +155,7 @@ impl Gateway {
             sessions: Sessions::new(limits.of_sessions()),
             streams: Streams::new(limits.streams_max),
             cursors,
+            parked: Parked::default(),
             worlds: Worlds::new(World::compile(Arc::new(in_force), catalogue, fleet)),
             gate: Gate::new(in_flight),
             journal: rooms.journal,
@@ -194,6 +196,7 @@ impl Gateway {
     /// Why the end could not be recorded.
     pub async fn end(&self, tasks: Tasks, patience: Duration) -> Result<(), Reason> {
         self.gate.drain();
+        self.parked.close();
         self.streams.close();
         if tokio::time::timeout(patience, self.gate.drained()).await.is_err() {
             tracing::warn!("calls are still in flight: their tool servers are stopped under them");

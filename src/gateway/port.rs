@@ -117,6 +117,8 @@ pub enum Shape {
 pub enum CallEvent {
     /// A JSON-RPC notification, for instance progress.
     Notification(Bytes),
+    /// A JSON-RPC request, for instance what an upstream asks of the user.
+    Request(Bytes),
     /// The JSON-RPC response to one message of a batch; others follow.
     Answer(Bytes),
     /// The JSON-RPC response. Nothing follows.

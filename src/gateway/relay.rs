@@ -4,22 +4,27 @@
 //! byte of the answer leave before the outcome is written (I6), nor before every source that the answer
 //! carries is in the provenance of the run, durably (I3, I4).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use http::StatusCode;
 use tokio::sync::mpsc;
 
 use super::Gateway;
+use super::able::Able;
 use super::line::Line;
+use super::mirror::After;
 use super::missing::{self, Missing};
-use super::port::{CALL_EVENTS_MAX, CallEvent, Ongoing, Reply, Shape};
+use super::port::{Accepts, CallEvent};
 use super::reply::{AnswerForm, Told};
-use super::session::Wants;
+use super::session::{Session, Wants};
 use crate::audit::{Event, Intent, Pending};
 use crate::limit::Admission;
-use crate::model::decision::Answer;
+use crate::model::decision::{Answer, PolicyEpoch};
+use crate::model::digest::Sha256;
 use crate::model::facts::CallFacts;
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
@@ -27,14 +32,28 @@ use crate::model::text::Bounded;
 use crate::policy::Permit;
 use crate::run::Run;
 use crate::telemetry::CallTimes;
-use crate::upstream::{self, AnswerKind, Aside, Failure, Fleet, Forwarded, Route};
-use crate::wire::{Id, LogLevel, Method, Object, Revision, encode, result};
+use crate::upstream::{
+    self, AnswerKind, Aside, Asker, Canceller, Failure, Fleet, Forwarded, QUESTIONS_MAX, Route,
+};
+use crate::wire::{Id, LogLevel, Method, Object, Revision, code, encode, result};
 
-/// Progress and log messages of one call that may wait; further ones are dropped, the answer never is.
+/// What an upstream says and asks in one call that may wait; further ones are dropped, the answer never is.
 const ASIDES_MAX: usize = 32;
 
 /// What the call's own task takes along.
 pub(super) struct Leg {
+    /// The configuration that accepted the credential.
+    pub(super) under: PolicyEpoch,
+    pub(super) accepts: Accepts,
+    /// What the client can be asked.
+    pub(super) able: Able,
+    /// What it can be asked by this call's upstream, as that is told.
+    pub(super) capabilities: Option<Arc<str>>,
+    /// Of the method and the parameters, in 2026-07-28: what a request is known by that goes on with it.
+    pub(super) request: Option<Sha256>,
+    /// Answers that the request brought along (2026-07-28), until something is asked.
+    pub(super) offered: Mutex<Option<Object>>,
+    pub(super) session: Option<Arc<Session>>,
     pub(super) revision: Revision,
     pub(super) method: &'static str,
     /// What is told where it turns out not to exist.
@@ -53,80 +72,74 @@ pub(super) struct Leg {
 
 impl Gateway {
     /// Hands the call to its own task.
-    pub(super) fn carry(
-        self: &Arc<Self>,
-        pending: Pending<Admission<Permit>>,
-        leg: Leg,
-        line: Line,
-    ) -> Reply {
-        let (events, receiver) = mpsc::channel(CALL_EVENTS_MAX);
-        let resumable = line.in_flight.as_ref().map(|in_flight| in_flight.resumable(&leg.run));
+    pub(super) fn carry(self: &Arc<Self>, pending: Pending<Admission<Permit>>, leg: Leg, line: Line) {
         let gateway = Arc::clone(self);
         tokio::spawn(async move {
-            let last = gateway.relay(pending, &leg, &line, &events).await;
-            // A client that hung up gets no answer; the outcome is written either way.
-            let _gone = events.send(last).await;
+            let last = gateway.relay(pending, &leg, &line).await;
+            line.finish(last).await;
         });
-        Reply::Call(Ongoing { events: receiver, shape: Shape::Single, resumable })
     }
 
-    async fn relay(
-        &self,
-        pending: Pending<Admission<Permit>>,
-        leg: &Leg,
-        line: &Line,
-        events: &mpsc::Sender<CallEvent>,
-    ) -> CallEvent {
+    async fn relay(&self, pending: Pending<Admission<Permit>>, leg: &Leg, line: &Line) -> CallEvent {
         match pending.durable().await {
             Ok(intent) => {
                 let journal = self.clock.monotonic().saturating_sub(leg.decided);
-                let forwarded = self.forward(intent, leg, line, events).await;
+                let forwarded = self.forward(intent, leg, line).await;
                 self.conclude(forwarded, leg, line, journal).await
             }
             // Not durable, so nothing left. What the call added to the run counts all the same.
             Err((_admission, reason)) => {
                 let gateway = self.clock.monotonic().saturating_sub(leg.arrived);
                 self.metrics.call(Some(Answer::Allow), reason, CallTimes { gateway, upstream: None });
-                last(leg.form.answer(&line.id, &Told::refused(reason, None), leg.revision))
+                last(leg.form.answer(&line.id(), &Told::refused(reason, None), leg.revision))
             }
         }
     }
 }
 
 impl Gateway {
-    /// Forwards, relaying progress while it lasts, and cancels when nobody waits any more.
-    async fn forward(
-        &self,
-        intent: Intent<Admission<Permit>>,
-        leg: &Leg,
-        line: &Line,
-        events: &mpsc::Sender<CallEvent>,
-    ) -> Forwarded {
-        let (asides, mut said) = mpsc::channel(ASIDES_MAX);
+    /// Forwards, relaying what is said and asked while it lasts, and cancels when nobody waits any more.
+    async fn forward(&self, intent: Intent<Admission<Permit>>, leg: &Leg, line: &Line) -> Forwarded {
+        let (asides, mut heard) = mpsc::channel(ASIDES_MAX);
         let (canceller, cancel) = upstream::cancel();
         let mut canceller = Some(canceller);
-        let (subject, run) = (leg.run.subject().clone(), leg.run.id().clone());
-        let route = Route { subject, run, level: leg.level.level() };
+        let (seq, route) = (intent.seq(), leg.route());
         let mut forwarding = std::pin::pin!(leg.fleet.forward(intent, &route, asides, cancel));
-        let mut given_up = std::pin::pin!(line.given_up(events));
-        loop {
+        let mut given_up = std::pin::pin!(line.given_up());
+        let (mut asking, mut after) = (FuturesUnordered::new(), After::GoesOn);
+        let mut forwarded = loop {
             tokio::select! {
                 // What was said came before the answer, and goes out before it.
                 biased;
-                Some(aside) = said.recv() => leg.report(&aside, line, events),
+                Some(aside) = heard.recv() => match aside {
+                    Aside::Asks(question) if asking.len() < QUESTIONS_MAX => {
+                        asking.push(self.ask(question, leg, line, seq));
+                    }
+                    // Whoever drops a question declines it.
+                    Aside::Asks(_) => {}
+                    other => leg.report(&other, line),
+                },
                 forwarded = &mut forwarding => {
-                    while let Ok(aside) = said.try_recv() {
-                        leg.report(&aside, line, events);
+                    while let Ok(aside) = heard.try_recv() {
+                        leg.report(&aside, line);
                     }
-                    return forwarded;
+                    break forwarded;
                 }
+                Some(how) = asking.next() => if how != After::GoesOn {
+                    after = how;
+                    canceller.take().map(Canceller::cancel).unwrap_or_default();
+                },
                 () = &mut given_up, if canceller.is_some() => {
-                    if let Some(canceller) = canceller.take() {
-                        canceller.cancel();
-                    }
+                    canceller.take().map(Canceller::cancel).unwrap_or_default();
                 }
             }
+        };
+        if after == After::Abandoned
+            && matches!(forwarded.outcome, Err(Failure::Cancelled(_) | Failure::InputRequired))
+        {
+            forwarded.outcome = Err(Failure::Abandoned);
         }
+        forwarded
     }
 
     /// Writes the outcome, and only then makes the answer.
@@ -143,12 +156,12 @@ impl Gateway {
         let withheld = late.err().or(concluded.err());
         let told = match (withheld, outcome) {
             (Some(reason), _) => Told::failed(reason, decision_id),
-            (None, Ok(answer)) => return last(leg.answer(&line.id, &answer)),
+            (None, Ok(answer)) => return leg.answer(&line.id(), &answer),
             // It vanished between the list and the call (CASES F43): as if it had never been there.
-            (None, Err(Failure::Vanished)) => return last(leg.missing.answer(&line.id, leg.revision)),
+            (None, Err(Failure::Vanished)) => return last(leg.missing.answer(&line.id(), leg.revision)),
             (None, Err(failure)) => Told::failed(failure.reason(), decision_id),
         };
-        last(leg.form.answer(&line.id, &told, leg.revision))
+        last(leg.form.answer(&line.id(), &told, leg.revision))
     }
 
     /// What others stored at the upstream while the call was under way may be in its answer too. Its
@@ -174,16 +187,25 @@ impl Gateway {
 }
 
 impl Leg {
+    fn route(&self) -> Route {
+        let asker = Asker { level: self.level.level(), capabilities: self.capabilities.clone() };
+        Route { subject: self.run.subject().clone(), run: self.run.id().clone(), asker }
+    }
+
     /// Hands on what the upstream said meanwhile. It is a courtesy: where the client does not keep up it is
     /// dropped, so that the answer never waits behind it, and where its text may not reach the run as it is
     /// now, it is dropped too.
-    fn report(&self, aside: &Aside, line: &Line, events: &mpsc::Sender<CallEvent>) {
+    fn report(&self, aside: &Aside, line: &Line) {
         let notification = match aside {
             Aside::Progress(params) => line.progress(params),
             Aside::Log(params) => self.log(params),
+            // Only 2025-11-25 has it.
+            Aside::ElicitationComplete(params) => (self.revision == Revision::V2025_11_25)
+                .then(|| encode::notification(&Method::ElicitationComplete, Some(params))),
+            Aside::Asks(_) => None,
         };
         if let Some(notification) = notification.filter(|_| self.carries_what_is_told()) {
-            let _dropped = events.try_send(CallEvent::Notification(notification));
+            line.tell(notification);
         }
     }
 
@@ -210,16 +232,23 @@ impl Leg {
         carries.unwrap_or(false)
     }
 
-    fn answer(&self, id: &Id, answer: &upstream::Answer) -> Bytes {
+    fn answer(&self, id: &Id, answer: &upstream::Answer) -> CallEvent {
         match answer.kind {
             AnswerKind::Result | AnswerKind::InputRequired | AnswerKind::Task => {
-                encode::result(id, &result::for_revision(&answer.raw, self.method, self.revision))
+                last(encode::result(id, &result::for_revision(&answer.raw, self.method, self.revision)))
             }
             // In the words that are used for what is hidden (I5).
             AnswerKind::Error if missing::says_not_found(self.method, &answer.raw) => {
-                self.missing.answer(id, self.revision)
+                last(self.missing.answer(id, self.revision))
             }
-            AnswerKind::Error => encode::raw_error(id, &answer.raw),
+            AnswerKind::Error => {
+                let body = encode::raw_error(id, &answer.raw);
+                // 2026-07-28, basic, "Error Codes": a missing capability is a 400.
+                let lacks = result::error_code(&answer.raw) == Some(code::MISSING_CLIENT_CAPABILITY);
+                let is_refused = lacks && self.revision.is_modern();
+                let status = if is_refused { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+                CallEvent::Final { status, body }
+            }
         }
     }
 }

@@ -85,7 +85,7 @@ pub fn rpc_code(reason: Reason) -> i64 {
     match (reason.group(), reason) {
         (_, R::JsonInvalid | R::JsonDuplicateKey | R::JsonTooDeep | R::JsonTooManyKeys) => code::PARSE_ERROR,
         (_, R::MethodUnknown | R::MethodUnsupported | R::UpstreamRequestRefused) => code::METHOD_NOT_FOUND,
-        (_, R::ParamsInvalid | R::CursorUnknown | R::NotVisible) => code::INVALID_PARAMS,
+        (_, R::ParamsInvalid | R::CursorUnknown | R::NotParked | R::NotVisible) => code::INVALID_PARAMS,
         (_, R::HeaderMismatch) => code::HEADER_MISMATCH,
         (_, R::RevisionUnsupported) => code::UNSUPPORTED_PROTOCOL_VERSION,
         (_, R::SessionMissing) => code::INVALID_REQUEST,

@@ -3,6 +3,7 @@
 //! Must never tell another principal that a session exists: theirs and none are the same 404 (CASES A31).
 //! Holds nothing that provenance depends on: that is the run's.
 
+mod asked;
 mod carrier;
 mod outbox;
 mod tap;
@@ -16,10 +17,13 @@ use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use tokio::sync::watch;
 
+pub(super) use asked::Answer;
+use asked::AskedTable;
 pub use carrier::Resumable;
 pub(super) use outbox::{Resumed, Unheard};
 pub use tap::{RETRY, Sent, Tap};
 
+use super::able::Able;
 use crate::chance;
 use crate::model::facts::CLAIM_BYTES_MAX;
 use crate::model::principal::Principal;
@@ -49,6 +53,15 @@ pub(super) struct Limits {
     pub(super) resume_window: Duration,
 }
 
+/// What a client says of itself at the handshake.
+#[derive(Debug)]
+pub(super) struct Introduced {
+    /// Its name and version.
+    pub(super) client: Option<Bounded<CLAIM_BYTES_MAX>>,
+    /// What it can be asked.
+    pub(super) able: Able,
+}
+
 /// One session.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -61,6 +74,9 @@ pub(super) struct Session {
     /// Name and version of the client as it introduced itself.
     pub(super) client: Option<Bounded<CLAIM_BYTES_MAX>>,
     wants: Mutex<Wants>,
+    /// What the client can be asked.
+    pub(super) able: Able,
+    asked: AskedTable,
     used_ms: AtomicU64,
     in_flight: Mutex<HashMap<Id, watch::Sender<Wanted>>>,
     outbox: Arc<Outbox>,
@@ -120,7 +136,7 @@ impl Sessions {
         &self,
         principal: Arc<Principal>,
         revision: Revision,
-        client: Option<Bounded<CLAIM_BYTES_MAX>>,
+        introduced: Introduced,
         now: Duration,
     ) -> Result<Arc<Session>, Reason> {
         // 2025-11-25, basic/transports, "Session Management": the id SHOULD be cryptographically secure.
@@ -129,8 +145,10 @@ impl Sessions {
             id: HEXLOWER.encode(&random).into(),
             principal,
             revision,
-            client,
+            client: introduced.client,
             wants: Mutex::new(Wants::Anything),
+            able: introduced.able,
+            asked: AskedTable::default(),
             used_ms: AtomicU64::new(millis(now)),
             in_flight: Mutex::default(),
             outbox: Outbox::new(revision, Arc::clone(&self.replay))?,

@@ -242,6 +242,8 @@ reasons! {
         EventUnknown = "event_unknown", Never, "No stream of this session has this event.";
         /// What came after the event is no longer kept: the stream cannot be resumed without a gap.
         EventsGone = "events_gone", Never, "What this stream told after this event is no longer kept. Open a new stream.";
+        /// No call waits under the `requestState`: it went on already, was given up, or is another's.
+        NotParked = "not_parked", Never, "No call waits for this input: it was given already, came too late, or belongs to another request. Make the call anew.";
         /// The cursor was not issued for this list.
         CursorUnknown = "cursor_unknown", Never, "The cursor was not issued for this list.";
     }
@@ -300,8 +302,8 @@ reasons! {
         UpstreamInvalid = "upstream_invalid", Never, "The tool server's answer is not valid and was withheld. It may have executed the call.";
         /// The upstream's answer is larger than `result_max`.
         ResultTooLarge = "result_too_large", Never, "The tool server's answer is too large and was withheld. It executed the call.";
-        /// The upstream wants input before it answers, and nobody can be asked for it here.
-        InputRequired = "input_required", Never, "The tool server wants further input before it answers, and this gateway cannot pass that on yet. It may have begun the call.";
+        /// The upstream wants input before it answers, and may not be given it, or nobody can be asked.
+        InputRequired = "input_required", Never, "The tool server wants further input before it answers, which it may not be given here. It may have begun the call.";
         /// The upstream made a task of the call, which was not agreed on.
         TaskMade = "task_made", Never, "The tool server made a task of the call, and this gateway cannot follow tasks yet. It may execute the call.";
         /// The upstream asked something that is not allowed or not supported.
@@ -314,8 +316,8 @@ reasons! {
         Answered = "answered", Never, "The tool server answered.";
         /// The client cancelled the call, or hung up.
         Cancelled = "cancelled", Never, "The call was cancelled. The tool server may have executed it.";
-        /// The gateway lost track of the call through a fault of its own.
-        Abandoned = "abandoned", Never, "The gateway lost track of the call. The tool server may have executed it.";
+        /// The call was given up: nobody gave the input that it waited for, or the gateway lost track of it.
+        Abandoned = "abandoned", Never, "The call was given up before it ended. The tool server may have executed it.";
         /// The gateway has a fault.
         Fault = "fault", Never, "The gateway has a fault. Please report it.";
     }

@@ -20,6 +20,18 @@ pub struct Rules {
     pub agents: BTreeMap<AgentName, RowLists>,
 }
 
+impl Rules {
+    /// Whether anybody could ever be allowed `text` of `class`: some source, some role and, where there are
+    /// agents, some agent leaves it open.
+    #[must_use]
+    pub fn may_ever(&self, class: Class, text: &str) -> bool {
+        let opens = |lists: &RowLists| lists.of(class).opens(text);
+        self.sources.values().any(opens)
+            && self.roles.values().any(opens)
+            && (self.agents.is_empty() || self.agents.values().any(opens))
+    }
+}
+
 /// The lists of one source, one role or one agent, by the class of what they speak of. A class without
 /// lists is denied (I2).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,6 +69,13 @@ pub struct Lists {
     pub ask: Vec<Permission>,
     /// May not pass.
     pub deny: Vec<Permission>,
+}
+
+impl Lists {
+    fn opens(&self, text: &str) -> bool {
+        let matches = |list: &Vec<Permission>| list.iter().any(|entry| entry.glob.matches(text));
+        !matches(&self.deny) && [&self.allow, &self.plan, &self.ask].into_iter().any(matches)
+    }
 }
 
 /// One entry of a list: a glob over the written form of a target, and where it was written.

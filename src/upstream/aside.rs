@@ -4,6 +4,8 @@
 
 use bytes::Bytes;
 
+use super::question::Question;
+
 /// One such message.
 #[derive(Debug)]
 pub enum Aside {
@@ -11,4 +13,8 @@ pub enum Aside {
     Progress(Bytes),
     /// The `params` of a log message.
     Log(Bytes),
+    /// The `params` of the message that the user is done with a URL (2025-11-25, client/elicitation).
+    ElicitationComplete(Bytes),
+    /// It asks the client something.
+    Asks(Question),
 }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::lock::Definition;
-use super::settings::{Prefix, Settings};
+use super::settings::{Prefix, Settings, Share};
 use crate::model::call::{Pin, Stores};
 use crate::model::name::{ToolId, ToolName, UpstreamName};
 use crate::model::provenance::Provenance;
@@ -33,12 +33,14 @@ pub struct Server {
     pub prefix: Prefix,
     /// The sources of what it returns; empty for `trusted`.
     pub returns: Provenance,
+    /// Who shares an instance.
+    pub share: Share,
 }
 
 impl Server {
     pub(super) fn of(settings: &Settings) -> Self {
-        let Settings { name, prefix, returns, .. } = settings;
-        Self { name: name.clone(), prefix: *prefix, returns: returns.clone() }
+        let Settings { name, prefix, returns, share, .. } = settings;
+        Self { name: name.clone(), prefix: *prefix, returns: returns.clone(), share: *share }
     }
 
     /// The name of its prompt `prompt` toward the agent.

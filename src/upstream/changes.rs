@@ -144,6 +144,7 @@ mod tests {
             returns: provenance(returns),
             tools,
             share: Share::Subject,
+            may_ask: crate::upstream::MayAsk::default(),
             pins: Pins::FirstUse,
             instances_max: 1,
             instance_idle: second,

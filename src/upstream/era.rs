@@ -5,7 +5,7 @@
 //! Must never let what a client said of itself pass as the gateway's own word. It trusts that payloads
 //! were parsed strictly.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -15,14 +15,25 @@ use crate::wire::method::Kind;
 use crate::wire::tool::ParamHeader;
 use crate::wire::{LogLevel, Method, Revision, encode, headers, stateless};
 
-/// What the gateway says of itself in every request of 2026-07-28. No capabilities: an upstream may ask
-/// for nothing.
+/// What the gateway says of itself in every request of 2026-07-28, up to its capabilities.
 const OWN_META: &str = concat!(
     "\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\",",
     "\"io.modelcontextprotocol/clientInfo\":{\"name\":\"sluicegate\",\"version\":\"",
     env!("CARGO_PKG_VERSION"),
-    "\"},\"io.modelcontextprotocol/clientCapabilities\":{}"
+    "\"},\"io.modelcontextprotocol/clientCapabilities\":"
 );
+
+/// No capabilities: an upstream may ask for nothing.
+const NO_CAPABILITIES: &str = "{}";
+
+/// What the client of one call wants and can, as far as its upstream may know.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Asker {
+    /// The least severe log message that it wants; none where it did not say.
+    pub level: Option<LogLevel>,
+    /// The `capabilities` that the upstream may use in this call: one JSON object; none where there are none.
+    pub capabilities: Option<Arc<str>>,
+}
 
 /// `MCP-Protocol-Version`.
 pub(super) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -54,27 +65,27 @@ impl Era {
         match self {
             Self::Handshake => plain(encode::request(id, method, params)),
             Self::Stateless => Dressed {
-                body: stateless::request(id, method, params, OWN_META),
+                body: stateless::request(id, method, params, &own_meta(&Asker::default())),
                 headers: repeated(method, &Bytes::new(), &[]),
             },
         }
     }
 
     /// A request that is forwarded. `declared` are the arguments that its tool wants in headers too.
-    /// In 2026-07-28 it asks for log messages down to `level`.
+    /// In 2026-07-28 it says what `asker` wants and can.
     pub(super) fn forward(
         self,
         id: u64,
         payload: &Payload,
         declared: &[ParamHeader],
-        level: Option<LogLevel>,
+        asker: &Asker,
     ) -> Dressed {
         match self {
             Self::Handshake => plain(encode::forward(id, payload)),
             Self::Stateless => {
                 let method = Method::of(payload.method, Kind::Request);
                 Dressed {
-                    body: stateless::forward(id, &method, payload, &own_meta(level)),
+                    body: stateless::forward(id, &method, payload, &own_meta(asker)),
                     headers: repeated(&method, &payload.bytes, declared),
                 }
             }
@@ -82,13 +93,11 @@ impl Era {
     }
 }
 
-fn own_meta(level: Option<LogLevel>) -> Cow<'static, str> {
-    match level {
-        None => OWN_META.into(),
-        Some(level) => {
-            format!("{OWN_META},\"io.modelcontextprotocol/logLevel\":\"{}\"", level.as_str()).into()
-        }
-    }
+fn own_meta(asker: &Asker) -> String {
+    let capabilities = asker.capabilities.as_deref().unwrap_or(NO_CAPABILITIES);
+    let level =
+        asker.level.map(|level| format!(",\"io.modelcontextprotocol/logLevel\":\"{}\"", level.as_str()));
+    format!("{OWN_META}{capabilities}{}", level.unwrap_or_default())
 }
 
 fn plain(body: Bytes) -> Dressed {
@@ -145,7 +154,7 @@ mod tests {
         let declared = param_headers(&tool).unwrap();
         let params = r#"{"name":"t","arguments":{"region":"世 界","n":-7,"null":null,"deep":{"yes":true}}}"#;
         let payload = Payload { method: "tools/call", bytes: Bytes::from(params), progress_token: None };
-        let sent = Era::Stateless.forward(1, &payload, &declared, None).headers;
+        let sent = Era::Stateless.forward(1, &payload, &declared, &Asker::default()).headers;
         assert_eq!(sent["mcp-name"], "t");
         assert_eq!(sent["mcp-param-region"], "=?base64?5LiWIOeVjA==?=");
         assert_eq!(sent["mcp-param-n"], "-7");

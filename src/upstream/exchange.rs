@@ -18,9 +18,11 @@ use super::failure::{Answer, Detail, Failure};
 use super::figures::Counters;
 use super::notice::Notices;
 use super::rate::Bucket;
+use super::settings::Share;
 use crate::clock::Clock;
 use crate::model::name::UpstreamName;
-use crate::wire::ListKind;
+use crate::wire::input::Asked;
+use crate::wire::{Id, ListKind};
 
 pub(super) use inbound::{HEAD_BYTES, Received, Scope};
 
@@ -45,6 +47,8 @@ pub(super) struct Exchange {
     standing: AtomicU64,
     /// Whether the instance speaks a revision in which it asks nothing.
     stateless: AtomicBool,
+    /// Whether others than one caller use the instance: then nobody could be asked for whom it asks.
+    shared: bool,
     /// How often the instance said that its tools changed.
     list_changes: watch::Sender<u64>,
     /// The same of what else it lists.
@@ -64,7 +68,25 @@ struct Table {
 #[derive(Debug)]
 struct Entry {
     reply: oneshot::Sender<Result<Answer, Failure>>,
-    relay: Option<mpsc::Sender<Aside>>,
+    relay: Option<Relay>,
+}
+
+/// Where what an instance says to a call goes.
+#[derive(Debug, Clone)]
+pub(super) struct Relay {
+    /// What needs no answer. What finds it full is dropped.
+    pub(super) asides: mpsc::Sender<Aside>,
+    /// What does.
+    pub(super) posed: mpsc::Sender<Posed>,
+}
+
+/// A question of an instance that has requests of its own, up to 2025-11-25.
+#[derive(Debug)]
+pub(super) struct Posed {
+    /// What the instance calls it.
+    pub(super) id: Id,
+    /// What it asks.
+    pub(super) asked: Asked,
 }
 
 /// How often an instance said that something else than its tools changed.
@@ -107,6 +129,7 @@ impl Exchange {
         notices: Notices,
         counters: Arc<Counters>,
         clock: Clock,
+        share: Share,
     ) -> Arc<Self> {
         Arc::new(Self {
             upstream,
@@ -118,6 +141,7 @@ impl Exchange {
             answered: AtomicBool::new(false),
             standing: AtomicU64::new(0),
             stateless: AtomicBool::new(false),
+            shared: share == Share::All,
             list_changes: watch::Sender::new(0),
             entry_changes: watch::Sender::default(),
             retired: watch::Sender::new(false),
@@ -126,7 +150,7 @@ impl Exchange {
     }
 
     /// Makes room for one request. Progress of it goes to `relay`.
-    pub(super) fn expect(self: &Arc<Self>, relay: Option<mpsc::Sender<Aside>>) -> Result<Waiting, Failure> {
+    pub(super) fn expect(self: &Arc<Self>, relay: Option<Relay>) -> Result<Waiting, Failure> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, reply) = oneshot::channel();
         let mut table = self.table();

@@ -45,8 +45,11 @@ pub enum Failure {
     #[error("the answer of the tool server is larger than `result_max`")]
     TooLarge,
     /// The upstream wants input before it answers, which it is not given.
-    #[error("the tool server wants input before it answers")]
+    #[error("the tool server wants input that it is not given")]
     InputRequired,
+    /// The upstream wants input, and nobody gave it in time.
+    #[error("nobody gave the tool server the input that it wants")]
+    Abandoned,
     /// The upstream answered that it answers later, which was not agreed on.
     #[error("the tool server made a task of the call")]
     TaskMade,
@@ -84,6 +87,7 @@ impl Failure {
             Self::Invalid(_) => Reason::UpstreamInvalid,
             Self::TooLarge => Reason::ResultTooLarge,
             Self::InputRequired => Reason::InputRequired,
+            Self::Abandoned => Reason::Abandoned,
             Self::TaskMade => Reason::TaskMade,
             Self::Cancelled(_) => Reason::Cancelled,
         }
@@ -97,7 +101,7 @@ impl Failure {
             Self::PinChanged | Self::Vanished => Executed::No,
             Self::Timeout(executed) | Self::Cancelled(executed) => *executed,
             Self::Closed(_) | Self::Invalid(_) => Executed::Unknown,
-            Self::InputRequired | Self::TaskMade => Executed::Unknown,
+            Self::InputRequired | Self::Abandoned | Self::TaskMade => Executed::Unknown,
             Self::TooLarge => Executed::Yes,
         }
     }

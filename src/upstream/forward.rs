@@ -3,19 +3,22 @@
 //! Must never send anything else, nor anything twice. What it takes apart cannot be put together again,
 //! and the bytes that leave come out of the permit (DESIGN §6).
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use super::instance::deadline_in;
 use super::pool::{Lease, Pool};
-use super::{Answer, Aside, CancelSignal, Detail, Executed, Failure, Fleet, Route, Timings};
+use super::{
+    Answer, AnswerKind, Aside, Asker, CancelSignal, Detail, Executed, Failure, Fleet, QUESTIONS_MAX,
+    Question, ROUNDS_MAX, Route, Said, Timings,
+};
 use crate::audit::{Intent, OpenIntent};
 use crate::clock::Clock;
 use crate::limit::{Admission, InFlight};
-use crate::model::call::Call;
+use crate::model::call::{Call, Payload};
 use crate::model::target::Target;
 use crate::policy::Permit;
-use crate::wire::LogLevel;
+use crate::wire::{self, input::Wanted};
 
 /// What became of a forwarded call, and what is owed for it.
 #[derive(Debug)]
@@ -57,7 +60,7 @@ impl Fleet {
         let (permit, in_flight) = admission.into_parts();
         let call = permit.into_call();
         let outcome = match ready {
-            Ok(ready) => ready.send(&call, route.level, relay, &mut cancel, &mut timings).await,
+            Ok(ready) => ready.send(&call, &route.asker, relay, &mut cancel, &mut timings).await,
             Err(failure) => Err(failure),
         };
         Forwarded { open, in_flight, outcome, timings }
@@ -90,19 +93,66 @@ impl Fleet {
 }
 
 impl Ready {
+    /// Sends the call, and again with what its client says for as long as the upstream asks for input before
+    /// it answers: a request of its own each time, of which the upstream says where it goes on (2026-07-28,
+    /// basic/patterns/mrtr).
     pub(super) async fn send(
-        &self,
+        self,
         call: &Call,
-        level: Option<LogLevel>,
+        asker: &Asker,
         relay: mpsc::Sender<Aside>,
         cancel: &mut CancelSignal,
         timings: &mut Timings,
     ) -> Result<Answer, Failure> {
-        let sent = self.clock.monotonic();
-        let outcome = self.lease.call(&call.payload, level, relay, self.deadline, cancel).await;
-        timings.upstream = self.clock.monotonic().saturating_sub(sent);
-        outcome
+        let (mut payload, mut deadline) = (call.payload.clone(), self.deadline);
+        for _ in 0..=ROUNDS_MAX {
+            let sent = self.clock.monotonic();
+            let outcome = self.lease.call(&payload, asker, relay.clone(), deadline, cancel).await;
+            timings.upstream += self.clock.monotonic().saturating_sub(sent);
+            let answer = outcome?;
+            if answer.kind != AnswerKind::InputRequired {
+                return Ok(answer);
+            }
+            let asked = Instant::now();
+            payload = input(&call.payload, &answer, &relay, cancel).await?;
+            deadline += asked.elapsed();
+        }
+        Err(Failure::InputRequired)
     }
+}
+
+/// Gets the input that `answer` asks for, and makes of it what the call goes on with.
+async fn input(
+    payload: &Payload,
+    answer: &Answer,
+    relay: &mpsc::Sender<Aside>,
+    cancel: &mut CancelSignal,
+) -> Result<Payload, Failure> {
+    let wanted = wire::input::wanted(&answer.raw, QUESTIONS_MAX)
+        .map_err(|fault| Failure::Invalid(Detail::new(&fault.to_string())))?;
+    let Wanted { questions, state } = wanted;
+    let named: Vec<_> = questions.iter().map(|asked| (asked.key.clone(), asked.method.clone())).collect();
+    let (reply, said) = oneshot::channel();
+    if named.is_empty() {
+        // It only wants to be asked again.
+        return Ok(wire::input::resumed(payload, &[], state.as_ref()));
+    }
+    relay.try_send(Aside::Asks(Question { asked: questions, reply })).map_err(|_| Failure::InputRequired)?;
+    let said = tokio::select! {
+        biased;
+        said = said => said.map_err(|_| Failure::InputRequired)?,
+        () = cancel.given_up() => return Err(Failure::Cancelled(Executed::Unknown)),
+    };
+    let mut answers = Vec::new();
+    for ((key, method), said) in named.into_iter().zip(said) {
+        match said.as_result(&method) {
+            Some(result) => answers.push((key, result)),
+            // It may ask again.
+            None if said == Said::Nothing => {}
+            None => return Err(Failure::InputRequired),
+        }
+    }
+    Ok(wire::input::resumed(payload, &answers, state.as_ref()))
 }
 
 async fn lease(

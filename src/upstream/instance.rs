@@ -3,6 +3,7 @@
 //! Must never serve a call before it has said what it offers, so that a definition that changed is
 //! refused by the instance that changed it (CASES A29, A56). It trusts nothing of what it is answered.
 
+mod asking;
 mod discover;
 mod handshake;
 mod listen;
@@ -20,8 +21,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::aside::Aside;
 use super::cancel::CancelSignal;
 use super::entries::{self, Entries, Kept, Shelf};
-use super::era::{Dressed, Era};
-use super::exchange::{Exchange, Waiting};
+use super::era::{Asker, Era};
+use super::exchange::Exchange;
 use super::failure::{Answer, AnswerKind, Detail, Executed, Failure};
 use super::features::{Feature, Features};
 use super::handover::Handover;
@@ -29,7 +30,7 @@ use super::http::{Client, Http};
 use super::listing::{Gathering, Next, Offered, Pages};
 use super::notice::Notices;
 use super::process::Leftovers;
-use super::settings::Settings;
+use super::settings::{MayAsk, Settings};
 use super::stdio::{Attended, Stdio};
 use super::task::Task;
 use crate::clock::Clock;
@@ -40,6 +41,7 @@ use crate::wire::result::ResultType;
 use crate::wire::tool::ParamHeader;
 use crate::wire::{self, ListKind, LogLevel, Method, Revision, encode};
 
+use asking::{Asking, GivingUp};
 use opening::{Known, Opening};
 
 /// Longest time for the round trip that finds out whether an instance still talks (CASES F26); less where
@@ -77,6 +79,8 @@ pub(super) struct Instance {
     uses: watch::Sender<usize>,
     ping_timeout: Duration,
     clock: Clock,
+    /// What it was told that it may ask.
+    may_ask: MayAsk,
 }
 
 /// The way to an instance.
@@ -103,41 +107,22 @@ pub(super) enum Attendance {
     },
 }
 
-/// A request of ours: what to send and who hears of its progress.
-struct Asking<'a> {
-    message: Box<dyn FnOnce(u64) -> Dressed + Send + 'a>,
-    relay: Option<mpsc::Sender<Aside>>,
-    deadline: Instant,
-    giving_up: GivingUp,
-}
-
-/// What to do about a request that is given up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum GivingUp {
-    /// Tell the upstream.
-    Tell,
-    /// Nothing. "The `initialize` request MUST NOT be cancelled by clients" (2025-11-25,
-    /// basic/utilities/cancellation); and where each request has a response stream of its own, closing
-    /// that is what says it (2026-07-28, "Cancellation").
-    Silently,
-}
-
 impl Instance {
-    /// Forwards a call: `payload`, with our own number for its id and its progress token. Log messages
-    /// down to `level` are wanted.
+    /// Forwards a call: `payload`, with our own number for its id and its progress token, on behalf of
+    /// `asker`. What the instance says and asks meanwhile goes to `relay`.
     pub(super) async fn call(
         &self,
         payload: &Payload,
-        level: Option<LogLevel>,
+        asker: &Asker,
         relay: mpsc::Sender<Aside>,
         deadline: Instant,
         cancel: &mut CancelSignal,
     ) -> Result<Answer, Failure> {
         let era = Era::of(self.revision);
-        self.speak_up(era, level, deadline).await;
+        self.speak_up(era, asker.level, deadline).await;
         let declared = self.declared_by(payload);
         let asking = Asking {
-            message: Box::new(|id| era.forward(id, payload, &declared, level)),
+            message: Box::new(|id| era.forward(id, payload, &declared, asker)),
             relay: Some(relay),
             deadline,
             giving_up: self.giving_up(era),
@@ -304,68 +289,12 @@ impl Instance {
         self.ask(Asking { message, relay: None, deadline, giving_up }, &mut CancelSignal::never()).await
     }
 
-    async fn ask(&self, asking: Asking<'_>, cancel: &mut CancelSignal) -> Result<Answer, Failure> {
-        let mut given = Given {
-            waiting: self.exchange.expect(asking.relay)?,
-            handover: Handover::default(),
-            link: &self.link,
-            giving_up: asking.giving_up,
-        };
-        let message = (asking.message)(given.waiting.id());
-        let answered = async {
-            match self.link {
-                Link::Stdio(ref stdio) => stdio.send(&message.body, &given.handover).await?,
-                Link::Http(ref http) => http.send(message, &given.waiting, &given.handover).await?,
-            }
-            given.waiting.answer().await
-        };
-        let outcome = tokio::select! {
-            biased;
-            outcome = timeout_at(asking.deadline, answered) => match outcome {
-                Ok(outcome) => outcome,
-                Err(_) => Err(Failure::Timeout(given.handover.withdraw())),
-            },
-            () = cancel.given_up() => Err(Failure::Cancelled(given.handover.withdraw())),
-        };
-        // What was never handed over was never executed, whatever ended the session.
-        match outcome {
-            Err(Failure::Closed(why)) if given.handover.withdraw() == Executed::No => {
-                Err(Failure::Unavailable(why))
-            }
-            other => other,
-        }
-    }
-
     /// Sends a message that is not answered.
     async fn notify(&self, method: &Method) -> Result<(), Failure> {
         let message = encode::notification(method, None);
         match &self.link {
             Link::Stdio(stdio) => stdio.send(&message, &Handover::default()).await,
             Link::Http(http) => http.deliver(message).await,
-        }
-    }
-}
-
-/// A request on its way. Dropped before it is answered, in whatever way its caller went, it tells the
-/// upstream to stop (2025-11-25, basic/utilities/cancellation).
-struct Given<'a> {
-    waiting: Waiting,
-    handover: Handover,
-    link: &'a Link,
-    giving_up: GivingUp,
-}
-
-impl Drop for Given<'_> {
-    fn drop(&mut self) {
-        let is_out = self.handover.withdraw() == Executed::Unknown;
-        if self.giving_up == GivingUp::Silently || !is_out || self.waiting.is_settled() {
-            return;
-        }
-        let params = format!("{{\"requestId\":{},\"reason\":\"given up\"}}", self.waiting.id());
-        let message = encode::notification(&Method::Cancelled, Some(params.as_bytes()));
-        match self.link {
-            Link::Stdio(stdio) => stdio.tell(&message, self.waiting.exchange()),
-            Link::Http(http) => http.tell(message),
         }
     }
 }

@@ -35,6 +35,8 @@ pub struct Settings {
     pub tools: Vec<ToolSettings>,
     /// Who shares an instance.
     pub share: Share,
+    /// What it may ever ask of a client, whoever calls.
+    pub may_ask: MayAsk,
     /// Which definitions are accepted.
     pub pins: Pins,
     /// Most instances at once (`instances_max`).
@@ -67,6 +69,7 @@ impl Settings {
             returns: _,
             tools: _,
             share,
+            may_ask,
             pins: _,
             instances_max,
             instance_idle,
@@ -77,7 +80,7 @@ impl Settings {
             calls_in_flight_max: _,
         } = self;
         (name, launch, share) == (&other.name, &other.launch, &other.share)
-            && *revision == other.revision
+            && (revision, may_ask) == (&other.revision, &other.may_ask)
             && (instances_max, result_max) == (&other.instances_max, &other.result_max)
             && (instance_idle, start_timeout) == (&other.instance_idle, &other.start_timeout)
             && (call_timeout, list_wait) == (&other.call_timeout, &other.list_wait)
@@ -160,6 +163,18 @@ pub enum Share {
     Subject,
     /// One run.
     Run,
+}
+
+/// What an upstream may ever ask, by the policy: a server with a handshake is told it at the handshake. What
+/// each call may be asked is decided when it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MayAsk {
+    /// For a completion of the agent's model.
+    pub sampling: bool,
+    /// For an answer of the user.
+    pub elicitation: bool,
+    /// For the directories that the client works in.
+    pub roots: bool,
 }
 
 /// Which tool definitions are accepted.

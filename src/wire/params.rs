@@ -46,6 +46,9 @@ pub(super) const OF_THE_HOP: &[&str] = &[
     "io.modelcontextprotocol/logLevel",
 ];
 
+/// The members of `params` that go on with an earlier request.
+const GOING_ON: &[&str] = &["inputResponses", "requestState"];
+
 /// What is taken out of `_meta` before a request is forwarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StripMeta {
@@ -135,6 +138,11 @@ impl Params {
     #[must_use]
     pub fn payload(&self, method: &Method, name: OwnName<'_>, strip: StripMeta) -> Payload {
         let mut edits: Vec<_> = self.renamed(name).into_iter().collect();
+        if strip == StripMeta::Modern {
+            // Only an answer that was asked for and decided on reaches an upstream.
+            let cuts = self.members.cuts(|key| GOING_ON.contains(&key));
+            edits.extend(cuts.into_iter().map(|range| (range, Bytes::new())));
+        }
         let mut token = None;
         if let Some(meta) = &self.meta {
             token = meta.entry("progressToken").map(|entry| entry.value.clone());

@@ -24,6 +24,7 @@ mod interop;
 mod isolation;
 mod mail;
 mod mint;
+mod mirror;
 mod path;
 mod privileges;
 mod progress;

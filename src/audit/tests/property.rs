@@ -217,7 +217,7 @@ fn folded(lines: &[Value]) -> (BTreeMap<String, BTreeSet<String>>, BTreeSet<Stri
         match line["kind"].as_str().unwrap() {
             "run_start" => drop(runs.insert(run, names(&line["provenance"]))),
             "run_end" => drop(runs.remove(&run)),
-            "intent" | "denial" | "list" | "taint" => {
+            "intent" | "denial" | "list" | "suspended" | "resumed" | "taint" => {
                 let known = runs.get_mut(&run).unwrap();
                 known.extend(names(&line["adds"]));
                 if line["kind"] == "intent" && line["stores"] != "nothing" {

@@ -14,8 +14,7 @@ fn validator() -> jsonschema::Validator {
 }
 
 /// Kinds that the format names and that this version does not write.
-const RESERVED: [Kind; 6] =
-    [Kind::Suspended, Kind::Resumed, Kind::Plan, Kind::Grant, Kind::Approval, Kind::Checkpoint];
+const RESERVED: [Kind; 4] = [Kind::Plan, Kind::Grant, Kind::Approval, Kind::Checkpoint];
 
 fn full(run: &RunId) -> CallFacts {
     let mut facts = facts(run);
@@ -51,6 +50,11 @@ fn rules_of_all_dimensions() -> Decision {
     ];
     let rule = |dimension| Rule { dimension, answer: Answer::Deny, permission: None, place: None };
     Decision { rules: dimensions.map(rule).to_vec(), ..decision(Answer::Deny, Reason::RoleDenies) }
+}
+
+fn of_questions() -> [Event; 2] {
+    let facts = || Box::new(facts(&run(1)));
+    [Event::Suspended { facts: facts(), intent: Seq(1) }, Event::Resumed { facts: facts(), intent: Seq(1) }]
 }
 
 fn events() -> Vec<Event> {
@@ -117,6 +121,7 @@ fn events() -> Vec<Event> {
         }
     }
     events.extend(claims::events());
+    events.extend(of_questions());
     for why in RunEnding::ALL {
         events.push(Event::RunEnd { run: run(9), why, by: None, until: None, unstarted: None });
     }

@@ -10,7 +10,7 @@ use crate::limit::IN_FLIGHT_PER_UPSTREAM_MAX_DEFAULT;
 use crate::model::call::Stores;
 use crate::model::glob::{Glob, covers};
 use crate::model::provenance::Provenance;
-use crate::upstream::{self as room, Pins, Prefix, Revision, Settings, Share, Speaks, ToolSettings};
+use crate::upstream::{self as room, MayAsk, Pins, Prefix, Revision, Settings, Share, Speaks, ToolSettings};
 
 use super::lists::WIRE_NAME_BYTES_SAFE;
 use super::names::TRUSTED;
@@ -38,6 +38,8 @@ fn one(written: &Upstream, scope: Scope<'_>) -> Option<Settings> {
         returns: returns?,
         tools: tools(written, scope),
         share: share(written, scope),
+        // Follows from the policy, once that is checked.
+        may_ask: MayAsk::default(),
         pins: pins(written, scope),
         instances_max: read.count(&written.instances_max, "instances_max", room::INSTANCES_MAX_DEFAULT),
         instance_idle: read.duration(&written.instance_idle, "instance_idle", room::INSTANCE_IDLE_DEFAULT),

@@ -65,7 +65,7 @@ impl Resumable {
 fn put(outbox: &Outbox, stream: u64, event: CallEvent) -> Place {
     let (message, place) = match event {
         CallEvent::Notification(message) => (message, Place::Passing),
-        CallEvent::Answer(message) => (message, Place::Between),
+        CallEvent::Request(message) | CallEvent::Answer(message) => (message, Place::Between),
         CallEvent::Final { body, .. } => (body, Place::Last),
     };
     // What nobody will read is dropped, as the outbox says.

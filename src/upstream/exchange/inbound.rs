@@ -7,15 +7,16 @@
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::mpsc::error::TrySendError;
 
-use super::Exchange;
+use super::{Exchange, Posed, Relay};
 use crate::model::text::printable;
 use crate::upstream::aside::Aside;
 use crate::upstream::failure::{Answer, AnswerKind, Detail, Failure};
 use crate::upstream::notice::{Notice, claimed};
+use crate::wire::input::{self, Asked};
 use crate::wire::{
-    self, Id, ListKind, Message, Method, Notification, Outcome, Request, Response, ScanLimits, encode,
+    self, Id, ListKind, Message, Method, Notification, Outcome, Params, Request, Response, ScanLimits, encode,
 };
 
 /// Levels of nesting in a message of an upstream.
@@ -63,7 +64,7 @@ impl Exchange {
                 self.counters.requests_refused.count();
                 Received::Nothing
             }
-            Ok(Message::Request(request)) => self.request(&request),
+            Ok(Message::Request(request)) => self.request(request, scope),
             Ok(Message::Notification(notification)) => self.notification(&notification, scope),
             Err(malformed) => {
                 self.counters.garbage.count();
@@ -117,11 +118,21 @@ impl Exchange {
         }
     }
 
-    /// Only `ping` is answered. Whatever else an upstream asks would carry its text toward the agent or
-    /// the run's text to it; the mirror path that decides on that comes with a later version (I8).
-    fn request(&self, request: &Request) -> Received {
+    /// `ping` is answered. What a server may ask a client goes to the call that it belongs to, where its
+    /// gateway decides on it; what belongs to none, or is asked by an instance that all share, is refused.
+    fn request(&self, request: Request, scope: Scope) -> Received {
         if request.method == Method::Ping {
             return Received::Reply(encode::result(&request.id, b"{}"));
+        }
+        if input::is_question(&request.method)
+            && !self.shared
+            && let Some(relay) = self.call_of(scope)
+        {
+            let params = request.params.as_ref().map(Params::raw);
+            let asked = Asked { key: "1".to_owned(), method: request.method.clone(), params };
+            if relay.posed.try_send(Posed { id: request.id.clone(), asked }).is_ok() {
+                return Received::Nothing;
+            }
         }
         self.counters.requests_refused.count();
         let mut refusals = self.refusals.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -129,7 +140,7 @@ impl Exchange {
             let (upstream, method) = (self.upstream.clone(), claimed(request.method.name()));
             self.notices.tell(Notice::RequestRefused { upstream, method });
         }
-        let message = "this gateway does not serve requests of tool servers";
+        let message = "the gateway does not pass this on";
         let code = wire::code::METHOD_NOT_FOUND;
         Received::Reply(encode::error(Some(&request.id), code, message, None))
     }
@@ -137,7 +148,8 @@ impl Exchange {
     fn notification(&self, notification: &Notification, scope: Scope) -> Received {
         match notification.method {
             Method::Progress => self.progress(notification, scope),
-            Method::LoggingMessage => self.log(notification, scope),
+            Method::LoggingMessage => self.hand_on(notification, scope, Aside::Log),
+            Method::ElicitationComplete => self.hand_on(notification, scope, Aside::ElicitationComplete),
             Method::ToolsListChanged => self.said_to_change(ListKind::Tools),
             Method::PromptsListChanged => self.said_to_change(ListKind::Prompts),
             Method::ResourcesListChanged => self.said_to_change(ListKind::Resources),
@@ -171,19 +183,20 @@ impl Exchange {
             let table = self.table();
             table.waiting.get(&id).and_then(|entry| entry.relay.clone())
         });
-        let sent = relay.zip(params).map(|(relay, params)| relay.try_send(Aside::Progress(params.raw())));
+        let sent =
+            relay.zip(params).map(|(relay, params)| relay.asides.try_send(Aside::Progress(params.raw())));
         match sent {
             Some(Ok(()) | Err(TrySendError::Closed(_))) => {}
             Some(Err(TrySendError::Full(_))) | None => self.counters.progress_dropped.count(),
         }
     }
 
-    /// Hands a log message to the call that it belongs to. One that belongs to none could not be told apart
+    /// Hands a notification to the call that it belongs to. One that belongs to none could not be told apart
     /// from another run's (DESIGN §6): dropped and counted.
-    fn log(&self, notification: &Notification, scope: Scope) {
+    fn hand_on(&self, notification: &Notification, scope: Scope, aside: fn(Bytes) -> Aside) {
         let relay = self.call_of(scope);
         let sent = relay.zip(notification.params.as_ref());
-        let sent = sent.map(|(relay, params)| relay.try_send(Aside::Log(params.raw())));
+        let sent = sent.map(|(relay, params)| relay.asides.try_send(aside(params.raw())));
         match sent {
             Some(Ok(()) | Err(TrySendError::Closed(_))) => {}
             Some(Err(TrySendError::Full(_))) | None => self.counters.notifications_dropped.count(),
@@ -197,7 +210,7 @@ impl Exchange {
 
     /// The call that something belongs to which names none: by the stream it came on, or because exactly
     /// one call is in flight (DESIGN §6).
-    fn call_of(&self, scope: Scope) -> Option<mpsc::Sender<Aside>> {
+    fn call_of(&self, scope: Scope) -> Option<Relay> {
         let table = self.table();
         if let Scope::Of(id) = scope {
             return table.waiting.get(&id)?.relay.clone();

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::model::text::Bounded;
+use crate::upstream::aside::Aside;
 use crate::upstream::failure::AnswerKind;
 use crate::upstream::notice::{NOTICES_MAX, Notice};
 
@@ -17,7 +18,7 @@ impl Bench {
         let (sender, notices) = mpsc::channel(NOTICES_MAX);
         let upstream = UpstreamName::new("mail").unwrap();
         let clock = Clock::manual(jiff::Timestamp::UNIX_EPOCH);
-        let exchange = Exchange::new(upstream, Notices::new(sender), Arc::default(), clock);
+        let exchange = Exchange::new(upstream, Notices::new(sender), Arc::default(), clock, Share::Subject);
         Self { exchange, notices }
     }
 
@@ -81,8 +82,9 @@ async fn f22_f23_garbage_is_counted_and_a_broken_answer_ends_its_call() {
 #[tokio::test]
 async fn progress_goes_to_its_call_and_is_dropped_where_the_client_does_not_read() {
     let bench = Bench::new();
-    let (relay, mut progress) = mpsc::channel(1);
-    let one = bench.exchange.expect(Some(relay)).unwrap();
+    let (asides, mut progress) = mpsc::channel(1);
+    let (posed, _questions) = mpsc::channel(1);
+    let one = bench.exchange.expect(Some(Relay { asides, posed })).unwrap();
     let params = format!("{{\"progressToken\":{},\"progress\":0.50}}", one.id());
     let text = format!("{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{params}}}");
     for _ in 0..3 {

@@ -18,17 +18,14 @@ use crate::upstream::features::Features;
 use crate::upstream::http::{self, Http};
 use crate::upstream::listing::Offered;
 use crate::upstream::process::{self, Plan, Process};
-use crate::upstream::settings::{Launch, Speaks};
+use crate::upstream::settings::{Launch, MayAsk, Speaks};
 use crate::upstream::stdio;
 use crate::upstream::task::Task;
 use crate::wire::{Method, Object, Revision};
 
-/// What we are. No capabilities: an upstream may ask for nothing.
-const INTRODUCTION: &str = concat!(
-    "\"capabilities\":{},\"clientInfo\":{\"name\":\"sluicegate\",\"version\":\"",
-    env!("CARGO_PKG_VERSION"),
-    "\"}}"
-);
+/// What we are.
+const INTRODUCTION: &str =
+    concat!("\"clientInfo\":{\"name\":\"sluicegate\",\"version\":\"", env!("CARGO_PKG_VERSION"), "\"}");
 
 /// Why an instance did not start.
 #[derive(Debug, thiserror::Error)]
@@ -102,7 +99,13 @@ impl Parts {
     /// One attempt. What it began is gone when it failed.
     async fn attempt(&self, opening: Opening, deadline: Instant) -> Result<Started, Failed> {
         let (upstream, notices) = (self.settings.name.clone(), self.notices.clone());
-        let exchange = Exchange::new(upstream, notices, Arc::clone(&self.counters), self.clock.clone());
+        let exchange = Exchange::new(
+            upstream,
+            notices,
+            Arc::clone(&self.counters),
+            self.clock.clone(),
+            self.settings.share,
+        );
         let nothing = |error| Failed { error, said: Said::Nothing };
         let connected = timeout_at(deadline, self.connect(opening, &exchange)).await;
         let (link, mut attendance) = connected.unwrap_or(Err(StartError::Timeout)).map_err(nothing)?;
@@ -180,6 +183,7 @@ impl Parts {
             shelf: Shelf::default(),
             level: Mutex::default(),
             clock: self.clock.clone(),
+            may_ask: self.settings.may_ask,
             offered: arc_swap::ArcSwap::default(),
             declared: arc_swap::ArcSwap::default(),
             uses: watch::Sender::new(0),
@@ -216,7 +220,10 @@ impl Instance {
         revision: Revision,
         deadline: Instant,
     ) -> Result<Introduced, StartError> {
-        let introduction = format!("{{\"protocolVersion\":\"{revision}\",{INTRODUCTION}");
+        let capabilities = capabilities(self.may_ask, revision);
+        let introduction = format!(
+            "{{\"protocolVersion\":\"{revision}\",\"capabilities\":{{{capabilities}}},{INTRODUCTION}}}"
+        );
         let answer = self.request(&Method::Initialize, Some(introduction.as_bytes()), deadline).await;
         let answer = answer.map_err(StartError::Initialize)?;
         if answer.kind == AnswerKind::Error {
@@ -278,6 +285,22 @@ fn introduced(raw: &bytes::Bytes) -> Result<Introduced, StartError> {
     let capabilities = result.get("capabilities").and_then(|raw| Object::of(&raw).ok());
     let capabilities = capabilities.ok_or(StartError::Malformed("`capabilities` is no object"))?;
     Ok(capable_of(revision, &capabilities))
+}
+
+/// What the server may ask, as far as the policy opens it to anybody and `revision` knows it.
+fn capabilities(may_ask: MayAsk, revision: Revision) -> String {
+    let elicitation = if revision >= Revision::V2025_11_25 {
+        "\"elicitation\":{\"form\":{},\"url\":{}}"
+    } else {
+        "\"elicitation\":{}"
+    };
+    let said = [
+        (may_ask.sampling, "\"sampling\":{}"),
+        (may_ask.elicitation && revision >= Revision::V2025_06_18, elicitation),
+        (may_ask.roots, "\"roots\":{}"),
+    ];
+    let said: Vec<_> = said.into_iter().filter(|(may, _)| *may).map(|(_, member)| member).collect();
+    said.join(",")
 }
 
 /// What a server of `revision` with `capabilities` is good for.

@@ -128,20 +128,39 @@ impl Bench {
         cancel: CancelSignal,
     ) -> Told {
         let (relay, mut progress) = mpsc::channel(8);
-        let route = Route { subject: Subject::new(subject).unwrap(), run: RunId::of([1; 16]), level: None };
+        let route = Route {
+            subject: Subject::new(subject).unwrap(),
+            run: RunId::of([1; 16]),
+            asker: Asker::default(),
+        };
         let (mut cancel, mut timings) = (cancel, Timings::default());
         let delivered = async {
             let ready = fleet.ready(call, &route, &mut cancel, &mut timings).await?;
-            ready.send(call, None, relay, &mut cancel, &mut timings).await
+            ready.send(call, &route.asker, relay, &mut cancel, &mut timings).await
         };
         let outcome = timeout(PATIENCE, delivered).await.expect("the call hangs");
         let asides = std::iter::from_fn(|| progress.try_recv().ok());
         let progress = asides.filter_map(|aside| match aside {
             Aside::Progress(params) => Some(params),
-            Aside::Log(_) => None,
+            _ => None,
         });
         let progress = progress.collect();
         Told { outcome, progress }
+    }
+
+    /// A call with nobody there who could be told or asked anything.
+    pub(super) async fn call_unheard(&self, wire_name: &str) -> Result<Answer, Failure> {
+        let call = self.call_of(wire_name, "{}");
+        let (relay, heard) = mpsc::channel(1);
+        drop(heard);
+        let route = Route {
+            subject: Subject::new("user:1").unwrap(),
+            run: RunId::of([1; 16]),
+            asker: Asker::default(),
+        };
+        let (mut cancel, mut timings) = (CancelSignal::never(), Timings::default());
+        let ready = self.upstreams.fleet().ready(&call, &route, &mut cancel, &mut timings).await?;
+        ready.send(&call, &route.asker, relay, &mut cancel, &mut timings).await
     }
 
     /// Waits for the first notice that `wanted` wants.
@@ -205,6 +224,7 @@ fn with(name: &str, launch: Launch) -> Settings {
         returns: Provenance::default(),
         tools: Vec::new(),
         share: Share::All,
+        may_ask: MayAsk::default(),
         pins: Pins::FirstUse,
         instances_max: 4,
         instance_idle: Duration::from_secs(600),

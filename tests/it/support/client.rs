@@ -137,7 +137,10 @@ impl Client {
 
     fn as_modern(&self, id: u64, method: &str, mut params: Value) -> (Self, String) {
         params["_meta"]["io.modelcontextprotocol/protocolVersion"] = json!("2026-07-28");
-        params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({});
+        let capabilities = &mut params["_meta"]["io.modelcontextprotocol/clientCapabilities"];
+        if capabilities.is_null() {
+            *capabilities = json!({});
+        }
         let mut client = self.clone().with("mcp-protocol-version", "2026-07-28").with("mcp-method", method);
         let named = ["name", "uri"].iter().find_map(|key| params.get(*key)?.as_str());
         if let Some(name) = named.filter(|_| method != "completion/complete") {

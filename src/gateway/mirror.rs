@@ -1,0 +1,321 @@
+//! The way back: what an upstream asks of the client during a call, and what the client answers.
+//!
+//! A question may be asked where the run may answer it; its answer is decided again, as a write of the run's
+//! text to that upstream, with the provenance of that moment, and so is the call that waits for it (DESIGN
+//! §6). Must never let a question or an answer pass without a record, nor wait for ever: nobody who waits
+//! for a person holds a permit.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::Gateway;
+use super::able::class_of;
+use super::exchange::{Caller, Exchange};
+use super::line::{Line, Seat};
+use super::named;
+use super::parked::{Back, Owner};
+use super::port::{Accepts, CALL_EVENTS_MAX, Ongoing, Reply, Shape};
+use super::refusal::Refusal;
+use super::relay::Leg;
+use super::session::Answer;
+use super::world::World;
+use crate::audit::{Event, Seq};
+use crate::model::call::{ArgumentFacts, Call, Payload, Pin, Stores};
+use crate::model::decision::{Decision, PolicyEpoch};
+use crate::model::digest::Sha256;
+use crate::model::facts::CallFacts;
+use crate::model::principal::Principal;
+use crate::model::provenance::Provenance;
+use crate::model::reason::Reason;
+use crate::model::target::{Class, Target};
+use crate::model::text::Bounded;
+use crate::policy::{Ruling, Standing};
+use crate::run::Section;
+use crate::upstream::{Question, Said};
+use crate::wire::input::{self, Asked, GoesOn};
+use crate::wire::{Id, Outcome, Response, encode};
+
+/// Longest wait for a client to answer a question of an upstream.
+pub const INPUT_WAIT_MAX: Duration = Duration::from_secs(300);
+
+/// Who answers, and by which configuration they were accepted.
+#[derive(Debug, Clone)]
+pub(super) struct Speaker {
+    pub(super) principal: Arc<Principal>,
+    pub(super) under: PolicyEpoch,
+}
+
+/// How it goes on with a call that asked something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum After {
+    /// The upstream has its answers.
+    GoesOn,
+    /// What was answered may not go there: the upstream is told to stop.
+    Refused,
+    /// Nobody answered in time.
+    Abandoned,
+}
+
+/// What the client said, and who said it.
+struct Heard {
+    speaker: Speaker,
+    said: Vec<Said>,
+}
+
+impl Gateway {
+    /// Asks the client of `leg` what its upstream asks.
+    pub(super) async fn ask(&self, question: Question, leg: &Leg, line: &Line, intent: Seq) -> After {
+        let Question { asked, reply } = question;
+        let mut said = vec![Said::Declined; asked.len()];
+        let mut open = Vec::new();
+        for (at, one) in asked.iter().enumerate() {
+            if self.may_be_asked(one, leg, intent).await {
+                open.push(at);
+            }
+        }
+        let questions: Vec<Asked> = open.iter().filter_map(|at| asked.get(*at)).cloned().collect();
+        let mut after = After::GoesOn;
+        if !questions.is_empty() {
+            // Nobody answers in time, or nobody can be asked any more: the call would wait for nothing.
+            let heard = timeout(INPUT_WAIT_MAX, self.hear(&questions, leg, line)).await;
+            let Ok(Some(Heard { speaker, said: heard })) = heard else { return After::Abandoned };
+            for ((at, asked), one) in open.into_iter().zip(&questions).zip(heard) {
+                let passes = self.may_answer(asked, &one, &speaker, leg, intent).await;
+                if let Some(place) = said.get_mut(at) {
+                    *place = if passes { one } else { Said::Declined };
+                }
+                after = if passes { after } else { After::Refused };
+            }
+        }
+        // The upstream may have gone; then nobody waits for it.
+        let _gone = reply.send(said);
+        after
+    }
+
+    /// A request of 2026-07-28 that goes on with one that waits for input.
+    pub(super) async fn go_on(&self, exchange: Exchange, goes_on: GoesOn) -> Result<Reply, Box<Refusal>> {
+        let named = named::read(&exchange)?;
+        let mut facts = exchange.facts();
+        facts.named = Some(Bounded::new(&named.name));
+        facts.arguments = Some(named.arguments);
+        let run = self.attach(&exchange, &facts).await?;
+        facts.run = Some(run.id().clone());
+        let Caller { principal, under, .. } = exchange.caller.clone();
+        let request = input::request_digest(&exchange.request.method, &named.params);
+        let owner = Owner { principal: Arc::clone(&principal), run: run.id().clone(), request };
+        let GoesOn { state, answers } = goes_on;
+        let parked = self.parked.take(&state, &owner);
+        let not_parked = || Refusal::error(facts.clone(), Reason::NotParked, exchange.id());
+        let parked = parked.ok_or_else(not_parked)?;
+        let (events, receiver) = mpsc::channel(CALL_EVENTS_MAX);
+        let id = exchange.request.id.clone();
+        let seat = Seat { id, progress_token: named.progress_token, in_flight: None, events };
+        let back = Back { seat, speaker: Speaker { principal, under }, answers };
+        parked.send(back).map_err(|_| not_parked())?;
+        Ok(Reply::Call(Ongoing { events: receiver, shape: Shape::Single, resumable: None }))
+    }
+
+    /// A response of the client: the answer to what it was asked in its session (CASES F33).
+    pub(super) fn take_answer(&self, caller: &Caller, response: Response) -> Result<Reply, Box<Refusal>> {
+        let refuse = |reason| Refusal::error(caller.facts(), reason, None);
+        let session = self.session_of(caller).map_err(refuse)?;
+        let speaker = Speaker { principal: Arc::clone(&caller.principal), under: caller.under };
+        let said = match response.outcome {
+            Outcome::Result(raw) => Said::Result(raw),
+            Outcome::Error(raw) => Said::Error(raw),
+        };
+        let number = response.id.as_ref().and_then(Id::number);
+        let taken = number.is_some_and(|number| session.answered(number, Answer { speaker, said }));
+        if taken {
+            Ok(Reply::Empty(http::StatusCode::ACCEPTED))
+        } else {
+            Err(refuse(Reason::ResponseUnexpected))
+        }
+    }
+
+    /// Asks, in the way of the client's revision. `None` where it cannot be asked, or has gone.
+    async fn hear(&self, questions: &[Asked], leg: &Leg, line: &Line) -> Option<Heard> {
+        let _turn = line.turn.lock().await;
+        if leg.revision.is_modern() {
+            self.leave_and_return(questions, leg, line).await
+        } else {
+            ask_in_session(questions, leg, line).await
+        }
+    }
+
+    /// 2026-07-28: the request ends with the questions, and another one brings the answers.
+    async fn leave_and_return(&self, questions: &[Asked], leg: &Leg, line: &Line) -> Option<Heard> {
+        if let Some(heard) = offered(questions, leg) {
+            return Some(heard);
+        }
+        let principal = Arc::clone(&leg.facts.principal);
+        let owner = Owner { principal, run: leg.run.id().clone(), request: leg.request? };
+        let mut place = self.parked.park(owner).ok()?;
+        let required = input::required(questions, &place.state);
+        line.leave(|id| encode::result(id, &required)).await.ok()?;
+        let Back { seat, speaker, answers } = (&mut place.back).await.ok()?;
+        line.sit(seat);
+        let answer = |asked: &Asked| {
+            let raw = answers.as_ref().and_then(|answers| answers.get(&asked.key));
+            raw.map_or(Said::Nothing, Said::Result)
+        };
+        Some(Heard { speaker, said: questions.iter().map(answer).collect() })
+    }
+
+    /// Whether the run may answer `asked` at all, and its client can be asked. Recorded either way.
+    async fn may_be_asked(&self, asked: &Asked, leg: &Leg, intent: Seq) -> bool {
+        let Some((target, facts)) = about(asked, asked.params.as_ref(), leg) else { return false };
+        let speaker = Speaker { principal: Arc::clone(&leg.facts.principal), under: leg.under };
+        let decided = self.decide_again(&[target], &speaker, leg);
+        let decided = match decided {
+            // What it cannot be asked it declines: nobody has to know that it may not either.
+            Ok(_) if !leg.able.can(asked, leg.revision) => Err((Reason::UpstreamRequestRefused, None)),
+            Ok(_) if !leg.revision.is_modern() && leg.accepts == Accepts::Json => {
+                Err((Reason::UpstreamRequestRefused, None))
+            }
+            other => other,
+        };
+        match decided {
+            Ok((provenance, decision)) => {
+                let facts = CallFacts { provenance, decision: Some(decision), ..facts };
+                self.journal.record(Event::Suspended { facts: Box::new(facts), intent }).await.is_ok()
+            }
+            Err((reason, decision)) => self.record_refused(facts, reason, decision).await,
+        }
+    }
+
+    /// Whether what the client said may go to the upstream, and the call may go on with it.
+    async fn may_answer(
+        &self,
+        asked: &Asked,
+        said: &Said,
+        speaker: &Speaker,
+        leg: &Leg,
+        intent: Seq,
+    ) -> bool {
+        let raw = match said {
+            Said::Result(raw) | Said::Error(raw) => Some(raw),
+            Said::Nothing | Said::Declined => None,
+        };
+        let Some((target, mut facts)) = about(asked, raw, leg) else { return false };
+        facts.principal = Arc::clone(&speaker.principal);
+        let mut targets = vec![target];
+        targets.extend(leg.facts.target.clone());
+        match self.decide_again(&targets, speaker, leg) {
+            Ok((provenance, decision)) => {
+                let facts = CallFacts { provenance, decision: Some(decision), ..facts };
+                self.journal.record(Event::Resumed { facts: Box::new(facts), intent }).await.is_ok()
+            }
+            Err((reason, decision)) => self.record_refused(facts, reason, decision).await,
+        }
+    }
+
+    async fn record_refused(&self, facts: CallFacts, reason: Reason, decision: Option<Decision>) -> bool {
+        let latency = self.latency_until_now(self.clock.monotonic());
+        let facts = Box::new(CallFacts { decision, ..facts });
+        // Where even this cannot be recorded, nothing passes either.
+        let _halted = self.journal.record(Event::Denial { facts, reason, latency }).await;
+        false
+    }
+
+    /// Decides on every target with the provenance of now; what is decided on the first is given.
+    fn decide_again(
+        &self,
+        targets: &[Target],
+        speaker: &Speaker,
+        leg: &Leg,
+    ) -> Result<(Provenance, Decision), (Reason, Option<Decision>)> {
+        let decided = leg.run.section(self.clock.wall(), |section| {
+            self.worlds.within(|world| {
+                if !world.in_force.entry_points.holds(&speaker.principal, speaker.under) {
+                    return Err((Reason::CredentialUnknown, None));
+                }
+                let mut decisions = Vec::new();
+                for target in targets {
+                    decisions.push(decide(world, section, target, &speaker.principal)?);
+                }
+                let first = decisions.into_iter().next().ok_or((Reason::Fault, None))?;
+                Ok((section.provenance().clone(), first))
+            })
+        });
+        decided.unwrap_or_else(|closed| Err((closed, None)))
+    }
+}
+
+/// What the request brought along, where that answers every question: a server that keeps no state is
+/// answered by a request of its own, which names no state either.
+fn offered(questions: &[Asked], leg: &Leg) -> Option<Heard> {
+    let offered = leg.offered.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+    let said: Option<Vec<_>> =
+        questions.iter().map(|asked| offered.get(&asked.key).map(Said::Result)).collect();
+    let speaker = Speaker { principal: Arc::clone(&leg.facts.principal), under: leg.under };
+    said.map(|said| Heard { speaker, said })
+}
+
+/// The 2025 revisions: a request on the stream of the call, and a response in a POST of its own.
+async fn ask_in_session(questions: &[Asked], leg: &Leg, line: &Line) -> Option<Heard> {
+    let session = leg.session.as_ref()?;
+    let (mut said, mut speaker) = (Vec::new(), None);
+    for asked in questions {
+        let mut expected = session.expect_answer()?;
+        let request = encode::request(expected.number, &asked.method, asked.params.as_deref());
+        line.ask(request).await.ok()?;
+        let answer = expected.answer().await?;
+        said.push(answer.said);
+        speaker = Some(answer.speaker);
+    }
+    Some(Heard { speaker: speaker?, said })
+}
+
+fn decide(
+    world: &World,
+    section: &Section<'_>,
+    target: &Target,
+    principal: &Principal,
+) -> Result<Decision, (Reason, Option<Decision>)> {
+    let pin = target.tool().map(|tool| world.catalogue.tool(tool).map(|tool| tool.pin));
+    let pin: Option<Pin> = match pin {
+        // A tool that is gone is not there to go on with.
+        Some(None) => return Err((Reason::NotVisible, None)),
+        Some(known) => known,
+        None => None,
+    };
+    let (nothing, closed) = (Provenance::default(), section.closed());
+    let standing = Standing { provenance: section.provenance(), brings: &nothing, closed: &closed };
+    let payload = Payload { method: "", bytes: Bytes::new(), progress_token: None };
+    let arguments = ArgumentFacts { sha256: Sha256::of(b""), bytes: 0 };
+    let target = target.clone();
+    let call = Call { target, pin, returns: nothing.clone(), stores: Stores::Nothing, arguments, payload };
+    match world.policy.decide(principal, standing, call) {
+        // Nothing that waits holds a permit: whatever goes on is decided again.
+        Ruling::Permit(permit) => Ok(permit.decision().clone()),
+        Ruling::Refuse(_, decision) => Err((decision.reason, Some(decision))),
+    }
+}
+
+/// What is decided on, and what its record says, of a question or an answer that is `raw`.
+fn about(asked: &Asked, raw: Option<&Bytes>, leg: &Leg) -> Option<(Target, CallFacts)> {
+    let upstream = leg.facts.target.as_ref()?.upstream().clone();
+    let target = match class_of(&asked.method)? {
+        Class::Sampling => Target::Sampling(upstream),
+        Class::Elicitation => Target::Elicitation(upstream),
+        _ => Target::Roots(upstream),
+    };
+    let bytes = raw.map(|raw| raw.as_ref()).unwrap_or_default();
+    let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    let facts = CallFacts {
+        method: asked.method.code(),
+        named: None,
+        target: Some(target.clone()),
+        definition: None,
+        arguments: Some(ArgumentFacts { sha256: Sha256::of(bytes), bytes: length }),
+        adds: Provenance::default(),
+        stores: Stores::Nothing,
+        ..leg.facts.clone()
+    };
+    Some((target, facts))
+}
