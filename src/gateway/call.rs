@@ -75,6 +75,7 @@ impl Gateway {
             request: is_modern.then(|| request_digest(&exchange.request.method, &named.params)),
             offered: Mutex::new(input::offered(&named.params).filter(|_| is_modern)),
             session: exchange.session.clone(),
+            share: passed.share,
             capabilities: passed.capabilities,
             revision: exchange.revision,
             method: exchange.request.method.code(),
@@ -137,6 +138,7 @@ struct Passed {
     adds: Provenance,
     fleet: Fleet,
     form: AnswerForm,
+    share: Share,
     capabilities: Option<Arc<str>>,
 }
 
@@ -183,8 +185,10 @@ impl Stage<'_> {
         let adds = facts.adds.clone();
         let pending = slot.intend(admission, facts.clone());
         let fleet = self.world.fleet.only(&upstream);
-        let (form, capabilities) = (self.form(), self.capabilities(&upstream, &facts));
-        Ok(Passed { pending, facts, adds, fleet, form, capabilities })
+        let form = self.form();
+        let share = self.share(&upstream);
+        let capabilities = self.capabilities(&upstream, &facts).filter(|_| share != Share::All);
+        Ok(Passed { pending, facts, adds, fleet, form, share, capabilities })
     }
 
     /// What the policy refuses: as if nonexistent where hidden, with its reason where visible.
@@ -243,14 +247,14 @@ impl Stage<'_> {
         })
     }
 
-    /// What the upstream may know that the client can be asked: what the run may answer now, of an upstream
-    /// whose instance is not everybody's.
+    /// Who shares an instance of the upstream; everybody where that is not known any more.
+    fn share(&self, upstream: &UpstreamName) -> Share {
+        let mut servers = self.world.catalogue.servers().iter();
+        servers.find(|server| server.name == *upstream).map_or(Share::All, |server| server.share)
+    }
+
+    /// What the upstream may know that the client can be asked: what the run may answer now.
     fn capabilities(&self, upstream: &UpstreamName, facts: &CallFacts) -> Option<Arc<str>> {
-        let servers = self.world.catalogue.servers();
-        let server = servers.iter().find(|server| server.name == *upstream)?;
-        if server.share == Share::All {
-            return None;
-        }
         let (able, principal) = (self.exchange.able(), &self.exchange.caller.principal);
         let mut sources = facts.provenance.clone();
         sources.join(&facts.adds);

@@ -35,7 +35,7 @@ use crate::model::target::{Class, Target};
 use crate::model::text::Bounded;
 use crate::policy::{Ruling, Standing};
 use crate::run::Section;
-use crate::upstream::{Question, Said};
+use crate::upstream::{Question, Said, Share};
 use crate::wire::input::{self, Asked, GoesOn};
 use crate::wire::{Id, Outcome, Response, encode};
 
@@ -172,6 +172,8 @@ impl Gateway {
         let speaker = Speaker { principal: Arc::clone(&leg.facts.principal), under: leg.under };
         let decided = self.decide_again(&[target], &speaker, leg);
         let decided = match decided {
+            // DESIGN §7: an instance that all share asks nobody, whichever era it speaks.
+            Ok(_) if leg.share == Share::All => Err((Reason::UpstreamRequestRefused, None)),
             // What it cannot be asked it declines: nobody has to know that it may not either.
             Ok(_) if !leg.able.can(asked, leg.revision) => Err((Reason::UpstreamRequestRefused, None)),
             Ok(_) if !leg.revision.is_modern() && leg.accepts == Accepts::Json => {

@@ -33,7 +33,7 @@ use crate::policy::Permit;
 use crate::run::Run;
 use crate::telemetry::CallTimes;
 use crate::upstream::{
-    self, AnswerKind, Aside, Asker, Canceller, Failure, Fleet, Forwarded, QUESTIONS_MAX, Route,
+    self, AnswerKind, Aside, Asker, Canceller, Failure, Fleet, Forwarded, QUESTIONS_MAX, Route, Share,
 };
 use crate::wire::{Id, LogLevel, Method, Object, Revision, code, encode, result};
 
@@ -47,6 +47,8 @@ pub(super) struct Leg {
     pub(super) accepts: Accepts,
     /// What the client can be asked.
     pub(super) able: Able,
+    /// Who shares the upstream's instance: one that is everybody's may ask nothing.
+    pub(super) share: Share,
     /// What it can be asked by this call's upstream, as that is told.
     pub(super) capabilities: Option<Arc<str>>,
     /// Of the method and the parameters, in 2026-07-28: what a request is known by that goes on with it.
