@@ -135,8 +135,8 @@ pub(super) fn check_version_header(headers: &ProtocolHeaders) -> Result<(), Reas
         [one] => {
             let revision = std::str::from_utf8(one).ok().and_then(Revision::parse);
             match revision {
-                // A header of 2026-07-28 over a body that does not state it: SEP-2243.
-                Some(revision) if revision.is_modern() => Err(Reason::HeaderMismatch),
+                // 2026-07-28, basic, "Request Metadata": the header says so and the body lacks what it has to say.
+                Some(revision) if revision.is_modern() => Err(Reason::ParamsInvalid),
                 Some(_) => Ok(()),
                 None => Err(Reason::RevisionUnsupported),
             }
