@@ -28,6 +28,13 @@ impl Able {
         self.0.as_ref()?.get(class.code()).filter(|raw| raw.first() == Some(&b'{'))
     }
 
+    /// Whether it can be asked anything at all.
+    pub(super) fn is_any(&self) -> bool {
+        [Class::Sampling, Class::Elicitation, Class::Roots]
+            .into_iter()
+            .any(|class| self.part(class).is_some())
+    }
+
     /// Whether it can be asked `asked` in `revision`.
     pub(super) fn can(&self, asked: &Asked, revision: Revision) -> bool {
         let Some(part) = class_of(&asked.method).and_then(|class| self.part(class)) else { return false };

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use super::Gateway;
 use super::exchange::Exchange;
 use super::named::{Named, What};
-use super::world::World;
+use super::world::{World, route};
 use crate::model::glob::Glob;
 use crate::model::name::{PromptId, PromptName, UpstreamName};
 use crate::model::principal::Principal;
@@ -41,7 +41,7 @@ impl Gateway {
     /// Finds what `named` names, as far as its caller may know of it.
     pub(super) async fn aim(&self, exchange: &Exchange, named: &Named, run: &Run) -> Result<Aim, Failure> {
         let world = self.worlds.now();
-        let route = Route { subject: run.subject().clone(), run: run.id().clone(), asker: Asker::default() };
+        let route = route(run, Asker::default());
         let look = Look { world: &world, principal: &exchange.caller.principal, route };
         match named.what {
             What::Tool => Ok(Aim::Tool),
@@ -75,15 +75,8 @@ impl Look<'_> {
         }
         let upstreams: Vec<_> = shown.iter().map(|id| &id.upstream).collect();
         let lists = self.entries(&upstreams, ListKind::Prompts).await;
-        let mut failed = None;
-        for (id, entries) in shown.into_iter().zip(lists) {
-            match entries {
-                Ok(entries) if lists_it(&entries, id.prompt.as_str()) => return Ok(at(id.clone())),
-                Ok(_) => {}
-                Err(failure) => failed = Some(failure),
-            }
-        }
-        failed.map_or(Ok(Aim::Nothing), Err)
+        let found = first(shown.into_iter().zip(lists), |id| id.prompt.as_str())?;
+        Ok(found.map_or(Aim::Nothing, |id| at(id.clone())))
     }
 
     async fn resource(&self, text: &str) -> Result<Aim, Failure> {
@@ -122,22 +115,14 @@ impl Look<'_> {
 
     async fn template(&self, text: &str) -> Result<Aim, Failure> {
         let may_know = |server: &&Server| {
-            self.shows(&Target::Completion(server.name.clone())) && self.may_show_template(&server.name, text)
+            self.shows(&Target::Completion(server.name.clone()))
+                && may_show_template(self.world, self.principal, &server.name, text)
         };
-        let shown: Vec<_> = self.servers(Feature::Completion).filter(may_know).collect();
-        let upstreams: Vec<_> = shown.iter().map(|server| &server.name).collect();
-        let templates = self.entries(&upstreams, ListKind::ResourceTemplates).await;
-        let mut failed = None;
-        for (server, entries) in shown.iter().zip(templates) {
-            match entries {
-                Ok(entries) if lists_it(&entries, text) => {
-                    return Ok(Aim::At(Target::Completion(server.name.clone()), None));
-                }
-                Ok(_) => {}
-                Err(failure) => failed = Some(failure),
-            }
-        }
-        failed.map_or(Ok(Aim::Nothing), Err)
+        let upstreams: Vec<_> =
+            self.servers(Feature::Completion).filter(may_know).map(|server| &server.name).collect();
+        let lists = self.entries(&upstreams, ListKind::ResourceTemplates).await;
+        let found = first(upstreams.into_iter().zip(lists), |_| text)?;
+        Ok(found.map_or(Aim::Nothing, |upstream| Aim::At(Target::Completion(upstream.clone()), None)))
     }
 
     /// The upstreams that have `feature`, or were never started and may have it.
@@ -150,10 +135,6 @@ impl Look<'_> {
 
     fn shows(&self, target: &Target) -> bool {
         self.world.policy.shows(self.principal, target)
-    }
-
-    fn may_show_template(&self, upstream: &UpstreamName, template: &str) -> bool {
-        may_show_template(self.world, self.principal, upstream, template)
     }
 
     async fn entries(&self, upstreams: &[&UpstreamName], kind: ListKind) -> Vec<Result<Entries, Failure>> {
@@ -178,8 +159,21 @@ fn at(id: PromptId) -> Aim {
     Aim::At(Target::Prompt(id), Some(own))
 }
 
-fn lists_it(entries: &Entries, name: &str) -> bool {
-    entries.iter().any(|entry| entry.name == name)
+/// The first of those that list what they are asked for by its `name`; where none does, why one of them gave
+/// no list.
+fn first<T>(
+    lists: impl Iterator<Item = (T, Result<Entries, Failure>)>,
+    name: impl Fn(&T) -> &str,
+) -> Result<Option<T>, Failure> {
+    let mut failed = None;
+    for (whose, entries) in lists {
+        match entries {
+            Ok(entries) if entries.iter().any(|entry| entry.name == name(&whose)) => return Ok(Some(whose)),
+            Ok(_) => {}
+            Err(failure) => failed = Some(failure),
+        }
+    }
+    failed.map_or(Ok(None), Err)
 }
 
 /// The glob of what a template expands to (RFC 6570): wider than the template, never narrower.

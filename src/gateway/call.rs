@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 
 use super::Gateway;
+use super::able::Able;
 use super::aim::Aim;
 use super::exchange::Exchange;
 use super::line::{Line, Seat};
@@ -31,7 +32,7 @@ use crate::model::reason::Reason;
 use crate::model::target::Target;
 use crate::model::text::Bounded;
 use crate::policy::{Permit, Ruling, Standing};
-use crate::run::Section;
+use crate::run::{Run, Section};
 use crate::upstream::{Fleet, Server, Share, Tool};
 use crate::wire::input::{self, GoesOn, request_digest};
 use crate::wire::{OwnName, StripMeta, headers};
@@ -43,23 +44,20 @@ impl Gateway {
             return self.go_on(exchange, goes_on).await;
         }
         let named = named::read(&exchange)?;
-        let mut facts = exchange.facts();
-        facts.named = Some(Bounded::new(&named.name));
-        facts.arguments = Some(named.arguments);
-        let run = self.attach(&exchange, &facts).await?;
-        facts.run = Some(run.id().clone());
-        facts.trigger = run.trigger();
+        let (run, facts) = self.join_run(&exchange, &named).await?;
         let refuse = |facts: &CallFacts, reason| Refusal::error(facts.clone(), reason, exchange.id());
         let in_flight = exchange.begin().map_err(|reason| refuse(&facts, reason))?;
         let aim = self.aim(&exchange, &named, &run).await;
         let aim = aim.map_err(|failure| refuse(&facts, failure.reason()))?;
+        let able = exchange.able();
         let slot = self.journal.reserve().await;
         // Whatever was waited for, it is decided by what is in force now.
         let passed = run
             .section(self.clock.wall(), |section| {
                 self.worlds.within(|world| {
                     let at = resolve(world, &aim, &named.name);
-                    let stage = Stage { gateway: self, world, exchange: &exchange, named: &named, at };
+                    let stage =
+                        Stage { gateway: self, world, exchange: &exchange, named: &named, able: &able, at };
                     stage.pass(section, slot, facts.clone())
                 })
             })
@@ -71,8 +69,10 @@ impl Gateway {
         let leg = Leg {
             under: exchange.caller.under,
             accepts: exchange.caller.accepts,
-            able: exchange.able(),
-            request: is_modern.then(|| request_digest(&exchange.request.method, &named.params)),
+            // Whom nothing can be asked nobody comes back to.
+            request: (is_modern && able.is_any())
+                .then(|| request_digest(&exchange.request.method, &named.params)),
+            able,
             offered: Mutex::new(input::offered(&named.params).filter(|_| is_modern)),
             session: exchange.session.clone(),
             share: passed.share,
@@ -96,6 +96,23 @@ impl Gateway {
     }
 }
 
+impl Gateway {
+    /// The run that a call belongs to, and what its record says of it so far.
+    pub(super) async fn join_run(
+        &self,
+        exchange: &Exchange,
+        named: &Named,
+    ) -> Result<(Arc<Run>, CallFacts), Box<Refusal>> {
+        let mut facts = exchange.facts();
+        facts.named = Some(Bounded::new(&named.name));
+        facts.arguments = Some(named.arguments);
+        let run = self.attach(exchange, &facts).await?;
+        facts.run = Some(run.id().clone());
+        facts.trigger = run.trigger();
+        Ok((run, facts))
+    }
+}
+
 /// What goes on with a call that waits for input; only 2026-07-28 has such requests.
 fn goes_on(exchange: &Exchange) -> Result<Option<GoesOn>, Box<Refusal>> {
     let params = exchange.request.params.as_ref().filter(|_| exchange.revision.is_modern());
@@ -114,8 +131,7 @@ fn resolve<'a>(world: &'a World, aim: &'a Aim, name: &str) -> Option<At<'a>> {
     match aim {
         Aim::Tool => world.catalogue.find(name).map(At::Tool),
         Aim::At(target, own) => {
-            let servers = world.catalogue.servers();
-            let server = servers.iter().find(|server| server.name == *target.upstream())?;
+            let server = world.catalogue.server(target.upstream())?;
             Some(At::Other { server, target, own: own.as_ref() })
         }
         Aim::Nothing => None,
@@ -128,6 +144,7 @@ struct Stage<'a> {
     world: &'a World,
     exchange: &'a Exchange,
     named: &'a Named,
+    able: &'a Able,
     at: Option<At<'a>>,
 }
 
@@ -226,14 +243,6 @@ impl Stage<'_> {
         let strip = if is_modern { StripMeta::Modern } else { StripMeta::Nothing };
         let method = &self.exchange.request.method;
         let payload = |own: OwnName<'_>| params.payload(method, own, strip);
-        let of_server = |server: &Server, target: &Target, payload| Call {
-            target: target.clone(),
-            pin: None,
-            returns: server.returns.clone(),
-            stores: Stores::Nothing,
-            arguments: *arguments,
-            payload,
-        };
         Some(match self.at.as_ref()? {
             At::Tool(tool) => call_of(tool, payload(OwnName::Name(tool.id.tool.as_str())), *arguments),
             At::Other { server, target, own } => {
@@ -242,20 +251,26 @@ impl Stage<'_> {
                     (Some(own), What::PromptArgument) => OwnName::InRef(own.as_str()),
                     (Some(own), _) => OwnName::Name(own.as_str()),
                 };
-                of_server(server, target, payload(own))
+                Call {
+                    target: (*target).clone(),
+                    pin: None,
+                    returns: server.returns.clone(),
+                    stores: Stores::Nothing,
+                    arguments: *arguments,
+                    payload: payload(own),
+                }
             }
         })
     }
 
     /// Who shares an instance of the upstream; everybody where that is not known any more.
     fn share(&self, upstream: &UpstreamName) -> Share {
-        let mut servers = self.world.catalogue.servers().iter();
-        servers.find(|server| server.name == *upstream).map_or(Share::All, |server| server.share)
+        self.world.catalogue.server(upstream).map_or(Share::All, |server| server.share)
     }
 
     /// What the upstream may know that the client can be asked: what the run may answer now.
     fn capabilities(&self, upstream: &UpstreamName, facts: &CallFacts) -> Option<Arc<str>> {
-        let (able, principal) = (self.exchange.able(), &self.exchange.caller.principal);
+        let principal = &self.exchange.caller.principal;
         let mut sources = facts.provenance.clone();
         sources.join(&facts.adds);
         let targets = [
@@ -266,7 +281,7 @@ impl Stage<'_> {
         let open = targets.iter().filter(|target| self.world.policy.leaves_open(principal, &sources, target));
         let members: Vec<_> = open
             .filter_map(|target| {
-                let part = able.part(target.class())?;
+                let part = self.able.part(target.class())?;
                 Some(format!("\"{}\":{}", target.class().code(), std::str::from_utf8(&part).ok()?))
             })
             .collect();

@@ -135,7 +135,7 @@ pub(super) fn check_version_header(headers: &ProtocolHeaders) -> Result<(), Reas
         [one] => {
             let revision = std::str::from_utf8(one).ok().and_then(Revision::parse);
             match revision {
-                // 2026-07-28, basic, "Request Metadata": the header says so and the body lacks what it has to say.
+                // 2026-07-28, basic, "Request Metadata": what it says of itself is missing in the body.
                 Some(revision) if revision.is_modern() => Err(Reason::ParamsInvalid),
                 Some(_) => Ok(()),
                 None => Err(Reason::RevisionUnsupported),

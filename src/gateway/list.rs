@@ -15,7 +15,7 @@ use super::aim::may_show_template;
 use super::exchange::Exchange;
 use super::port::Reply;
 use super::refusal::Refusal;
-use super::world::World;
+use super::world::{World, route};
 use crate::audit::Event;
 use crate::model::facts::CallFacts;
 use crate::model::name::{PromptId, PromptName};
@@ -25,7 +25,7 @@ use crate::model::reason::Reason;
 use crate::model::target::{Class, ResourceId, Target};
 use crate::model::uri::Uri;
 use crate::run::Run;
-use crate::upstream::{Asker, Feature, Purpose, Route, Server};
+use crate::upstream::{Asker, Feature, Purpose, Server};
 use crate::wire::list::Listed;
 use crate::wire::{ListKind, Revision, encode, tool};
 
@@ -86,7 +86,7 @@ impl Viewer<'_> {
     /// What the caller's own instances list, in the order of the configuration. One that is late or fails is
     /// left out.
     async fn entries(&self, world: &World, kind: ListKind, run: &Run) -> Vec<Bytes> {
-        let route = Route { subject: run.subject().clone(), run: run.id().clone(), asker: Asker::default() };
+        let route = route(run, Asker::default());
         let may_list = |server: &&Server| may_list(world, self.principal, kind, server);
         let servers: Vec<_> = world.catalogue.servers().iter().filter(may_list).collect();
         let lists =

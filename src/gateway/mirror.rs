@@ -32,7 +32,6 @@ use crate::model::principal::Principal;
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
 use crate::model::target::{Class, Target};
-use crate::model::text::Bounded;
 use crate::policy::{Ruling, Standing};
 use crate::run::Section;
 use crate::upstream::{Question, Said, Share};
@@ -59,6 +58,9 @@ pub(super) enum After {
     /// Nobody answered in time.
     Abandoned,
 }
+
+/// The provenance it was decided under and what was decided, or why not.
+type Decided = Result<(Provenance, Decision), (Reason, Option<Decision>)>;
 
 /// What the client said, and who said it.
 struct Heard {
@@ -99,11 +101,7 @@ impl Gateway {
     /// A request of 2026-07-28 that goes on with one that waits for input.
     pub(super) async fn go_on(&self, exchange: Exchange, goes_on: GoesOn) -> Result<Reply, Box<Refusal>> {
         let named = named::read(&exchange)?;
-        let mut facts = exchange.facts();
-        facts.named = Some(Bounded::new(&named.name));
-        facts.arguments = Some(named.arguments);
-        let run = self.attach(&exchange, &facts).await?;
-        facts.run = Some(run.id().clone());
+        let (run, facts) = self.join_run(&exchange, &named).await?;
         let Caller { principal, under, .. } = exchange.caller.clone();
         let request = input::request_digest(&exchange.request.method, &named.params);
         let owner = Owner { principal: Arc::clone(&principal), run: run.id().clone(), request };
@@ -181,13 +179,7 @@ impl Gateway {
             }
             other => other,
         };
-        match decided {
-            Ok((provenance, decision)) => {
-                let facts = CallFacts { provenance, decision: Some(decision), ..facts };
-                self.journal.record(Event::Suspended { facts: Box::new(facts), intent }).await.is_ok()
-            }
-            Err((reason, decision)) => self.record_refused(facts, reason, decision).await,
-        }
+        self.record_decided(decided, facts, |facts| Event::Suspended { facts, intent }).await
     }
 
     /// Whether what the client said may go to the upstream, and the call may go on with it.
@@ -207,30 +199,34 @@ impl Gateway {
         facts.principal = Arc::clone(&speaker.principal);
         let mut targets = vec![target];
         targets.extend(leg.facts.target.clone());
-        match self.decide_again(&targets, speaker, leg) {
+        let decided = self.decide_again(&targets, speaker, leg);
+        self.record_decided(decided, facts, |facts| Event::Resumed { facts, intent }).await
+    }
+
+    /// Records what was decided: as `passes` says, or as a denial. Whether it passes; what could not be
+    /// recorded does not.
+    async fn record_decided(
+        &self,
+        decided: Decided,
+        facts: CallFacts,
+        passes: impl FnOnce(Box<CallFacts>) -> Event,
+    ) -> bool {
+        match decided {
             Ok((provenance, decision)) => {
                 let facts = CallFacts { provenance, decision: Some(decision), ..facts };
-                self.journal.record(Event::Resumed { facts: Box::new(facts), intent }).await.is_ok()
+                self.journal.record(passes(Box::new(facts))).await.is_ok()
             }
-            Err((reason, decision)) => self.record_refused(facts, reason, decision).await,
+            Err((reason, decision)) => {
+                let latency = self.latency_until_now(self.clock.monotonic());
+                let facts = Box::new(CallFacts { decision, ..facts });
+                let _halted = self.journal.record(Event::Denial { facts, reason, latency }).await;
+                false
+            }
         }
     }
 
-    async fn record_refused(&self, facts: CallFacts, reason: Reason, decision: Option<Decision>) -> bool {
-        let latency = self.latency_until_now(self.clock.monotonic());
-        let facts = Box::new(CallFacts { decision, ..facts });
-        // Where even this cannot be recorded, nothing passes either.
-        let _halted = self.journal.record(Event::Denial { facts, reason, latency }).await;
-        false
-    }
-
     /// Decides on every target with the provenance of now; what is decided on the first is given.
-    fn decide_again(
-        &self,
-        targets: &[Target],
-        speaker: &Speaker,
-        leg: &Leg,
-    ) -> Result<(Provenance, Decision), (Reason, Option<Decision>)> {
+    fn decide_again(&self, targets: &[Target], speaker: &Speaker, leg: &Leg) -> Decided {
         let decided = leg.run.section(self.clock.wall(), |section| {
             self.worlds.within(|world| {
                 if !world.in_force.entry_points.holds(&speaker.principal, speaker.under) {

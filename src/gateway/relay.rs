@@ -21,6 +21,7 @@ use super::missing::{self, Missing};
 use super::port::{Accepts, CallEvent};
 use super::reply::{AnswerForm, Told};
 use super::session::{Session, Wants};
+use super::world::route;
 use crate::audit::{Event, Intent, Pending};
 use crate::limit::Admission;
 use crate::model::decision::{Answer, PolicyEpoch};
@@ -33,7 +34,7 @@ use crate::policy::Permit;
 use crate::run::Run;
 use crate::telemetry::CallTimes;
 use crate::upstream::{
-    self, AnswerKind, Aside, Asker, Canceller, Failure, Fleet, Forwarded, QUESTIONS_MAX, Route, Share,
+    self, AnswerKind, Aside, Asker, Canceller, Failure, Fleet, Forwarded, QUESTIONS_MAX, Share,
 };
 use crate::wire::{Id, LogLevel, Method, Object, Revision, code, encode, result};
 
@@ -105,7 +106,8 @@ impl Gateway {
         let (asides, mut heard) = mpsc::channel(ASIDES_MAX);
         let (canceller, cancel) = upstream::cancel();
         let mut canceller = Some(canceller);
-        let (seq, route) = (intent.seq(), leg.route());
+        let asker = Asker { level: leg.level.level(), capabilities: leg.capabilities.clone() };
+        let (seq, route) = (intent.seq(), route(&leg.run, asker));
         let mut forwarding = std::pin::pin!(leg.fleet.forward(intent, &route, asides, cancel));
         let mut given_up = std::pin::pin!(line.given_up());
         let (mut asking, mut after) = (FuturesUnordered::new(), After::GoesOn);
@@ -129,11 +131,9 @@ impl Gateway {
                 }
                 Some(how) = asking.next() => if how != After::GoesOn {
                     after = how;
-                    canceller.take().map(Canceller::cancel).unwrap_or_default();
+                    give_up(&mut canceller);
                 },
-                () = &mut given_up, if canceller.is_some() => {
-                    canceller.take().map(Canceller::cancel).unwrap_or_default();
-                }
+                () = &mut given_up, if canceller.is_some() => give_up(&mut canceller),
             }
         };
         if after == After::Abandoned
@@ -189,11 +189,6 @@ impl Gateway {
 }
 
 impl Leg {
-    fn route(&self) -> Route {
-        let asker = Asker { level: self.level.level(), capabilities: self.capabilities.clone() };
-        Route { subject: self.run.subject().clone(), run: self.run.id().clone(), asker }
-    }
-
     /// Hands on what the upstream said meanwhile. It is a courtesy: where the client does not keep up it is
     /// dropped, so that the answer never waits behind it, and where its text may not reach the run as it is
     /// now, it is dropped too.
@@ -252,6 +247,12 @@ impl Leg {
                 CallEvent::Final { status, body }
             }
         }
+    }
+}
+
+fn give_up(canceller: &mut Option<Canceller>) {
+    if let Some(canceller) = canceller.take() {
+        canceller.cancel();
     }
 }
 

@@ -330,7 +330,7 @@ impl Gateway {
     /// What an instance lists of `kind` is another: told to those who share it and may see any of it.
     pub(super) fn announce_entries(&self, upstream: &UpstreamName, audience: &Audience, kind: ListKind) {
         let world = self.worlds.now();
-        let Some(server) = world.catalogue.servers().iter().find(|server| server.name == *upstream) else {
+        let Some(server) = world.catalogue.server(upstream) else {
             return;
         };
         self.streams.announce_entries(kind, |principal, session| {

@@ -15,8 +15,9 @@ use crate::model::principal::Principal;
 use crate::model::provenance::Provenance;
 use crate::model::target::Target;
 use crate::policy::{Policy, Rules};
+use crate::run::Run;
 use crate::telemetry::Finding;
-use crate::upstream::{Catalogue, Fleet, Tool, Upstreams};
+use crate::upstream::{Asker, Catalogue, Fleet, Route, Tool, Upstreams};
 
 /// What a configuration says that is no limit of a table: fixed for as long as it is in force.
 #[derive(Debug)]
@@ -141,4 +142,9 @@ pub(super) fn call_of(tool: &Tool, payload: Payload, arguments: ArgumentFacts) -
         arguments,
         payload,
     }
+}
+
+/// Where the calls of `run` go, on behalf of a client that wants and can what `asker` says.
+pub(super) fn route(run: &Run, asker: Asker) -> Route {
+    Route { subject: run.subject().clone(), run: run.id().clone(), asker }
 }

@@ -46,10 +46,7 @@ impl Server {
     /// The name of its prompt `prompt` toward the agent.
     #[must_use]
     pub fn wire_name(&self, prompt: &str) -> String {
-        match self.prefix {
-            Prefix::Upstream => format!("{}{SEPARATOR}{prompt}", self.name),
-            Prefix::Bare => prompt.to_owned(),
-        }
+        prefixed(self.prefix, &self.name, prompt)
     }
 
     /// Its own name of the prompt that agents know as `wire_name`; `None` where that is another's.
@@ -109,6 +106,12 @@ impl Catalogue {
         &self.servers
     }
 
+    /// The upstream of this name.
+    #[must_use]
+    pub fn server(&self, name: &UpstreamName) -> Option<&Server> {
+        self.servers.iter().find(|server| server.name == *name)
+    }
+
     /// Whether both show the same.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         (&self.tools, &self.servers) == (&other.tools, &other.servers)
@@ -151,8 +154,12 @@ pub(super) const SEPARATOR: &str = "__";
 
 /// The name of `tool` toward the agent.
 pub(super) fn wire_name(settings: &Settings, tool: &ToolName) -> String {
-    match settings.prefix {
-        Prefix::Upstream => format!("{}{SEPARATOR}{tool}", settings.name),
-        Prefix::Bare => tool.as_str().to_owned(),
+    prefixed(settings.prefix, &settings.name, tool.as_str())
+}
+
+fn prefixed(prefix: Prefix, upstream: &UpstreamName, own_name: &str) -> String {
+    match prefix {
+        Prefix::Upstream => format!("{upstream}{SEPARATOR}{own_name}"),
+        Prefix::Bare => own_name.to_owned(),
     }
 }

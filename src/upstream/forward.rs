@@ -44,7 +44,8 @@ pub(super) struct Ready {
 
 impl Fleet {
     /// Sends the call that `intent` proves, once, on behalf of `route`. What the upstream says to it goes
-    /// into `relay` while it lasts, tokens still ours; what finds `relay` full is dropped. `cancel` gives the call up. Ends within the call's deadline.
+    /// into `relay` while it lasts, tokens still ours; what finds `relay` full is dropped. `cancel` gives the
+    /// call up. Ends within the call's deadline, which stands still while the client is asked.
     pub async fn forward(
         &self,
         intent: Intent<Admission<Permit>>,

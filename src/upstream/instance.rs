@@ -333,8 +333,8 @@ pub(super) fn deadline_in(within: Duration) -> Instant {
     sleep(within).deadline()
 }
 
-/// What kind of answer a result is. One of a tool without content is what a server says that has lost the session
-/// (CASES F14): no answer. Other kinds than a complete one are only known since 2026-07-28.
+/// What kind of answer a result is. One of a tool without content is what a server says that has lost the
+/// session (CASES F14): no answer. Other kinds than a complete one are only known since 2026-07-28.
 fn check_result(answer: &Answer, method: &str, era: Era) -> Result<AnswerKind, Failure> {
     if answer.kind == AnswerKind::Error {
         return Ok(AnswerKind::Error);

@@ -98,8 +98,9 @@ pub fn of_request(method: &Method, params: &Bytes, declared: &[ParamHeader]) -> 
     headers
 }
 
-/// The member of `params` that `Mcp-Name` repeats.
-const fn name_key(method: &Method) -> Option<&'static str> {
+/// The member of `params` that `Mcp-Name` repeats; `None` where a request of `method` has no such header.
+#[must_use]
+pub const fn name_key(method: &Method) -> Option<&'static str> {
     match method {
         Method::ToolsCall | Method::PromptsGet => Some("name"),
         Method::ResourcesRead => Some("uri"),

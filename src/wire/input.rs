@@ -20,6 +20,9 @@ const RESPONSES: &str = "inputResponses";
 /// The member of `params` and of a result that says where to go on.
 const STATE: &str = "requestState";
 
+/// The members of `params` that go on with an earlier request.
+pub(super) const GOING_ON: &[&str] = &[RESPONSES, STATE];
+
 /// What a result asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
@@ -169,7 +172,7 @@ pub fn offered(params: &Params) -> Option<Object> {
 #[must_use]
 pub fn request_digest(method: &Method, params: &Params) -> Sha256 {
     let members = params.members();
-    let mut keys: Vec<_> = members.keys().filter(|key| ![STATE, RESPONSES, "_meta"].contains(key)).collect();
+    let mut keys: Vec<_> = members.keys().filter(|key| *key != "_meta" && !GOING_ON.contains(key)).collect();
     keys.sort_unstable();
     let mut whole = encode::quoted(method.name());
     for key in keys {

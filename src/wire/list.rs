@@ -51,18 +51,6 @@ impl ListKind {
         }
     }
 
-    /// The kind that `method` asks for.
-    #[must_use]
-    pub const fn of(method: &Method) -> Option<Self> {
-        match method {
-            Method::ToolsList => Some(Self::Tools),
-            Method::PromptsList => Some(Self::Prompts),
-            Method::ResourcesList => Some(Self::Resources),
-            Method::ResourceTemplatesList => Some(Self::ResourceTemplates),
-            _ => None,
-        }
-    }
-
     /// The member of the result that holds the entries.
     #[must_use]
     pub const fn member(self) -> &'static str {

@@ -13,6 +13,7 @@ use crate::model::name::TOOL_NAME_BYTES_MAX;
 use super::encode;
 use super::fault::Fault;
 use super::id::Id;
+use super::input::GOING_ON;
 use super::method::Method;
 use super::object::Object;
 use super::text;
@@ -45,9 +46,6 @@ pub(super) const OF_THE_HOP: &[&str] = &[
     "io.modelcontextprotocol/clientCapabilities",
     "io.modelcontextprotocol/logLevel",
 ];
-
-/// The members of `params` that go on with an earlier request.
-const GOING_ON: &[&str] = &["inputResponses", "requestState"];
 
 /// What is taken out of `_meta` before a request is forwarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -107,12 +107,7 @@ impl Memory {
         };
         add(PROTOCOL_VERSION, revision);
         add(METHOD, method.name());
-        let named = match method {
-            Method::ToolsCall | Method::PromptsGet => params.text("name"),
-            Method::ResourcesRead => params.text("uri"),
-            Method::TasksGet | Method::TasksUpdate | Method::TasksCancel => params.text("taskId"),
-            _ => None,
-        };
+        let named = repeated::name_key(method).and_then(|key| params.text(key));
         let Some(Ok(named)) = named else { return headers };
         add(NAME, &repeated::encode(&named));
         let declared = self.tools.get(&named).filter(|_| *method == Method::ToolsCall);

@@ -13,6 +13,7 @@ use super::{Exchange, Posed, Relay};
 use crate::model::text::printable;
 use crate::upstream::aside::Aside;
 use crate::upstream::failure::{Answer, AnswerKind, Detail, Failure};
+use crate::upstream::figures::Counter;
 use crate::upstream::notice::{Notice, claimed};
 use crate::wire::input::{self, Asked};
 use crate::wire::{
@@ -183,24 +184,14 @@ impl Exchange {
             let table = self.table();
             table.waiting.get(&id).and_then(|entry| entry.relay.clone())
         });
-        let sent =
-            relay.zip(params).map(|(relay, params)| relay.asides.try_send(Aside::Progress(params.raw())));
-        match sent {
-            Some(Ok(()) | Err(TrySendError::Closed(_))) => {}
-            Some(Err(TrySendError::Full(_))) | None => self.counters.progress_dropped.count(),
-        }
+        pass(relay, params, Aside::Progress, &self.counters.progress_dropped);
     }
 
     /// Hands a notification to the call that it belongs to. One that belongs to none could not be told apart
     /// from another run's (DESIGN §6): dropped and counted.
     fn hand_on(&self, notification: &Notification, scope: Scope, aside: fn(Bytes) -> Aside) {
-        let relay = self.call_of(scope);
-        let sent = relay.zip(notification.params.as_ref());
-        let sent = sent.map(|(relay, params)| relay.asides.try_send(aside(params.raw())));
-        match sent {
-            Some(Ok(()) | Err(TrySendError::Closed(_))) => {}
-            Some(Err(TrySendError::Full(_))) | None => self.counters.notifications_dropped.count(),
-        }
+        let params = notification.params.as_ref();
+        pass(self.call_of(scope), params, aside, &self.counters.notifications_dropped);
     }
 
     fn said_to_change(&self, kind: ListKind) {
@@ -250,6 +241,14 @@ impl Scope {
             Self::Of(own) => own == id,
             Self::Unasked => false,
         }
+    }
+}
+
+/// Hands `params` to a call, without waiting for it. What it has no room for, or belongs to none, is `dropped`.
+fn pass(relay: Option<Relay>, params: Option<&Params>, aside: fn(Bytes) -> Aside, dropped: &Counter) {
+    match relay.zip(params).map(|(relay, params)| relay.asides.try_send(aside(params.raw()))) {
+        Some(Ok(()) | Err(TrySendError::Closed(_))) => {}
+        Some(Err(TrySendError::Full(_))) | None => dropped.count(),
     }
 }
 
