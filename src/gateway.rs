@@ -39,6 +39,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 mod treatment;
+mod watch;
 mod world;
 
 use std::sync::Arc;
@@ -75,6 +76,7 @@ use session::Sessions;
 use streams::Streams;
 use tally::Tally;
 use treatment::Treatment;
+use watch::Places;
 use world::Worlds;
 
 /// The rooms of the path, and what the gateway itself keeps.
@@ -85,6 +87,7 @@ pub struct Gateway {
     streams: Streams,
     cursors: Cursors,
     parked: Parked,
+    watches: Places,
     worlds: Worlds,
     gate: Gate,
     journal: Journal,
@@ -219,9 +222,11 @@ impl Gateway {
             Treatment::List(kind) => self.list(kind, exchange).await,
             Treatment::SetLevel => handshake::set_level(&exchange),
             Treatment::Call => self.call(exchange).await,
+            Treatment::Subscribe => self.subscribe(exchange).await,
+            Treatment::Unsubscribe => self.unsubscribe(&exchange).await,
             Treatment::Listen => {
                 self.recognise(&exchange).await?;
-                self.listen(exchange)
+                self.listen(exchange).await
             }
             Treatment::Refuse(reason) => Err(Refusal::error(exchange.facts(), reason, exchange.id())),
         }

@@ -34,9 +34,9 @@ mod question;
 mod rate;
 mod settings;
 mod stdio;
-mod task;
 #[cfg(test)]
 mod tests;
+mod watching;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -80,6 +80,7 @@ pub use notice::{NOTICE_NAME_BYTES_MAX, NOTICES_MAX, Notice, Quarantine, STDERR_
 pub use pool::Condition;
 pub use question::{QUESTIONS_MAX, Question, ROUNDS_MAX, Said};
 pub use settings::*;
+pub use watching::Watch;
 
 /// Longest time that [`Upstreams::stop`] waits for children to go. Each gets less: see `process`.
 pub const STOP_MAX: Duration = Duration::from_secs(10);

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
 
-use crate::gateway::port::{CallEvent, Tap};
+use crate::gateway::port::{CallEvent, Listening, Tap};
 use crate::wire::sse;
 
 /// How long a stream stays quiet before a comment tells both ends, and what lies between, that it lives.
@@ -28,7 +28,7 @@ pub(super) struct Events {
 
 enum Source {
     Call(mpsc::Receiver<CallEvent>),
-    Stream(mpsc::Receiver<Bytes>),
+    Stream(Listening),
     /// The stream of a session, and when its connection has lived long enough.
     Tap(Tap, Pin<Box<Sleep>>),
     Ended,
@@ -52,8 +52,8 @@ impl Events {
     }
 
     /// A stream of notifications.
-    pub(super) fn of_stream(receiver: mpsc::Receiver<Bytes>) -> Self {
-        Self::new(Source::Stream(receiver), VecDeque::new())
+    pub(super) fn of_stream(listening: Listening) -> Self {
+        Self::new(Source::Stream(listening), VecDeque::new())
     }
 
     /// A stream of a session. Where its client can come back to it, its connection is closed after `age_max`.
@@ -101,7 +101,7 @@ impl Events {
                     Some(body)
                 }
             },
-            Source::Stream(receiver) => match receiver.poll_recv(context) {
+            Source::Stream(listening) => match listening.events.poll_recv(context) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(message) => message,
             },

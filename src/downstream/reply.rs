@@ -37,7 +37,7 @@ pub(super) async fn render(reply: Reply, accepts: Accepts, age_max: Duration) ->
         Reply::Json { status, body, session } => json(status, body, session.as_deref()),
         Reply::Empty(status) => empty(status),
         Reply::Call(ongoing) => call(ongoing, accepts, age_max).await,
-        Reply::Stream(receiver) => event_stream(Events::of_stream(receiver)),
+        Reply::Stream(listening) => event_stream(Events::of_stream(listening)),
         Reply::Resumable(tap) => event_stream(Events::of_tap(tap, age_max)),
     }
 }

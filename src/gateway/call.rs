@@ -33,9 +33,13 @@ use crate::model::target::Target;
 use crate::model::text::Bounded;
 use crate::policy::{Permit, Ruling, Standing};
 use crate::run::{Run, Section};
-use crate::upstream::{Fleet, Server, Share, Tool};
+use crate::upstream::{Fleet, Server, Share, Tool, Watch};
 use crate::wire::input::{self, GoesOn, request_digest};
+use crate::wire::method::{Mark, Toward};
 use crate::wire::{OwnName, StripMeta, headers};
+
+/// What is done once a call was answered and recorded, before its client is told.
+pub(super) type Then = Box<dyn FnOnce(Option<Watch>, &Leg) + Send>;
 
 impl Gateway {
     /// One call, up to the moment when its intent is on its way to the journal.
@@ -44,10 +48,20 @@ impl Gateway {
             return self.go_on(exchange, goes_on).await;
         }
         let named = named::read(&exchange)?;
-        let (run, facts) = self.join_run(&exchange, &named).await?;
+        self.start(&exchange, named, None).await
+    }
+
+    /// The same of whatever `exchange` calls; `then` is done with what came of it, if anything did.
+    pub(super) async fn start(
+        self: &Arc<Self>,
+        exchange: &Exchange,
+        named: Named,
+        then: Option<Then>,
+    ) -> Result<Reply, Box<Refusal>> {
+        let (run, facts) = self.join_run(exchange, &named).await?;
         let refuse = |facts: &CallFacts, reason| Refusal::error(facts.clone(), reason, exchange.id());
         let in_flight = exchange.begin().map_err(|reason| refuse(&facts, reason))?;
-        let aim = self.aim(&exchange, &named, &run).await;
+        let aim = self.aim(exchange, &named, &run).await;
         let aim = aim.map_err(|failure| refuse(&facts, failure.reason()))?;
         let able = exchange.able();
         let slot = self.journal.reserve().await;
@@ -56,8 +70,7 @@ impl Gateway {
             .section(self.clock.wall(), |section| {
                 self.worlds.within(|world| {
                     let at = resolve(world, &aim, &named.name);
-                    let stage =
-                        Stage { gateway: self, world, exchange: &exchange, named: &named, able: &able, at };
+                    let stage = Stage { gateway: self, world, exchange, named: &named, able: &able, at };
                     stage.pass(section, slot, facts.clone())
                 })
             })
@@ -65,33 +78,35 @@ impl Gateway {
         if !passed.adds.is_empty() {
             self.announce_taint(&run);
         }
+        let Passed { pending, facts, fleet, form, share, capabilities, .. } = passed;
+        let method = &exchange.request.method;
         let is_modern = exchange.revision.is_modern();
         let leg = Leg {
             under: exchange.caller.under,
             accepts: exchange.caller.accepts,
             // Whom nothing can be asked nobody comes back to.
-            request: (is_modern && able.is_any())
-                .then(|| request_digest(&exchange.request.method, &named.params)),
+            request: (is_modern && able.is_any()).then(|| request_digest(method, &named.params)),
             able,
             offered: Mutex::new(input::offered(&named.params).filter(|_| is_modern)),
             session: exchange.session.clone(),
-            share: passed.share,
-            capabilities: passed.capabilities,
+            share,
+            capabilities,
             revision: exchange.revision,
-            method: exchange.request.method.code(),
+            method: method.code(),
+            taints: method.taints(Toward::Upstream),
             missing: Missing::of(&named),
             level: exchange.level(),
-            form: passed.form,
+            form,
             arrived: exchange.caller.arrived,
             decided: self.clock.monotonic(),
-            facts: passed.facts,
+            facts,
             run,
-            fleet: passed.fleet,
+            fleet,
         };
         let (events, receiver) = mpsc::channel(CALL_EVENTS_MAX);
         let resumable = in_flight.as_ref().map(|in_flight| in_flight.resumable(&leg.run));
-        let (id, progress_token) = (exchange.request.id, named.progress_token);
-        self.carry(passed.pending, leg, Line::new(Seat { id, progress_token, in_flight, events }));
+        let (id, progress_token) = (exchange.request.id.clone(), named.progress_token);
+        self.carry(pending, leg, Line::new(Seat { id, progress_token, in_flight, events }), then);
         Ok(Reply::Call(Ongoing { events: receiver, shape: Shape::Single, resumable }))
     }
 }
@@ -181,7 +196,12 @@ impl Stage<'_> {
         facts.definition = call.pin.map(Pin::accepted);
         facts.stores = call.stores;
         let upstream = call.target.upstream().clone();
-        let (brings, closed) = (section.brings(&upstream, &call.returns), section.closed());
+        let brings = match self.exchange.request.method.taints(Toward::Upstream) {
+            Mark::Carries => section.brings(&upstream, &call.returns),
+            // No word of the tool server comes back.
+            Mark::Clean => Provenance::default(),
+        };
+        let closed = section.closed();
         let standing = Standing { provenance: section.provenance(), brings: &brings, closed: &closed };
         let permit = match self.world.policy.decide(principal, standing, call) {
             Ruling::Permit(permit) => permit,

@@ -84,7 +84,7 @@ impl Gateway {
         let mut all = json!({ "tools": { "listChanged": true }, "logging": {} });
         let beside = [
             (Class::Prompt, "prompts", json!({ "listChanged": true })),
-            (Class::Resource, "resources", json!({ "listChanged": true })),
+            (Class::Resource, "resources", json!({ "subscribe": true, "listChanged": true })),
             (Class::Completion, "completions", json!({})),
         ];
         if let Some(all) = all.as_object_mut() {

@@ -18,6 +18,7 @@ use super::reload::Reloads;
 use super::session::{self, Sessions};
 use super::streams::Streams;
 use super::tally::Tally;
+use super::watch::Places;
 use super::world::{InForce, World, Worlds};
 use crate::audit::{Journal, Live};
 use crate::clock::Clock;
@@ -156,6 +157,7 @@ impl Gateway {
             streams: Streams::new(limits.streams_max),
             cursors,
             parked: Parked::default(),
+            watches: Places::default(),
             worlds: Worlds::new(World::compile(Arc::new(in_force), catalogue, fleet)),
             gate: Gate::new(in_flight),
             journal: rooms.journal,

@@ -53,10 +53,7 @@ impl Missing {
     }
 }
 
-/// Whether the error `raw`, which answers `method`, says that there is no such resource: by the code of its
-/// revision, or by the one that some servers use instead. A URI is all that such a request names.
+/// Whether the error `raw`, which answers `method`, says that there is no such resource.
 pub(super) fn says_not_found(method: &str, raw: &Bytes) -> bool {
-    let is_about_one =
-        [Method::ResourcesRead, Method::ResourcesSubscribe].iter().any(|one| one.code() == method);
-    is_about_one && matches!(result::error_code(raw), Some(code::RESOURCE_NOT_FOUND | code::INVALID_PARAMS))
+    method == Method::ResourcesRead.code() && result::is_not_found(raw)
 }

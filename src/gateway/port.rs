@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 pub use super::session::{RETRY, Resumable, Sent, Tap};
 use crate::model::decision::PolicyEpoch;
 use crate::model::principal::{Origin, Principal};
+use crate::task::Task;
 
 /// A caller whose credential was accepted, and by which configuration.
 #[derive(Debug, Clone)]
@@ -87,9 +88,26 @@ pub enum Reply {
     /// with SSE.
     Call(Ongoing),
     /// A stream of notifications that lasts until either side ends it (`subscriptions/listen`).
-    Stream(mpsc::Receiver<Bytes>),
+    Stream(Listening),
     /// A stream of a session (GET), whose connection may be lost and come back.
     Resumable(Tap),
+}
+
+/// A stream of notifications, and those who look for what is told on it. They end with it.
+#[derive(Debug)]
+pub struct Listening {
+    /// The notifications.
+    pub events: mpsc::Receiver<Bytes>,
+    /// Who looks.
+    _tellers: Vec<Task>,
+}
+
+impl Listening {
+    /// What comes in `events`, where `tellers` put it.
+    #[must_use]
+    pub fn new(events: mpsc::Receiver<Bytes>, tellers: Vec<Task>) -> Self {
+        Self { events, _tellers: tellers }
+    }
 }
 
 /// A call in flight, or the calls of a batch.

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use super::Gateway;
 use super::able::Able;
+use super::call::Then;
 use super::line::Line;
 use super::mirror::After;
 use super::missing::{self, Missing};
@@ -36,6 +37,7 @@ use crate::telemetry::CallTimes;
 use crate::upstream::{
     self, AnswerKind, Aside, Asker, Canceller, Failure, Fleet, Forwarded, QUESTIONS_MAX, Share,
 };
+use crate::wire::method::Mark;
 use crate::wire::{Id, LogLevel, Method, Object, Revision, code, encode, result};
 
 /// What an upstream says and asks in one call that may wait; further ones are dropped, the answer never is.
@@ -59,6 +61,8 @@ pub(super) struct Leg {
     pub(super) session: Option<Arc<Session>>,
     pub(super) revision: Revision,
     pub(super) method: &'static str,
+    /// Whether the answer carries words of the tool server.
+    pub(super) taints: Mark,
     /// What is told where it turns out not to exist.
     pub(super) missing: Missing,
     /// Which log messages the client wants.
@@ -75,20 +79,32 @@ pub(super) struct Leg {
 
 impl Gateway {
     /// Hands the call to its own task.
-    pub(super) fn carry(self: &Arc<Self>, pending: Pending<Admission<Permit>>, leg: Leg, line: Line) {
+    pub(super) fn carry(
+        self: &Arc<Self>,
+        pending: Pending<Admission<Permit>>,
+        leg: Leg,
+        line: Line,
+        then: Option<Then>,
+    ) {
         let gateway = Arc::clone(self);
         tokio::spawn(async move {
-            let last = gateway.relay(pending, &leg, &line).await;
+            let last = gateway.relay(pending, &leg, &line, then).await;
             line.finish(last).await;
         });
     }
 
-    async fn relay(&self, pending: Pending<Admission<Permit>>, leg: &Leg, line: &Line) -> CallEvent {
+    async fn relay(
+        &self,
+        pending: Pending<Admission<Permit>>,
+        leg: &Leg,
+        line: &Line,
+        then: Option<Then>,
+    ) -> CallEvent {
         match pending.durable().await {
             Ok(intent) => {
                 let journal = self.clock.monotonic().saturating_sub(leg.decided);
                 let forwarded = self.forward(intent, leg, line).await;
-                self.conclude(forwarded, leg, line, journal).await
+                self.conclude(forwarded, leg, line, journal, then).await
             }
             // Not durable, so nothing left. What the call added to the run counts all the same.
             Err((_admission, reason)) => {
@@ -145,8 +161,15 @@ impl Gateway {
     }
 
     /// Writes the outcome, and only then makes the answer.
-    async fn conclude(&self, forwarded: Forwarded, leg: &Leg, line: &Line, journal: Duration) -> CallEvent {
-        let Forwarded { open, in_flight, outcome, timings } = forwarded;
+    async fn conclude(
+        &self,
+        forwarded: Forwarded,
+        leg: &Leg,
+        line: &Line,
+        journal: Duration,
+        then: Option<Then>,
+    ) -> CallEvent {
+        let Forwarded { open, in_flight, outcome, timings, watch } = forwarded;
         // The one place where a call that would have to go on ends.
         let outcome = outcome.and_then(upstream::Answer::complete);
         let decision_id = Some(open.seq().0);
@@ -158,7 +181,12 @@ impl Gateway {
         let withheld = late.err().or(concluded.err());
         let told = match (withheld, outcome) {
             (Some(reason), _) => Told::failed(reason, decision_id),
-            (None, Ok(answer)) => return leg.answer(&line.id(), &answer),
+            (None, Ok(answer)) => {
+                if let Some(then) = then {
+                    then(watch, leg);
+                }
+                return leg.answer(&line.id(), &answer);
+            }
             // It vanished between the list and the call (CASES F43): as if it had never been there.
             (None, Err(Failure::Vanished)) => return last(leg.missing.answer(&line.id(), leg.revision)),
             (None, Err(failure)) => Told::failed(failure.reason(), decision_id),
@@ -171,7 +199,9 @@ impl Gateway {
     /// gets no answer: its client may be in a fresh run already, which would not carry them (I4). Nor does
     /// one that a source has influenced which a person closed meanwhile.
     async fn taint_by_what_was_stored_meanwhile(&self, leg: &Leg) -> Result<(), Reason> {
-        let Some(target) = &leg.facts.target else { return Ok(()) };
+        let Some(target) = leg.facts.target.as_ref().filter(|_| leg.taints == Mark::Carries) else {
+            return Ok(());
+        };
         let (adds, closed) = leg.run.section(self.clock.wall(), |section| {
             let stored = section.brings(target.upstream(), &Provenance::default());
             let adds = section.taint(&stored);

@@ -24,12 +24,15 @@ pub(super) use outbox::{Resumed, Unheard};
 pub use tap::{RETRY, Sent, Tap};
 
 use super::able::Able;
+use super::watch::SUBSCRIPTIONS_MAX;
 use crate::chance;
 use crate::model::facts::CLAIM_BYTES_MAX;
 use crate::model::principal::Principal;
 use crate::model::reason::Reason;
 use crate::model::text::Bounded;
+use crate::model::uri::Uri;
 use crate::run::Run;
+use crate::task::Task;
 use crate::wire::{Id, LogLevel, Revision};
 use outbox::{Outbox, Purpose, Replay};
 
@@ -80,6 +83,8 @@ pub(super) struct Session {
     used_ms: AtomicU64,
     in_flight: Mutex<HashMap<Id, watch::Sender<Wanted>>>,
     outbox: Arc<Outbox>,
+    /// What its client watches, and who tells it of that.
+    watches: Mutex<HashMap<Uri, Task>>,
 }
 
 /// Which log messages a client wants.
@@ -152,6 +157,7 @@ impl Sessions {
             used_ms: AtomicU64::new(millis(now)),
             in_flight: Mutex::default(),
             outbox: Outbox::new(revision, Arc::clone(&self.replay))?,
+            watches: Mutex::default(),
         });
         let sessions_max = lock(&self.limits).sessions_max;
         let mut table = self.lock();
@@ -180,7 +186,7 @@ impl Sessions {
     /// Takes the session out of the table; requests that name it are unknown from now on.
     pub(super) fn close(&self, session: &Session) {
         self.lock().remove(&session.id);
-        session.outbox.end();
+        session.end();
     }
 
     /// Takes out and gives every session that was idle for too long and has nothing open (CASES F46).
@@ -192,7 +198,7 @@ impl Sessions {
         let expired: Vec<_> = table.values().filter(|session| idle(session)).cloned().collect();
         for session in &expired {
             table.remove(&session.id);
-            session.outbox.end();
+            session.end();
         }
         table.values().for_each(|session| session.outbox.expire());
         expired
@@ -273,6 +279,33 @@ impl Session {
     /// Whether there is a GET stream, or one that the client may come back to.
     pub(super) fn is_listening(&self) -> bool {
         self.outbox.is_listening()
+    }
+
+    /// From now on `teller` tells the client of `uri`. False where it watches too much already.
+    pub(super) fn watch(&self, uri: Uri, teller: Task) -> bool {
+        let mut watches = lock(&self.watches);
+        let fits = watches.len() < SUBSCRIPTIONS_MAX || watches.contains_key(&uri);
+        if fits {
+            watches.insert(uri, teller);
+        }
+        fits
+    }
+
+    /// Whether the client may watch `uri` as well.
+    pub(super) fn may_watch(&self, uri: &Uri) -> bool {
+        let watches = lock(&self.watches);
+        watches.len() < SUBSCRIPTIONS_MAX || watches.contains_key(uri)
+    }
+
+    /// The client is told of `uri` no more.
+    pub(super) fn unwatch(&self, uri: &Uri) {
+        lock(&self.watches).remove(uri);
+    }
+
+    /// Takes no more messages, and watches nothing.
+    fn end(&self) {
+        self.outbox.end();
+        lock(&self.watches).clear();
     }
 
     /// Ends every GET stream.

@@ -8,12 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::StatusCode;
-use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::exchange::{Caller, Exchange};
+use super::exchange::Caller;
 use super::list::may_list;
-use super::port::{Accepts, Arrival, Reply, STREAM_EVENTS_MAX};
+use super::port::{Arrival, Reply};
 use super::refusal::Refusal;
 use super::session::{Resumed, Session};
 use super::world::World;
@@ -25,8 +24,6 @@ use crate::model::reason::Reason;
 use crate::run::{Run, RunKey};
 use crate::upstream::Audience;
 use crate::wire::{ListKind, Method, encode};
-
-const SUBSCRIPTION_META: &str = "io.modelcontextprotocol/subscriptionId";
 
 /// Every open stream.
 #[derive(Debug)]
@@ -42,8 +39,9 @@ struct Subscription {
     seen: Sha256,
 }
 
+/// Where notifications go.
 #[derive(Debug)]
-enum Target {
+pub(super) enum Target {
     /// A session with GET streams, those included that its client may come back to.
     Session(Arc<Session>),
     /// A `subscriptions/listen`, with what stands in every notification on it and what was asked for.
@@ -213,7 +211,7 @@ impl Gateway {
             };
             let (tap, resumed) = session.open_stream(last_event_id)?;
             let fits = match resumed {
-                Resumed::Listening => self.subscribe(Target::Session(session), &caller),
+                Resumed::Listening => self.open(Target::Session(session), &caller),
                 Resumed::Call => self.is_still(&caller),
             };
             match (fits, last_event_id) {
@@ -248,51 +246,7 @@ impl Gateway {
         }
     }
 
-    /// `subscriptions/listen` (2026-07-28): first the acknowledgement, then what was asked for and changes.
-    pub(super) fn listen(&self, exchange: Exchange) -> Result<Reply, Box<Refusal>> {
-        #[derive(serde::Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Wanted {
-            #[serde(default)]
-            tools_list_changed: bool,
-            #[serde(default)]
-            prompts_list_changed: bool,
-            #[serde(default)]
-            resources_list_changed: bool,
-        }
-        let refuse = |reason| Refusal::error(exchange.facts(), reason, exchange.id());
-        if exchange.caller.accepts == Accepts::Json {
-            return Err(refuse(Reason::NotAcceptable));
-        }
-        let params = exchange.request.params.as_ref();
-        let wanted = params.and_then(|params| params.get("notifications"));
-        let wanted: Wanted = wanted
-            .and_then(|raw| serde_json::from_slice(&raw).ok())
-            .ok_or_else(|| refuse(Reason::ParamsInvalid))?;
-        let id: serde_json::Value =
-            serde_json::from_str(exchange.request.id.raw()).map_err(|_| refuse(Reason::Fault))?;
-        let meta = json!({ SUBSCRIPTION_META: id });
-        let asked = [
-            (wanted.tools_list_changed, ListKind::Tools, "toolsListChanged"),
-            (wanted.prompts_list_changed, ListKind::Prompts, "promptsListChanged"),
-            (wanted.resources_list_changed, ListKind::Resources, "resourcesListChanged"),
-        ];
-        let asked: Vec<_> = asked.into_iter().filter(|(is_asked, ..)| *is_asked).collect();
-        let accepted: serde_json::Map<_, _> =
-            asked.iter().map(|(_, _, name)| ((*name).to_owned(), json!(true))).collect();
-        let acknowledged = json!({ "_meta": meta, "notifications": accepted }).to_string();
-        let (sender, receiver) = mpsc::channel(STREAM_EVENTS_MAX);
-        // The channel is new and has room, so the acknowledgement is the first message, as it must be.
-        let first = encode::notification(&Method::SubscriptionsAcknowledged, Some(acknowledged.as_bytes()));
-        sender.try_send(first).map_err(|_| refuse(Reason::Fault))?;
-        let meta = json!({ "_meta": meta }).to_string().into();
-        let wanted = asked.into_iter().map(|(_, kind, _)| kind).collect();
-        let to = Target::Listen { sender, meta, wanted };
-        self.subscribe(to, &exchange.caller).map_err(refuse)?;
-        Ok(Reply::Stream(receiver))
-    }
-
-    fn subscribe(&self, to: Target, caller: &Caller) -> Result<(), Reason> {
+    pub(super) fn open(&self, to: Target, caller: &Caller) -> Result<(), Reason> {
         let seen = self.worlds.now().fingerprint(&caller.principal, None);
         let subscription = Subscription { to, principal: Arc::clone(&caller.principal), seen };
         self.streams.add(subscription, || self.stands(caller))?;

@@ -22,6 +22,10 @@ pub(super) enum Treatment {
     Call,
     /// Note which log messages the session wants.
     SetLevel,
+    /// Tell of changes of a resource from now on.
+    Subscribe,
+    /// No longer.
+    Unsubscribe,
     /// Open a stream of notifications.
     Listen,
     /// It is not served.
@@ -56,13 +60,11 @@ pub(super) fn of(method: &Method, revision: Revision) -> Treatment {
         M::ToolsCall | M::PromptsGet | M::ResourcesRead | M::Complete => Treatment::Call,
         M::SubscriptionsListen => Treatment::Listen,
         M::LoggingSetLevel => Treatment::SetLevel,
-        M::ResourcesSubscribe
-        | M::ResourcesUnsubscribe
-        | M::TasksGet
-        | M::TasksResult
-        | M::TasksList
-        | M::TasksCancel
-        | M::TasksUpdate => Treatment::Refuse(Reason::MethodUnsupported),
+        M::ResourcesSubscribe => Treatment::Subscribe,
+        M::ResourcesUnsubscribe => Treatment::Unsubscribe,
+        M::TasksGet | M::TasksResult | M::TasksList | M::TasksCancel | M::TasksUpdate => {
+            Treatment::Refuse(Reason::MethodUnsupported)
+        }
         // Never requests of a client: the other direction, or notifications.
         M::SamplingCreateMessage
         | M::ElicitationCreate
@@ -152,8 +154,9 @@ mod tests {
             "resources/templates/list",
             "resources/read",
         ];
-        let legacy =
-            [&["initialize", "ping"], &both[..], &["completion/complete", "logging/setLevel"]].concat();
+        let subscribed = ["resources/subscribe", "resources/unsubscribe"];
+        let last = ["completion/complete", "logging/setLevel"];
+        let legacy = [&["initialize", "ping"], &both[..], &subscribed, &last].concat();
         let modern =
             [&["server/discover"], &both[..], &["subscriptions/listen", "completion/complete"]].concat();
         for revision in Revision::ALL {

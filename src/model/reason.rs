@@ -238,6 +238,8 @@ reasons! {
         SessionsFull = "sessions_full", Later, "Too many sessions are open.";
         /// The table of open streams is full.
         StreamsFull = "streams_full", Later, "Too many streams are open.";
+        /// The client, or the gateway, watches as many resources as it may.
+        SubscriptionsFull = "subscriptions_full", Later, "Too many resources are subscribed to.";
         /// `Last-Event-ID` names no event of a stream of this session: it is another's, or none.
         EventUnknown = "event_unknown", Never, "No stream of this session has this event.";
         /// What came after the event is no longer kept: the stream cannot be resumed without a gap.
@@ -306,6 +308,8 @@ reasons! {
         InputRequired = "input_required", Never, "The tool server wants further input before it answers, which it may not be given here. It may have begun the call.";
         /// The upstream made a task of the call, which was not agreed on.
         TaskMade = "task_made", Never, "The tool server made a task of the call, and this gateway cannot follow tasks yet. It may execute the call.";
+        /// The upstream does not tell of changes of the resource.
+        NotWatched = "not_watched", Never, "The tool server does not tell of changes of this resource.";
         /// The upstream asked something that is not allowed or not supported.
         UpstreamRequestRefused = "upstream_request_refused", Never, "The tool server may not ask this.";
     }

@@ -62,6 +62,15 @@ impl Uri {
         Ok(Self(normal.into()))
     }
 
+    /// Whether it is `outer`, or below it.
+    #[must_use]
+    pub fn is_within(&self, outer: &Self) -> bool {
+        let below = self.0.strip_prefix(&*outer.0);
+        below.is_some_and(|below| {
+            below.is_empty() || outer.0.ends_with('/') || below.starts_with(['/', '?', '#'])
+        })
+    }
+
     /// The normal form.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -127,6 +136,19 @@ mod tests {
 
     fn normal(text: &str) -> Result<String, UriError> {
         Uri::new(text).map(|uri| uri.as_str().to_owned())
+    }
+
+    #[test]
+    fn what_lies_within_a_resource_is_it_or_below_it() {
+        let uri = |text| Uri::new(text).unwrap();
+        let outer = uri("file:///a");
+        for inner in ["file:///a", "file:///a/b", "FILE:///%61?x", "file:///a#f"] {
+            assert!(uri(inner).is_within(&outer), "{inner}");
+        }
+        for other in ["file:///ab", "file:///", "http:///a"] {
+            assert!(!uri(other).is_within(&outer), "{other}");
+        }
+        assert!(uri("note:a/b").is_within(&uri("note:a/")));
     }
 
     #[test]

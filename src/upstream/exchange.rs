@@ -5,6 +5,7 @@
 //! call cannot hold up the others of its instance, and never trust that an answer was asked for.
 
 mod inbound;
+mod watched;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -25,6 +26,8 @@ use crate::wire::input::Asked;
 use crate::wire::{Id, ListKind};
 
 pub(super) use inbound::{HEAD_BYTES, Received, Scope};
+pub(super) use watched::Watched;
+use watched::Watchers;
 
 /// Most requests of ours that wait on one instance. `limit` refuses calls long before.
 const PENDING_MAX: usize = 4096;
@@ -43,8 +46,7 @@ pub(super) struct Exchange {
     refusals: Mutex<Bucket>,
     next: AtomicU64,
     answered: AtomicBool,
-    /// The number of the subscription that stays open; 0 for none.
-    standing: AtomicU64,
+    watchers: Mutex<Watchers>,
     /// Whether the instance speaks a revision in which it asks nothing.
     stateless: AtomicBool,
     /// Whether others than one caller use the instance: then nobody could be asked for whom it asks.
@@ -69,6 +71,16 @@ struct Table {
 struct Entry {
     reply: oneshot::Sender<Result<Answer, Failure>>,
     relay: Option<Relay>,
+    lasts: Lasts,
+}
+
+/// How long a request waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lasts {
+    /// Until it is answered.
+    ForAnswer,
+    /// For as long as somebody listens: its answer is its end.
+    Open,
 }
 
 /// Where what an instance says to a call goes.
@@ -139,7 +151,7 @@ impl Exchange {
             refusals: Mutex::new(Bucket::full(clock, REFUSALS_BURST, REFUSALS_INTERVAL)),
             next: AtomicU64::new(1),
             answered: AtomicBool::new(false),
-            standing: AtomicU64::new(0),
+            watchers: Mutex::default(),
             stateless: AtomicBool::new(false),
             shared: share == Share::All,
             list_changes: watch::Sender::new(0),
@@ -151,6 +163,15 @@ impl Exchange {
 
     /// Makes room for one request. Progress of it goes to `relay`.
     pub(super) fn expect(self: &Arc<Self>, relay: Option<Relay>) -> Result<Waiting, Failure> {
+        self.enter(relay, Lasts::ForAnswer)
+    }
+
+    /// Makes room for a subscription, which stays open: its answer is its end.
+    pub(super) fn expect_standing(self: &Arc<Self>) -> Result<Waiting, Failure> {
+        self.enter(None, Lasts::Open)
+    }
+
+    fn enter(self: &Arc<Self>, relay: Option<Relay>, lasts: Lasts) -> Result<Waiting, Failure> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, reply) = oneshot::channel();
         let mut table = self.table();
@@ -160,15 +181,8 @@ impl Exchange {
         if table.waiting.len() >= PENDING_MAX {
             return Err(Failure::Unavailable(Detail::new("too many requests wait on this instance")));
         }
-        table.waiting.insert(id, Entry { reply: sender, relay });
+        table.waiting.insert(id, Entry { reply: sender, relay, lasts });
         Ok(Waiting { exchange: Arc::clone(self), id, reply })
-    }
-
-    /// Makes room for the subscription that stays open: its answer is its end.
-    pub(super) fn expect_standing(self: &Arc<Self>) -> Result<Waiting, Failure> {
-        let waiting = self.expect(None)?;
-        self.standing.store(waiting.id(), Ordering::Relaxed);
-        Ok(waiting)
     }
 
     /// Says that the instance speaks a revision in which it asks nothing and is answered nothing.
@@ -183,6 +197,7 @@ impl Exchange {
             table.closed.get_or_insert_with(|| why.clone());
             std::mem::take(&mut table.waiting)
         };
+        self.forget_watchers();
         for (_, entry) in waiting {
             // Whoever waited may have gone; then there is nobody to tell.
             let _ = entry.reply.send(Err(Failure::Closed(why.clone())));
@@ -192,6 +207,7 @@ impl Exchange {
     /// Takes no new calls from now on; those that run may end.
     pub(super) fn retire(&self) {
         self.retired.send_replace(true);
+        self.forget_watchers();
     }
 
     /// Whether new calls must go elsewhere.

@@ -53,6 +53,9 @@ pub enum Failure {
     /// The upstream answered that it answers later, which was not agreed on.
     #[error("the tool server made a task of the call")]
     TaskMade,
+    /// The upstream does not tell of changes of the resource.
+    #[error("the tool server does not tell of changes of this resource")]
+    NotWatched(Executed),
     /// The caller cancelled.
     #[error("the call was cancelled")]
     Cancelled(Executed),
@@ -89,6 +92,7 @@ impl Failure {
             Self::InputRequired => Reason::InputRequired,
             Self::Abandoned => Reason::Abandoned,
             Self::TaskMade => Reason::TaskMade,
+            Self::NotWatched(_) => Reason::NotWatched,
             Self::Cancelled(_) => Reason::Cancelled,
         }
     }
@@ -99,7 +103,7 @@ impl Failure {
         match self {
             Self::Unavailable(_) | Self::Broken | Self::InstancesFull | Self::Draining => Executed::No,
             Self::PinChanged | Self::Vanished => Executed::No,
-            Self::Timeout(executed) | Self::Cancelled(executed) => *executed,
+            Self::Timeout(executed) | Self::Cancelled(executed) | Self::NotWatched(executed) => *executed,
             Self::Closed(_) | Self::Invalid(_) => Executed::Unknown,
             Self::InputRequired | Self::Abandoned | Self::TaskMade => Executed::Unknown,
             Self::TooLarge => Executed::Yes,

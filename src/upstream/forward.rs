@@ -3,6 +3,7 @@
 //! Must never send anything else, nor anything twice. What it takes apart cannot be put together again,
 //! and the bytes that leave come out of the permit (DESIGN §6).
 
+use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
@@ -10,7 +11,7 @@ use super::instance::deadline_in;
 use super::pool::{Lease, Pool};
 use super::{
     Answer, AnswerKind, Aside, Asker, CancelSignal, Detail, Executed, Failure, Fleet, QUESTIONS_MAX,
-    Question, ROUNDS_MAX, Route, Said, Timings,
+    Question, ROUNDS_MAX, Route, Said, Timings, Watch,
 };
 use crate::audit::{Intent, OpenIntent};
 use crate::clock::Clock;
@@ -18,7 +19,7 @@ use crate::limit::{Admission, InFlight};
 use crate::model::call::{Call, Payload};
 use crate::model::target::Target;
 use crate::policy::Permit;
-use crate::wire::{self, input::Wanted};
+use crate::wire::{self, Method, input::Wanted};
 
 /// What became of a forwarded call, and what is owed for it.
 #[derive(Debug)]
@@ -32,6 +33,30 @@ pub struct Forwarded {
     pub outcome: Result<Answer, Failure>,
     /// Where the time went.
     pub timings: Timings,
+    /// What is watched from now on, where the call asked for that and was granted it.
+    pub watch: Option<Watch>,
+}
+
+/// What is done about a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Errand {
+    /// It is sent.
+    Send,
+    /// Its resource is watched from now on; it is sent where the instance has to be told.
+    Watch,
+    /// Its resource is watched no longer. The instance is told once nobody watches it: whoever drops the
+    /// [`Watch`] does so.
+    Unwatch,
+}
+
+impl Errand {
+    fn of(method: &str) -> Self {
+        match method {
+            _ if method == Method::ResourcesSubscribe.code() => Self::Watch,
+            _ if method == Method::ResourcesUnsubscribe.code() => Self::Unwatch,
+            _ => Self::Send,
+        }
+    }
 }
 
 /// An instance that is ready for one call, and until when.
@@ -55,16 +80,29 @@ impl Fleet {
     ) -> Forwarded {
         let mut timings = Timings::default();
         let call = intent.proven().permit().call();
-        let ready = self.ready(call, route, &mut cancel, &mut timings).await;
+        let errand = Errand::of(call.payload.method);
+        let ready = match errand {
+            Errand::Unwatch => None,
+            Errand::Send | Errand::Watch => Some(self.ready(call, route, &mut cancel, &mut timings).await),
+        };
         // Until here not a byte was sent. From here on only an outcome says how it ended.
         let (admission, open) = intent.begin();
         let (permit, in_flight) = admission.into_parts();
         let call = permit.into_call();
+        let mut watch = None;
         let outcome = match ready {
-            Ok(ready) => ready.send(&call, &route.asker, relay, &mut cancel, &mut timings).await,
-            Err(failure) => Err(failure),
+            None => Ok(done()),
+            Some(Err(failure)) => Err(failure),
+            Some(Ok(ready)) if errand == Errand::Watch => {
+                let watched = ready.watch(&call, &mut cancel, &mut timings).await;
+                watched.map(|watched| {
+                    watch = Some(watched);
+                    done()
+                })
+            }
+            Some(Ok(ready)) => ready.send(&call, &route.asker, relay, &mut cancel, &mut timings).await,
         };
-        Forwarded { open, in_flight, outcome, timings }
+        Forwarded { open, in_flight, outcome, timings, watch }
     }
 
     /// Finds or starts the instance for a call, and checks that it offers what was decided on.
@@ -94,6 +132,19 @@ impl Fleet {
 }
 
 impl Ready {
+    /// Watches what the call names.
+    async fn watch(
+        self,
+        call: &Call,
+        cancel: &mut CancelSignal,
+        timings: &mut Timings,
+    ) -> Result<Watch, Failure> {
+        let sent = self.clock.monotonic();
+        let watched = self.lease.watch(&call.payload, self.deadline, cancel).await;
+        timings.upstream += self.clock.monotonic().saturating_sub(sent);
+        Ok(Watch::new(call.target.upstream().clone(), self.lease, watched?))
+    }
+
     /// Sends the call, and again with what its client says for as long as the upstream asks for input before
     /// it answers: a request of its own each time, of which the upstream says where it goes on (2026-07-28,
     /// basic/patterns/mrtr).
@@ -120,6 +171,11 @@ impl Ready {
         }
         Err(Failure::InputRequired)
     }
+}
+
+/// The answer to what needs none but that it was done.
+fn done() -> Answer {
+    Answer { kind: AnswerKind::Result, raw: Bytes::from_static(b"{}") }
 }
 
 /// Gets the input that `answer` asks for, and makes of it what the call goes on with.

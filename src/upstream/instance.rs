@@ -8,6 +8,7 @@ mod discover;
 mod handshake;
 mod listen;
 mod opening;
+mod watching;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,11 +33,11 @@ use super::notice::Notices;
 use super::process::Leftovers;
 use super::settings::{MayAsk, Settings};
 use super::stdio::{Attended, Stdio};
-use super::task::Task;
 use crate::clock::Clock;
 use crate::model::call::Payload;
 use crate::model::digest::Sha256;
 use crate::model::name::ToolName;
+use crate::task::Task;
 use crate::wire::result::ResultType;
 use crate::wire::tool::ParamHeader;
 use crate::wire::{self, ListKind, LogLevel, Method, Revision, encode};
@@ -81,6 +82,8 @@ pub(super) struct Instance {
     clock: Clock,
     /// What it was told that it may ask.
     may_ask: MayAsk,
+    /// What it was told to announce.
+    told: watching::Told,
 }
 
 /// The way to an instance.

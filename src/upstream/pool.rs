@@ -366,6 +366,11 @@ impl Lease {
         instance.uses().send_modify(|uses| *uses += 1);
         Self(Arc::clone(instance))
     }
+
+    /// The same instance, in use once more.
+    pub(super) fn again(&self) -> Self {
+        Self::of(&self.0)
+    }
 }
 
 impl std::ops::Deref for Lease {

@@ -18,7 +18,7 @@ use super::failure::{Detail, Failure};
 use super::handover::Handover;
 use super::layout;
 use super::process::{Pipes, Process};
-use super::task::Task;
+use crate::task::Task;
 use crate::wire::line;
 
 /// Messages that may wait for a child to read its stdin.

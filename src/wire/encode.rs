@@ -23,6 +23,17 @@ pub fn request(id: u64, method: &Method, params: Option<&[u8]>) -> Bytes {
     end(out)
 }
 
+/// A request under an id of somebody else. `params` is one JSON object.
+#[must_use]
+pub fn request_as(id: &Id, method: &Method, params: &[u8]) -> Bytes {
+    let mut out = begin(id.raw().len() + params.len());
+    out.put_slice(b",\"id\":");
+    out.put_slice(id.raw().as_bytes());
+    put_method(&mut out, method);
+    put_params(&mut out, Some(params));
+    end(out)
+}
+
 /// A request that is forwarded: `payload` as it is, its progress token replaced by `id`, so that the
 /// tokens of two clients never meet at an upstream (I9).
 #[must_use]

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
+use super::encode;
 use super::fault::Fault;
 use super::scan::{self, Container, Key, Reader, ScanLimits};
 use super::text;
@@ -77,6 +78,35 @@ impl Object {
         out.extend_from_slice(value);
         out.extend_from_slice(self.bytes(range.end..self.span.end));
         Some(out.freeze())
+    }
+
+    /// The object without the members that `unwanted` names; every other byte is as it was.
+    #[must_use]
+    pub fn without(&self, unwanted: &[&str]) -> Bytes {
+        let mut out = BytesMut::with_capacity(self.span.len());
+        let mut copied = self.span.start;
+        for cut in self.cuts(|key| unwanted.contains(&key)) {
+            out.extend_from_slice(self.bytes(copied..cut.start));
+            copied = cut.end;
+        }
+        out.extend_from_slice(self.bytes(copied..self.span.end));
+        out.freeze()
+    }
+
+    /// The object with the JSON value `value` for its member `key`; every other member is as it was.
+    #[must_use]
+    pub fn with(&self, key: &str, value: &[u8]) -> Bytes {
+        let rest = self.without(&[key]);
+        let mut out = BytesMut::with_capacity(rest.len() + key.len() + value.len() + 8);
+        out.extend_from_slice(b"{");
+        out.extend_from_slice(&encode::quoted(key));
+        out.extend_from_slice(b":");
+        out.extend_from_slice(value);
+        if self.keys().any(|name| name != key) {
+            out.extend_from_slice(b",");
+        }
+        out.extend_from_slice(rest.get(1..).unwrap_or_default());
+        out.freeze()
     }
 
     /// What has to be cut out so that the members that `unwanted` names are gone and the rest is an object.

@@ -6,6 +6,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::model::text::Bounded;
 
+use super::code;
 use super::fault::Fault;
 use super::method::Method;
 use super::object::{Object, value_text};
@@ -77,6 +78,13 @@ pub fn error_code(raw: &Bytes) -> Option<i64> {
     std::str::from_utf8(&code).ok()?.parse().ok()
 }
 
+/// Whether `raw`, the `error` of a response that is about one resource, says that there is no such resource: by
+/// the code of its revision, or by the one that some servers use instead (server/resources, "Error Handling").
+#[must_use]
+pub fn is_not_found(raw: &Bytes) -> bool {
+    matches!(error_code(raw), Some(code::RESOURCE_NOT_FOUND | code::INVALID_PARAMS))
+}
+
 /// `raw`, the answer to `method`, as a client of `revision` expects it: 2026-07-28 requires `resultType`, and
 /// the official 1.x TypeScript client refuses it on empty results. Every other byte is as it was; what is no
 /// object stays.
@@ -86,7 +94,7 @@ pub fn for_revision(raw: &Bytes, method: &str, revision: Revision) -> Bytes {
     match (revision.is_modern(), result.entry("resultType").is_some()) {
         (true, _) => with_members(&result, method),
         (false, false) => raw.clone(),
-        (false, true) => without(&result, &["resultType"]),
+        (false, true) => result.without(&["resultType"]),
     }
 }
 
@@ -103,7 +111,7 @@ fn with_members(result: &Object, method: &str) -> Bytes {
             members.push("\"ttlMs\":0");
         }
         members.push("\"cacheScope\":\"private\"");
-        rest = without(result, &["cacheScope"]);
+        rest = result.without(&["cacheScope"]);
     }
     if members.is_empty() {
         return result.raw();
@@ -116,17 +124,5 @@ fn with_members(result: &Object, method: &str) -> Bytes {
         out.put_u8(b',');
     }
     out.put_slice(inner);
-    out.freeze()
-}
-
-fn without(result: &Object, members: &[&str]) -> Bytes {
-    let cuts = result.cuts(|key| members.contains(&key));
-    let mut out = BytesMut::with_capacity(result.span.len());
-    let mut copied = result.span.start;
-    for cut in cuts {
-        out.put_slice(result.bytes(copied..cut.start));
-        copied = cut.end;
-    }
-    out.put_slice(result.bytes(copied..result.span.end));
     out.freeze()
 }

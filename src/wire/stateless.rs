@@ -14,7 +14,10 @@ use super::encode;
 use super::fault::Fault;
 use super::method::Method;
 use super::object::{Object, elements, value_text};
-use super::params::OF_THE_HOP;
+use super::params::{OF_THE_HOP, Params};
+
+/// The key of `_meta` that names the subscription of a notification (2026-07-28, "Subscriptions").
+pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
 
 /// What `server/discover` was answered with.
 #[derive(Debug, Clone)]
@@ -59,6 +62,13 @@ pub fn discovered(raw: &Bytes) -> Result<Discovered, Fault> {
 pub fn supported_in_error(raw: &Bytes) -> Option<Vec<String>> {
     let data = Object::of(raw).ok()?.get("data")?;
     texts(&Object::of(&data).ok()?.get("supported")?)
+}
+
+/// The resources that an acknowledged subscription tells of (2026-07-28, basic/patterns/subscriptions).
+#[must_use]
+pub fn honoured(params: &Params) -> Vec<String> {
+    let filter = params.get("notifications").and_then(|raw| Object::of(&raw).ok());
+    filter.and_then(|filter| texts(&filter.get("resourceSubscriptions")?)).unwrap_or_default()
 }
 
 fn texts(raw: &Bytes) -> Option<Vec<String>> {

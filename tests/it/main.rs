@@ -38,3 +38,4 @@ mod tls;
 mod token_endpoint;
 mod tokens;
 mod users;
+mod watched;

@@ -4,6 +4,7 @@ use http_body_util::BodyExt;
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::gateway::port::Listening;
 
 async fn next(response: &mut Response<ReplyBody>) -> Option<String> {
     let frame = response.body_mut().frame().await?.unwrap();
@@ -84,7 +85,7 @@ async fn a_call_that_the_gateway_lost_is_a_fault() {
 #[tokio::test(start_paused = true)]
 async fn f03_a_stream_begins_at_once_and_lives_through_silence() {
     let (sender, receiver) = mpsc::channel(4);
-    let mut response = shown(Reply::Stream(receiver)).await;
+    let mut response = shown(Reply::Stream(Listening::new(receiver, Vec::new()))).await;
     assert_eq!(header(&response, "content-type").unwrap(), "text/event-stream");
     assert_eq!(next(&mut response).await.unwrap(), ":\r\n\r\n");
     sender.send(Bytes::from_static(b"{\n}")).await.unwrap();

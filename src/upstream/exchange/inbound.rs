@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::{Exchange, Posed, Relay};
+use super::{Exchange, Lasts, Posed, Relay};
 use crate::model::text::printable;
 use crate::upstream::aside::Aside;
 use crate::upstream::failure::{Answer, AnswerKind, Detail, Failure};
@@ -154,8 +154,8 @@ impl Exchange {
             Method::ToolsListChanged => self.said_to_change(ListKind::Tools),
             Method::PromptsListChanged => self.said_to_change(ListKind::Prompts),
             Method::ResourcesListChanged => self.said_to_change(ListKind::Resources),
-            // What was asked for is known; what was granted shows in what comes.
-            Method::SubscriptionsAcknowledged => {}
+            Method::SubscriptionsAcknowledged => self.acknowledged(notification, scope),
+            Method::ResourcesUpdated => self.updated(notification, scope),
             Method::Cancelled => self.torn_down(notification, scope),
             // It belongs to no run that could be told apart (DESIGN §6): dropped and counted.
             _ => self.counters.notifications_dropped.count(),
@@ -167,8 +167,7 @@ impl Exchange {
     /// (2026-07-28, "Cancellation").
     fn torn_down(&self, notification: &Notification, scope: Scope) {
         let named = notification.params.as_ref().and_then(|params| params.id("requestId")?.ok()?.number());
-        let standing = self.standing.load(Ordering::Relaxed);
-        match named.filter(|id| *id == standing && scope.admits(*id) && self.waits(*id)) {
+        match named.filter(|id| scope.admits(*id) && self.is_open(*id)) {
             Some(id) => drop(self.settle(id, Err(Failure::Closed(Detail::new("it ended the subscription"))))),
             None => self.counters.notifications_dropped.count(),
         }
@@ -217,25 +216,29 @@ impl Exchange {
         self.table().waiting.contains_key(&id)
     }
 
+    /// Whether `id` is a subscription that stays open.
+    fn is_open(&self, id: u64) -> bool {
+        self.table().waiting.get(&id).is_some_and(|entry| entry.lasts == Lasts::Open)
+    }
+
     /// The only call that waits; or, where none does, the only request of our own.
     fn only_waiting(&self) -> Option<u64> {
         let table = self.table();
         let calls = table.waiting.iter().filter(|(_, entry)| entry.relay.is_some());
         let mut calls = calls.map(|(id, _)| *id);
         let (call, another) = (calls.next(), calls.next());
-        let standing = self.standing.load(Ordering::Relaxed);
-        let mut all = table.waiting.keys().copied().filter(|id| *id != standing);
+        let mut all = table.waiting.iter().filter(|(_, entry)| entry.lasts == Lasts::ForAnswer);
         let (first, second) = (all.next(), all.next());
         match (call, another) {
             (Some(call), None) => Some(call),
-            (None, _) => first.filter(|_| second.is_none()),
+            (None, _) => first.filter(|_| second.is_none()).map(|(id, _)| *id),
             (Some(_), Some(_)) => None,
         }
     }
 }
 
 impl Scope {
-    fn admits(self, id: u64) -> bool {
+    pub(super) fn admits(self, id: u64) -> bool {
         match self {
             Self::Whole => true,
             Self::Of(own) => own == id,

@@ -105,6 +105,21 @@ impl Instance {
     }
 }
 
+/// Sends a request that stays open, and waits for its end. Dropped before, it tells the upstream to stop.
+pub(super) async fn stand(
+    link: &Link,
+    waiting: Waiting,
+    message: Dressed,
+    giving_up: GivingUp,
+) -> Result<Answer, Failure> {
+    let mut given = Given { waiting, handover: Handover::default(), link, giving_up };
+    match link {
+        Link::Stdio(stdio) => stdio.send(&message.body, &given.handover).await?,
+        Link::Http(http) => http.send(message, &given.waiting, &given.handover).await?,
+    }
+    given.waiting.answer().await
+}
+
 /// The answer to a request of the instance.
 fn answer(id: &Id, method: &Method, said: &Said) -> Bytes {
     match (said, said.as_result(method)) {

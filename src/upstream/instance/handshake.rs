@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::opening::Said;
 use super::{Attendance, Instance, Link, Opening, PING_TIMEOUT_MAX, Parts, deadline_in, discover, listen};
+use crate::task::Task;
 use crate::upstream::entries::Shelf;
 use crate::upstream::exchange::Exchange;
 use crate::upstream::failure::{AnswerKind, Detail, Failure};
@@ -20,7 +21,6 @@ use crate::upstream::listing::Offered;
 use crate::upstream::process::{self, Plan, Process};
 use crate::upstream::settings::{Launch, MayAsk, Speaks};
 use crate::upstream::stdio;
-use crate::upstream::task::Task;
 use crate::wire::{Method, Object, Revision};
 
 /// What we are.
@@ -184,6 +184,7 @@ impl Parts {
             level: Mutex::default(),
             clock: self.clock.clone(),
             may_ask: self.settings.may_ask,
+            told: tokio::sync::Mutex::default(),
             offered: arc_swap::ArcSwap::default(),
             declared: arc_swap::ArcSwap::default(),
             uses: watch::Sender::new(0),

@@ -9,11 +9,11 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::Link;
+use super::asking::{GivingUp, stand};
 use crate::upstream::era::Era;
 use crate::upstream::exchange::Exchange;
 use crate::upstream::failure::{AnswerKind, Failure};
 use crate::upstream::features::{Feature, Features};
-use crate::upstream::handover::Handover;
 use crate::wire::Method;
 
 /// Pause before a subscription is opened again; it doubles while subscriptions end soon.
@@ -50,18 +50,10 @@ pub(super) async fn listen(link: Link, exchange: Arc<Exchange>, features: Featur
 }
 
 async fn once(link: &Link, exchange: &Arc<Exchange>, filter: &str) -> Ended {
-    let Ok(mut waiting) = exchange.expect_standing() else { return Ended::NotOffered };
+    let Ok(waiting) = exchange.expect_standing() else { return Ended::NotOffered };
     let request = Era::Stateless.request(waiting.id(), &Method::SubscriptionsListen, Some(filter.as_bytes()));
-    let handover = Handover::default();
-    let sent = match link {
-        Link::Stdio(stdio) => stdio.send(&request.body, &handover).await,
-        Link::Http(http) => http.send(request, &waiting, &handover).await,
-    };
-    let outcome = match sent {
-        Ok(()) => waiting.answer().await,
-        Err(failure) => Err(failure),
-    };
-    match outcome {
+    // Given up with its instance alone, which needs not be told.
+    match stand(link, waiting, request, GivingUp::Silently).await {
         // A result is the server's way to end it.
         Ok(answer) if answer.kind == AnswerKind::Error => Ended::NotOffered,
         Err(Failure::Invalid(_)) => Ended::NotOffered,

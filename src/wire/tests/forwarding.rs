@@ -133,6 +133,11 @@ fn members_are_read_and_replaced_by_their_meaning() {
     let back = object.replace("progressToken", b"\"client\"").unwrap();
     assert_eq!(back, "{\"progress\\u0054oken\" : \"client\" , \"message\":\"h\\u00e9\", \"n\":null}");
     assert_eq!(object.replace("x", b"1"), None);
+    let of = |raw: &'static str| Object::of(&Bytes::from_static(raw.as_bytes())).unwrap();
+    assert_eq!(of(r#"{"a":1, "m":2 ,"b":3e5}"#).with("m", b"9"), r#"{"m":9,"a":1, "b":3e5}"#);
+    assert_eq!(of(r#" {"m":2} "#).with("m", b"9"), r#"{"m":9}"#);
+    assert_eq!(of("{ }").with("m", b"9"), r#"{"m":9 }"#);
+    assert_eq!(of(r#"{"m":2,"a":1}"#).without(&["m"]), r#"{"a":1}"#);
     assert_eq!(Object::of(&Bytes::from_static(b"[1]")).unwrap_err(), Fault::NotObject);
     assert_eq!(Object::of(&Bytes::from_static(b"7")).unwrap_err(), Fault::NotObject);
 }

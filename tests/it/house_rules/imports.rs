@@ -27,6 +27,7 @@ const TABLE: &[Room] = &[
     room("model", &[]),
     room("clock", &[]),
     room("chance", &[]),
+    room("task", &[]),
     room("wire", &["model"]),
     // Listening and HTTP/1.1, for every room that listens; knows no meaning of a request.
     // By the clock it says whether a certificate is valid: rustls would read the machine's.
@@ -45,7 +46,7 @@ const TABLE: &[Room] = &[
     room("audit", &["model", "clock", "chance"]),
     Room {
         name: "upstream",
-        whole: &["model", "clock", "chance", "wire"],
+        whole: &["model", "clock", "chance", "task", "wire"],
         // The proofs that a call brings along.
         items: &[
             ("policy", &["Permit"]),
@@ -62,6 +63,7 @@ const TABLE: &[Room] = &[
             "model",
             "clock",
             "chance",
+            "task",
             "wire",
             "identity",
             "run",
@@ -149,7 +151,7 @@ const CRATES: &[(&str, &[&str])] = &[
 ];
 
 /// Every room but `model`, `policy` and `wire`.
-const NOT_PURE: [&str; 16] = [
+const NOT_PURE: [&str; 17] = [
     "audit",
     "chance",
     "cli",
@@ -164,6 +166,7 @@ const NOT_PURE: [&str; 16] = [
     "main",
     "run",
     "socket",
+    "task",
     "telemetry",
     "upstream",
 ];

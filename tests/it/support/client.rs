@@ -130,7 +130,12 @@ impl Client {
 
     /// Opens the stream of `subscriptions/listen`.
     pub async fn listen(&self, id: u64) -> Events {
-        let params = json!({ "notifications": { "toolsListChanged": true } });
+        self.listen_to(id, json!({ "toolsListChanged": true })).await
+    }
+
+    /// The same for these notifications.
+    pub async fn listen_to(&self, id: u64, notifications: Value) -> Events {
+        let params = json!({ "notifications": notifications });
         let (client, body) = self.as_modern(id, "subscriptions/listen", params);
         client.open(Method::POST, body).await
     }

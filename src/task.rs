@@ -7,21 +7,21 @@ use tokio::task::JoinHandle;
 
 /// A task; aborted when dropped.
 #[derive(Debug)]
-pub(super) struct Task(JoinHandle<()>);
+pub struct Task(JoinHandle<()>);
 
 impl Task {
     /// Runs `future` in a task of its own.
-    pub(super) fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Self {
+    pub fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Self {
         Self(tokio::spawn(future))
     }
 
     /// Ends the task at its next wait.
-    pub(super) fn abort(&self) {
+    pub fn abort(&self) {
         self.0.abort();
     }
 
     /// Waits for the end of the task, which may have been waited for before. Cancel safe.
-    pub(super) async fn finished(&mut self) {
+    pub async fn finished(&mut self) {
         if !self.0.is_finished() {
             let _ = (&mut self.0).await;
         }
