@@ -36,6 +36,7 @@ pub mod reply;
 mod session;
 mod streams;
 mod tally;
+mod task;
 #[cfg(test)]
 mod tests;
 mod treatment;
@@ -75,6 +76,7 @@ use reload::Reloads;
 use session::Sessions;
 use streams::Streams;
 use tally::Tally;
+use task::TaskTable;
 use treatment::Treatment;
 use watch::Places;
 use world::Worlds;
@@ -88,6 +90,7 @@ pub struct Gateway {
     cursors: Cursors,
     parked: Parked,
     watches: Places,
+    tasks: TaskTable,
     worlds: Worlds,
     gate: Gate,
     journal: Journal,
@@ -222,6 +225,7 @@ impl Gateway {
             Treatment::List(kind) => self.list(kind, exchange).await,
             Treatment::SetLevel => handshake::set_level(&exchange),
             Treatment::Call => self.call(exchange).await,
+            Treatment::AboutTask => self.about_task(&exchange).await,
             Treatment::Subscribe => self.subscribe(exchange).await,
             Treatment::Unsubscribe => self.unsubscribe(&exchange).await,
             Treatment::Listen => {

@@ -28,6 +28,7 @@ mod scan;
 pub mod sse;
 pub mod stateless;
 pub mod strict;
+pub mod task;
 mod text;
 pub mod tool;
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::model::target::Class;
 use crate::wire::input::Asked;
-use crate::wire::{Method, Object, Revision};
+use crate::wire::{Method, Object, Revision, task};
 
 /// Longest `capabilities` of a client that are looked at, in bytes; of a client with more nothing is known.
 const CAPABILITIES_BYTES_MAX: usize = 16 * 1024;
@@ -33,6 +33,12 @@ impl Able {
         [Class::Sampling, Class::Elicitation, Class::Roots]
             .into_iter()
             .any(|class| self.part(class).is_some())
+    }
+
+    /// Whether it takes a task for an answer (2026-07-28, the extension).
+    pub(super) fn takes_tasks(&self) -> bool {
+        let extensions = self.0.as_ref().and_then(|all| Object::of(&all.get("extensions")?).ok());
+        extensions.is_some_and(|extensions| extensions.get(task::EXTENSION).is_some())
     }
 
     /// Whether it can be asked `asked` in `revision`.
@@ -101,6 +107,8 @@ mod tests {
         assert!(!can(r#"{"tools":{}}"#, &asked(Method::ToolsCall, "{}")));
         let early = Able::of(Some(r#"{"elicitation":{}}"#.into()));
         assert!(!early.can(&form, Revision::V2025_03_26));
+        let extended = Able::of(Some(r#"{"extensions":{"io.modelcontextprotocol/tasks":{}}}"#.into()));
+        assert!(extended.takes_tasks() && !early.takes_tasks() && !extended.is_any());
         let long = format!("{{\"roots\":{{\"x\":\"{}\"}}}}", "y".repeat(CAPABILITIES_BYTES_MAX));
         assert!(Able::of(Some(long.into())).part(Class::Roots).is_none());
     }

@@ -4,11 +4,14 @@
 //! Must never ask an upstream about something that the caller may not know of: what is hidden is found as
 //! little as what does not exist (I5). Decides nothing else: what it finds is decided on like a tool.
 
+use std::sync::Arc;
+
 use futures_util::future::join_all;
 
 use super::Gateway;
 use super::exchange::Exchange;
 use super::named::{Named, What};
+use super::task::Task;
 use super::world::{World, route};
 use crate::model::glob::Glob;
 use crate::model::name::{PromptId, PromptName, UpstreamName};
@@ -26,6 +29,8 @@ pub(super) enum Aim {
     Tool,
     /// This, by this name at its upstream where it has one.
     At(Target, Option<PromptName>),
+    /// A task of the caller's run.
+    Task(Arc<Task>),
     /// Nothing that exists, or nothing that the caller may know of.
     Nothing,
 }
@@ -54,6 +59,10 @@ impl Gateway {
                 _ => Aim::Nothing,
             }),
             What::TemplateVariable => look.template(&named.name).await,
+            What::Task => {
+                let task = self.tasks.find(&named.name, exchange, run.id());
+                Ok(task.map_or(Aim::Nothing, Aim::Task))
+            }
         }
     }
 }

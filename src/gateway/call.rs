@@ -14,12 +14,14 @@ use super::able::Able;
 use super::aim::Aim;
 use super::exchange::Exchange;
 use super::line::{Line, Seat};
+use super::mirror::decide;
 use super::missing::Missing;
 use super::named::{self, Named, What};
 use super::port::{CALL_EVENTS_MAX, Ongoing, Reply, Shape};
 use super::refusal::{Form, Refusal};
 use super::relay::Leg;
 use super::reply::{AnswerForm, Output};
+use super::task::{Task, TaskSide};
 use super::world::{World, call_of};
 use crate::audit::{Pending, Slot};
 use crate::limit::{Admission, Keys};
@@ -36,7 +38,18 @@ use crate::run::{Run, Section};
 use crate::upstream::{Fleet, Server, Share, Tool, Watch};
 use crate::wire::input::{self, GoesOn, request_digest};
 use crate::wire::method::{Mark, Toward};
-use crate::wire::{OwnName, StripMeta, headers};
+use crate::wire::{OwnName, Revision, StripMeta, headers};
+
+/// Whether a call may be answered with a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Making {
+    /// It may not.
+    No,
+    /// Where its server makes one (2026-07-28).
+    Maybe,
+    /// Its client asks for one (2025-11-25).
+    Wanted,
+}
 
 /// What is done once a call was answered and recorded, before its client is told.
 pub(super) type Then = Box<dyn FnOnce(Option<Watch>, &Leg) + Send>;
@@ -64,6 +77,8 @@ impl Gateway {
         let aim = self.aim(exchange, &named, &run).await;
         let aim = aim.map_err(|failure| refuse(&facts, failure.reason()))?;
         let able = exchange.able();
+        let making = making(exchange, &named, &able);
+        let making = self.making(making, run.id()).map_err(|reason| refuse(&facts, reason))?;
         let slot = self.journal.reserve().await;
         // Whatever was waited for, it is decided by what is in force now.
         let passed = run
@@ -79,6 +94,10 @@ impl Gateway {
             self.announce_taint(&run);
         }
         let Passed { pending, facts, fleet, form, share, capabilities, .. } = passed;
+        let task = match aim {
+            Aim::Task(task) => TaskSide::Of(task),
+            _ => making,
+        };
         let method = &exchange.request.method;
         let is_modern = exchange.revision.is_modern();
         let leg = Leg {
@@ -94,6 +113,7 @@ impl Gateway {
             revision: exchange.revision,
             method: method.code(),
             taints: method.taints(Toward::Upstream),
+            task,
             missing: Missing::of(&named),
             level: exchange.level(),
             form,
@@ -128,6 +148,17 @@ impl Gateway {
     }
 }
 
+/// Whether what `named` calls may be answered with a task.
+fn making(exchange: &Exchange, named: &Named, able: &Able) -> Making {
+    let is_modern = exchange.revision.is_modern();
+    let asks = exchange.revision == Revision::V2025_11_25 && named.params.get("task").is_some();
+    match named.what {
+        What::Tool if is_modern && able.takes_tasks() => Making::Maybe,
+        What::Tool if asks => Making::Wanted,
+        _ => Making::No,
+    }
+}
+
 /// What goes on with a call that waits for input; only 2026-07-28 has such requests.
 fn goes_on(exchange: &Exchange) -> Result<Option<GoesOn>, Box<Refusal>> {
     let params = exchange.request.params.as_ref().filter(|_| exchange.revision.is_modern());
@@ -138,7 +169,13 @@ fn goes_on(exchange: &Exchange) -> Result<Option<GoesOn>, Box<Refusal>> {
 /// What a call is decided on: of a tool its accepted definition, of everything else what it is.
 enum At<'a> {
     Tool(&'a Tool),
-    Other { server: &'a Server, target: &'a Target, own: Option<&'a PromptName> },
+    /// A task that the tool made.
+    Task(&'a Tool, &'a Task),
+    Other {
+        server: &'a Server,
+        target: &'a Target,
+        own: Option<&'a PromptName>,
+    },
 }
 
 /// What is there, in the world in which the call is decided.
@@ -149,6 +186,7 @@ fn resolve<'a>(world: &'a World, aim: &'a Aim, name: &str) -> Option<At<'a>> {
             let server = world.catalogue.server(target.upstream())?;
             Some(At::Other { server, target, own: own.as_ref() })
         }
+        Aim::Task(task) => Some(At::Task(world.catalogue.tool(task.tool())?, task)),
         Aim::Nothing => None,
     }
 }
@@ -208,6 +246,7 @@ impl Stage<'_> {
             Ruling::Refuse(_, decision) => return Err(self.refused(facts, decision)),
         };
         facts.decision = Some(permit.decision().clone());
+        self.check_answers(section, &facts)?;
         self.check_param_headers().map_err(|reason| self.protocol(facts.clone(), reason))?;
         let keys = Keys { principal, upstream: &upstream };
         let admission = self
@@ -242,6 +281,19 @@ impl Stage<'_> {
         }
     }
 
+    /// The answers to what a task asked: each is decided as what it answers (DESIGN §6).
+    fn check_answers(&self, section: &Section<'_>, facts: &CallFacts) -> Result<(), Box<Refusal>> {
+        let Some(At::Task(_, task)) = self.at else { return Ok(()) };
+        for (_, target) in task.answered(&self.named.params) {
+            let decided = decide(self.world, section, &target, &self.exchange.caller.principal);
+            if let Err((reason, decision)) = decided {
+                let target = Some(target);
+                return Err(self.closed(CallFacts { decision, target, ..facts.clone() }, reason));
+            }
+        }
+        Ok(())
+    }
+
     /// What is visible and does not pass now.
     fn closed(&self, facts: CallFacts, reason: Reason) -> Box<Refusal> {
         let id = self.exchange.request.id.clone();
@@ -264,6 +316,12 @@ impl Stage<'_> {
         let method = &self.exchange.request.method;
         let payload = |own: OwnName<'_>| params.payload(method, own, strip);
         Some(match self.at.as_ref()? {
+            At::Task(tool, task) => {
+                let answered = task.answered(params);
+                let asked: Vec<_> = answered.iter().map(|(key, _)| key.as_str()).collect();
+                let own = OwnName::Task { own: task.own(), asked: &asked };
+                call_of(tool, payload(own), *arguments)
+            }
             At::Tool(tool) => call_of(tool, payload(OwnName::Name(tool.id.tool.as_str())), *arguments),
             At::Other { server, target, own } => {
                 let own = match (own, self.named.what) {

@@ -15,11 +15,13 @@ use super::exchange::{self, Caller, Exchange};
 use super::port::{ProtocolHeaders, Reply};
 use super::refusal::Refusal;
 use super::session::Introduced;
+use super::world::World;
 use crate::model::facts::CLAIM_BYTES_MAX;
 use crate::model::reason::Reason;
 use crate::model::target::Class;
 use crate::model::text::Bounded;
-use crate::wire::{Fault, LogLevel, Request, Revision, encode, headers};
+use crate::upstream::Feature;
+use crate::wire::{Fault, LogLevel, Request, Revision, encode, headers, task};
 
 /// The revisions that are spoken downstream, newest first.
 pub(super) const REVISIONS: [Revision; 4] =
@@ -54,7 +56,7 @@ impl Gateway {
         self.stands(&exchange.caller).inspect_err(|_| self.sessions.close(&session)).map_err(refuse)?;
         let result = json!({
             "protocolVersion": revision.as_str(),
-            "capabilities": self.capabilities(&exchange),
+            "capabilities": self.capabilities(&exchange, revision),
             "serverInfo": server_info(),
         });
         let body = encode_result(&exchange, &result);
@@ -69,7 +71,7 @@ impl Gateway {
             &json!({
                 "resultType": "complete",
                 "supportedVersions": supported,
-                "capabilities": self.capabilities(exchange),
+                "capabilities": self.capabilities(exchange, exchange.revision),
                 "ttlMs": 0,
                 "cacheScope": "private",
                 "_meta": { SERVER_INFO_META: server_info() },
@@ -78,7 +80,7 @@ impl Gateway {
     }
 
     /// What the gateway carries for this credential. A class that nothing opens to it is not there for it.
-    fn capabilities(&self, exchange: &Exchange) -> serde_json::Value {
+    fn capabilities(&self, exchange: &Exchange, revision: Revision) -> serde_json::Value {
         let world = self.worlds.now();
         let opens = |class| world.policy.may_show(&exchange.caller.principal, class, "*");
         let mut all = json!({ "tools": { "listChanged": true }, "logging": {} });
@@ -90,9 +92,25 @@ impl Gateway {
         if let Some(all) = all.as_object_mut() {
             let open = beside.into_iter().filter(|(class, ..)| opens(*class));
             all.extend(open.map(|(_, name, value)| (name.to_owned(), value)));
+            all.extend(tasks(&world, revision));
         }
         all
     }
+}
+
+/// What is said of tasks, in the form of the client's revision: what one of the tool servers has that speaks it,
+/// because a task is not carried from one form into the other.
+fn tasks(world: &World, revision: Revision) -> Option<(String, serde_json::Value)> {
+    let servers = world.catalogue.servers().iter();
+    let mut features = servers.filter_map(|server| world.fleet.features(&server.name));
+    let mut has = |feature| features.any(|features| features.has(feature));
+    if revision.is_modern() {
+        let extensions = json!({ task::EXTENSION: {} });
+        return has(Feature::TaskExtension).then(|| ("extensions".to_owned(), extensions));
+    }
+    let tasks = json!({ "cancel": {}, "requests": { "tools": { "call": {} } } });
+    let is_known = revision == Revision::V2025_11_25 && has(Feature::Tasks);
+    is_known.then(|| ("tasks".to_owned(), tasks))
 }
 
 /// 2025-11-25, server/utilities/logging, "Setting Log Level": for this session, from the next call on.

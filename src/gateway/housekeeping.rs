@@ -24,6 +24,7 @@ impl Gateway {
             ticks.tick().await;
             // What could not be recorded has not ended; the next round tries again.
             let _halted = self.runs.expire(self.clock.wall(), &JournalOfRuns(&self.journal)).await;
+            self.tasks.expire(self.clock.monotonic());
             for session in self.sessions.expire(self.clock.monotonic()) {
                 self.end_run_of(&session).await;
             }

@@ -18,6 +18,7 @@ use super::reload::Reloads;
 use super::session::{self, Sessions};
 use super::streams::Streams;
 use super::tally::Tally;
+use super::task::TaskTable;
 use super::watch::Places;
 use super::world::{InForce, World, Worlds};
 use crate::audit::{Journal, Live};
@@ -158,6 +159,7 @@ impl Gateway {
             cursors,
             parked: Parked::default(),
             watches: Places::default(),
+            tasks: TaskTable::default(),
             worlds: Worlds::new(World::compile(Arc::new(in_force), catalogue, fleet)),
             gate: Gate::new(in_flight),
             journal: rooms.journal,

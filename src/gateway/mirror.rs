@@ -28,6 +28,7 @@ use crate::model::call::{ArgumentFacts, Call, Payload, Pin, Stores};
 use crate::model::decision::{Decision, PolicyEpoch};
 use crate::model::digest::Sha256;
 use crate::model::facts::CallFacts;
+use crate::model::name::UpstreamName;
 use crate::model::principal::Principal;
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
@@ -79,13 +80,20 @@ impl Gateway {
                 open.push(at);
             }
         }
-        let questions: Vec<Asked> = open.iter().filter_map(|at| asked.get(*at)).cloned().collect();
+        let mut questions: Vec<Asked> = open.iter().filter_map(|at| asked.get(*at)).cloned().collect();
+        for question in &mut questions {
+            question.params = question.params.as_ref().map(|params| leg.task.for_client(params));
+        }
         let mut after = After::GoesOn;
         if !questions.is_empty() {
             // Nobody answers in time, or nobody can be asked any more: the call would wait for nothing.
             let heard = timeout(INPUT_WAIT_MAX, self.hear(&questions, leg, line)).await;
             let Ok(Some(Heard { speaker, said: heard })) = heard else { return After::Abandoned };
             for ((at, asked), one) in open.into_iter().zip(&questions).zip(heard) {
+                let one = match one {
+                    Said::Result(raw) => Said::Result(leg.task.for_server(&raw)),
+                    other => other,
+                };
                 let passes = self.may_answer(asked, &one, &speaker, leg, intent).await;
                 if let Some(place) = said.get_mut(at) {
                     *place = if passes { one } else { Said::Declined };
@@ -165,11 +173,21 @@ impl Gateway {
     }
 
     /// Whether the run may answer `asked` at all, and its client can be asked. Recorded either way.
-    async fn may_be_asked(&self, asked: &Asked, leg: &Leg, intent: Seq) -> bool {
+    pub(super) async fn may_be_asked(&self, asked: &Asked, leg: &Leg, intent: Seq) -> bool {
         let Some((target, facts)) = about(asked, asked.params.as_ref(), leg) else { return false };
+        let decided = self.decide_to_ask(target, asked, leg);
+        self.record_decided(decided, facts, |facts| Event::Suspended { facts, intent }).await
+    }
+
+    /// The same of what was asked and recorded before, and is asked again.
+    pub(super) fn may_still_be_asked(&self, asked: &Asked, leg: &Leg) -> bool {
+        let about = about(asked, asked.params.as_ref(), leg);
+        about.is_some_and(|(target, _)| self.decide_to_ask(target, asked, leg).is_ok())
+    }
+
+    fn decide_to_ask(&self, target: Target, asked: &Asked, leg: &Leg) -> Decided {
         let speaker = Speaker { principal: Arc::clone(&leg.facts.principal), under: leg.under };
-        let decided = self.decide_again(&[target], &speaker, leg);
-        let decided = match decided {
+        match self.decide_again(&[target], &speaker, leg) {
             // DESIGN §7: an instance that all share asks nobody, whichever era it speaks.
             Ok(_) if leg.share == Share::All => Err((Reason::UpstreamRequestRefused, None)),
             // What it cannot be asked it declines: nobody has to know that it may not either.
@@ -178,8 +196,7 @@ impl Gateway {
                 Err((Reason::UpstreamRequestRefused, None))
             }
             other => other,
-        };
-        self.record_decided(decided, facts, |facts| Event::Suspended { facts, intent }).await
+        }
     }
 
     /// Whether what the client said may go to the upstream, and the call may go on with it.
@@ -269,7 +286,8 @@ async fn ask_in_session(questions: &[Asked], leg: &Leg, line: &Line) -> Option<H
     Some(Heard { speaker: speaker?, said })
 }
 
-fn decide(
+/// Decides on `target` alone, which brings nothing.
+pub(super) fn decide(
     world: &World,
     section: &Section<'_>,
     target: &Target,
@@ -295,14 +313,20 @@ fn decide(
     }
 }
 
-/// What is decided on, and what its record says, of a question or an answer that is `raw`.
-fn about(asked: &Asked, raw: Option<&Bytes>, leg: &Leg) -> Option<(Target, CallFacts)> {
-    let upstream = leg.facts.target.as_ref()?.upstream().clone();
-    let target = match class_of(&asked.method)? {
+/// What is decided on where `upstream` asks a question of `class`.
+pub(super) fn target_of(class: Class, upstream: &UpstreamName) -> Target {
+    let upstream = upstream.clone();
+    match class {
         Class::Sampling => Target::Sampling(upstream),
         Class::Elicitation => Target::Elicitation(upstream),
         _ => Target::Roots(upstream),
-    };
+    }
+}
+
+/// What is decided on, and what its record says, of a question or an answer that is `raw`.
+fn about(asked: &Asked, raw: Option<&Bytes>, leg: &Leg) -> Option<(Target, CallFacts)> {
+    let upstream = leg.facts.target.as_ref()?.upstream().clone();
+    let target = target_of(class_of(&asked.method)?, &upstream);
     let bytes = raw.map(|raw| raw.as_ref()).unwrap_or_default();
     let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     let facts = CallFacts {

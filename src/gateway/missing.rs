@@ -40,6 +40,8 @@ impl Missing {
             What::PromptArgument | What::TemplateVariable => {
                 (code::INVALID_PARAMS, format!("Unknown reference: {}", name.as_str()))
             }
+            // 2025-11-25, basic/utilities/tasks, "Error Handling"; SEP-2663 has the same.
+            What::Task => (code::INVALID_PARAMS, format!("Unknown task: {}", name.as_str())),
             What::Resource => return self.resource(id, revision),
         };
         encode::error(Some(id), code, &message, None)

@@ -32,6 +32,8 @@ pub(super) enum What {
     PromptArgument,
     /// A variable of a resource template.
     TemplateVariable,
+    /// A task that an earlier call was answered with.
+    Task,
 }
 
 /// Reads what a request names.
@@ -53,6 +55,13 @@ fn named(method: &Method, params: &Params) -> Option<(What, String, Bytes)> {
         Method::PromptsGet => Some((What::Prompt, text("name")?, arguments(params)?)),
         Method::ResourcesRead | Method::ResourcesSubscribe | Method::ResourcesUnsubscribe => {
             Some((What::Resource, text("uri")?, params.get("uri")?))
+        }
+        Method::TasksGet | Method::TasksResult | Method::TasksCancel => {
+            Some((What::Task, text("taskId")?, params.get("taskId")?))
+        }
+        Method::TasksUpdate => {
+            let answers = params.get("inputResponses").filter(|raw| raw.first() == Some(&b'{'))?;
+            Some((What::Task, text("taskId")?, answers))
         }
         Method::Complete => {
             let argument = params.get("argument").filter(|raw| raw.first() == Some(&b'{'))?;

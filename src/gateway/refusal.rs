@@ -14,7 +14,7 @@ use crate::model::facts::{CLAIM_BYTES_MAX, CallFacts};
 use crate::model::reason::Reason;
 use crate::model::text::Bounded;
 use crate::telemetry::CallTimes;
-use crate::wire::{Id, Revision, encode};
+use crate::wire::{Id, Revision, encode, task};
 
 /// What is not forwarded, why, and how its caller expects to be answered.
 #[derive(Debug)]
@@ -83,6 +83,10 @@ impl Gateway {
                     Some(&data),
                 )
             }
+            Form::Error(id) if reason == Reason::CapabilityMissing => {
+                let (code, message) = (reply::rpc_code(reason), reason.sentence());
+                encode::error(id.as_ref(), code, message, Some(&missing_capability(&told)))
+            }
             Form::Error(id) => reply::error(id.as_ref(), reason.sentence(), &told),
         };
         Reply::Json { status, body, session: None }
@@ -93,6 +97,17 @@ impl Gateway {
         let total = self.clock.monotonic().saturating_sub(arrived);
         Latency { decide: total, total, ..Latency::default() }
     }
+}
+
+/// `data` of a missing capability (2026-07-28, `MissingRequiredClientCapabilityError`): which one, beside what
+/// every refusal says.
+fn missing_capability(told: &Told) -> Vec<u8> {
+    let required = serde_json::json!({ "extensions": { task::EXTENSION: {} } });
+    let mut data = serde_json::to_value(told).unwrap_or_default();
+    if let Some(data) = data.as_object_mut() {
+        data.insert("requiredCapabilities".to_owned(), required);
+    }
+    data.to_string().into_bytes()
 }
 
 /// `data` of an unsupported version (2026-07-28, basic/versioning): what is spoken here, what was asked.

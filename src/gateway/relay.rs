@@ -22,6 +22,7 @@ use super::missing::{self, Missing};
 use super::port::{Accepts, CallEvent};
 use super::reply::{AnswerForm, Told};
 use super::session::{Session, Wants};
+use super::task::TaskSide;
 use super::world::route;
 use crate::audit::{Event, Intent, Pending};
 use crate::limit::Admission;
@@ -63,6 +64,8 @@ pub(super) struct Leg {
     pub(super) method: &'static str,
     /// Whether the answer carries words of the tool server.
     pub(super) taints: Mark,
+    /// What it has to do with tasks.
+    pub(super) task: TaskSide,
     /// What is told where it turns out not to exist.
     pub(super) missing: Missing,
     /// Which log messages the client wants.
@@ -122,7 +125,8 @@ impl Gateway {
         let (asides, mut heard) = mpsc::channel(ASIDES_MAX);
         let (canceller, cancel) = upstream::cancel();
         let mut canceller = Some(canceller);
-        let asker = Asker { level: leg.level.level(), capabilities: leg.capabilities.clone() };
+        let (level, takes) = (leg.level.level(), leg.task.takes(leg.revision));
+        let asker = Asker { level, capabilities: leg.capabilities.clone(), takes };
         let (seq, route) = (intent.seq(), route(&leg.run, asker));
         let mut forwarding = std::pin::pin!(leg.fleet.forward(intent, &route, asides, cancel));
         let mut given_up = std::pin::pin!(line.given_up());
@@ -169,9 +173,8 @@ impl Gateway {
         journal: Duration,
         then: Option<Then>,
     ) -> CallEvent {
-        let Forwarded { open, in_flight, outcome, timings, watch } = forwarded;
-        // The one place where a call that would have to go on ends.
-        let outcome = outcome.and_then(upstream::Answer::complete);
+        let Forwarded { open, in_flight, outcome, timings, watch, hold } = forwarded;
+        let outcome = self.sift_questions(outcome, leg, open.seq()).await;
         let decision_id = Some(open.seq().0);
         let late = self.taint_by_what_was_stored_meanwhile(leg).await;
         let facts = self.outcome_facts(&outcome, timings, leg, journal);
@@ -185,7 +188,10 @@ impl Gateway {
                 if let Some(then) = then {
                     then(watch, leg);
                 }
-                return leg.answer(&line.id(), &answer);
+                match self.settle_task(answer, hold, leg) {
+                    Ok(answer) => return leg.answer(&line.id(), &answer),
+                    Err(reason) => Told::failed(reason, decision_id),
+                }
             }
             // It vanished between the list and the call (CASES F43): as if it had never been there.
             (None, Err(Failure::Vanished)) => return last(leg.missing.answer(&line.id(), leg.revision)),
@@ -224,8 +230,8 @@ impl Leg {
     /// now, it is dropped too.
     fn report(&self, aside: &Aside, line: &Line) {
         let notification = match aside {
-            Aside::Progress(params) => line.progress(params),
-            Aside::Log(params) => self.log(params),
+            Aside::Progress(params) => line.progress(&self.task.for_client(params)),
+            Aside::Log(params) => self.log(&self.task.for_client(params)),
             // Only 2025-11-25 has it.
             Aside::ElicitationComplete(params) => (self.revision == Revision::V2025_11_25)
                 .then(|| encode::notification(&Method::ElicitationComplete, Some(params))),

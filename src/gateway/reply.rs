@@ -57,7 +57,7 @@ pub fn status(reason: Reason, revision: Option<Revision>) -> StatusCode {
         (_, R::ConnectionsFull | R::SessionsFull | R::StreamsFull | R::Draining | R::KeysUnavailable) => {
             StatusCode::SERVICE_UNAVAILABLE
         }
-        (_, R::RevisionUnsupported | R::SessionMissing) => StatusCode::BAD_REQUEST,
+        (_, R::RevisionUnsupported | R::SessionMissing | R::CapabilityMissing) => StatusCode::BAD_REQUEST,
         // 2026-07-28, basic, "Request Metadata": a request whose `_meta` lacks what is required.
         (_, R::ParamsInvalid) if revision.is_none() => StatusCode::BAD_REQUEST,
         (_, R::ParamsInvalid | R::IdInUse) => StatusCode::OK,
@@ -87,6 +87,7 @@ pub fn rpc_code(reason: Reason) -> i64 {
         (_, R::MethodUnknown | R::MethodUnsupported | R::UpstreamRequestRefused) => code::METHOD_NOT_FOUND,
         (_, R::ParamsInvalid | R::CursorUnknown | R::NotParked | R::NotVisible) => code::INVALID_PARAMS,
         (_, R::HeaderMismatch) => code::HEADER_MISMATCH,
+        (_, R::CapabilityMissing) => code::MISSING_CLIENT_CAPABILITY,
         (_, R::RevisionUnsupported) => code::UNSUPPORTED_PROTOCOL_VERSION,
         (_, R::SessionMissing) => code::INVALID_REQUEST,
         (_, R::Fault | R::Abandoned) => code::INTERNAL_ERROR,

@@ -20,6 +20,8 @@ pub(super) enum Treatment {
     List(ListKind),
     /// Decide on a call.
     Call,
+    /// Decide on a call that is about the task of an earlier one.
+    AboutTask,
     /// Note which log messages the session wants.
     SetLevel,
     /// Tell of changes of a resource from now on.
@@ -62,9 +64,9 @@ pub(super) fn of(method: &Method, revision: Revision) -> Treatment {
         M::LoggingSetLevel => Treatment::SetLevel,
         M::ResourcesSubscribe => Treatment::Subscribe,
         M::ResourcesUnsubscribe => Treatment::Unsubscribe,
-        M::TasksGet | M::TasksResult | M::TasksList | M::TasksCancel | M::TasksUpdate => {
-            Treatment::Refuse(Reason::MethodUnsupported)
-        }
+        M::TasksGet | M::TasksResult | M::TasksCancel | M::TasksUpdate => Treatment::AboutTask,
+        // 2025-11-25 lets a server have none: whoever made a task knows it.
+        M::TasksList => Treatment::Refuse(Reason::MethodUnsupported),
         // Never requests of a client: the other direction, or notifications.
         M::SamplingCreateMessage
         | M::ElicitationCreate

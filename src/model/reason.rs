@@ -244,6 +244,10 @@ reasons! {
         EventUnknown = "event_unknown", Never, "No stream of this session has this event.";
         /// What came after the event is no longer kept: the stream cannot be resumed without a gap.
         EventsGone = "events_gone", Never, "What this stream told after this event is no longer kept. Open a new stream.";
+        /// The client did not say that it can what the method needs (2026-07-28).
+        CapabilityMissing = "capability_missing", Never, "The request needs a capability that its client did not declare.";
+        /// The run, or the gateway, has as many tasks as it may.
+        TasksFull = "tasks_full", Later, "Too many tasks are under way.";
         /// No call waits under the `requestState`: it went on already, was given up, or is another's.
         NotParked = "not_parked", Never, "No call waits for this input: it was given already, came too late, or belongs to another request. Make the call anew.";
         /// The cursor was not issued for this list.
@@ -306,8 +310,8 @@ reasons! {
         ResultTooLarge = "result_too_large", Never, "The tool server's answer is too large and was withheld. It executed the call.";
         /// The upstream wants input before it answers, and may not be given it, or nobody can be asked.
         InputRequired = "input_required", Never, "The tool server wants further input before it answers, which it may not be given here. It may have begun the call.";
-        /// The upstream made a task of the call, which was not agreed on.
-        TaskMade = "task_made", Never, "The tool server made a task of the call, and this gateway cannot follow tasks yet. It may execute the call.";
+        /// The upstream made a task of the call, which its client does not take.
+        TaskMade = "task_made", Never, "The tool server made a task of the call, which its client does not take. It may execute the call.";
         /// The upstream does not tell of changes of the resource.
         NotWatched = "not_watched", Never, "The tool server does not tell of changes of this resource.";
         /// The upstream asked something that is not allowed or not supported.

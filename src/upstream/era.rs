@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::model::call::Payload;
 use crate::wire::method::Kind;
 use crate::wire::tool::ParamHeader;
-use crate::wire::{LogLevel, Method, Revision, encode, headers, stateless};
+use crate::wire::{LogLevel, Method, Revision, encode, headers, stateless, task};
 
 /// What the gateway says of itself in every request of 2026-07-28, up to its capabilities.
 const OWN_META: &str = concat!(
@@ -33,6 +33,20 @@ pub struct Asker {
     pub level: Option<LogLevel>,
     /// The `capabilities` that the upstream may use in this call: one JSON object; none where there are none.
     pub capabilities: Option<Arc<str>>,
+    /// Whether it takes a task for an answer.
+    pub takes: Takes,
+}
+
+/// What a client takes for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Takes {
+    /// The answer, however long it takes.
+    #[default]
+    Answers,
+    /// A task as well, for which it asks in the form of 2025-11-25.
+    TasksAsked,
+    /// A task as well, where its server makes one (2026-07-28, the extension).
+    TaskExtension,
 }
 
 /// `MCP-Protocol-Version`.
@@ -65,7 +79,7 @@ impl Era {
         match self {
             Self::Handshake => plain(encode::request(id, method, params)),
             Self::Stateless => Dressed {
-                body: stateless::request(id, method, params, &own_meta(&Asker::default())),
+                body: stateless::request(id, method, params, &own_meta(&own_asker(method))),
                 headers: repeated(method, &Bytes::new(), &[]),
             },
         }
@@ -93,8 +107,26 @@ impl Era {
     }
 }
 
+/// What the gateway says of itself where it asks by itself: what it says of a task needs the extension.
+fn own_asker(method: &Method) -> Asker {
+    let takes = match method {
+        Method::TasksUpdate | Method::TasksCancel => Takes::TaskExtension,
+        _ => Takes::Answers,
+    };
+    Asker { takes, ..Asker::default() }
+}
+
 fn own_meta(asker: &Asker) -> String {
-    let capabilities = asker.capabilities.as_deref().unwrap_or(NO_CAPABILITIES);
+    let questions = asker.capabilities.as_deref().unwrap_or(NO_CAPABILITIES);
+    let capabilities = match asker.takes {
+        // A task in one form is none in the other.
+        Takes::Answers | Takes::TasksAsked => questions.to_owned(),
+        Takes::TaskExtension => {
+            let more = if questions == NO_CAPABILITIES { "" } else { "," };
+            let rest = questions.get(1..).unwrap_or("}");
+            format!("{{\"extensions\":{{\"{}\":{{}}}}{more}{rest}", task::EXTENSION)
+        }
+    };
     let level =
         asker.level.map(|level| format!(",\"io.modelcontextprotocol/logLevel\":\"{}\"", level.as_str()));
     format!("{OWN_META}{capabilities}{}", level.unwrap_or_default())

@@ -50,7 +50,7 @@ pub enum Failure {
     /// The upstream wants input, and nobody gave it in time.
     #[error("nobody gave the tool server the input that it wants")]
     Abandoned,
-    /// The upstream answered that it answers later, which was not agreed on.
+    /// The upstream answered that it answers later, which its client does not take.
     #[error("the tool server made a task of the call")]
     TaskMade,
     /// The upstream does not tell of changes of the resource.
@@ -107,20 +107,6 @@ impl Failure {
             Self::Closed(_) | Self::Invalid(_) => Executed::Unknown,
             Self::InputRequired | Self::Abandoned | Self::TaskMade => Executed::Unknown,
             Self::TooLarge => Executed::Yes,
-        }
-    }
-}
-
-impl Answer {
-    /// The answer where it ends its call.
-    ///
-    /// # Errors
-    /// [`Failure`] where the call would have to go on, which this gateway does not do yet.
-    pub fn complete(self) -> Result<Self, Failure> {
-        match self.kind {
-            AnswerKind::Result | AnswerKind::Error => Ok(self),
-            AnswerKind::InputRequired => Err(Failure::InputRequired),
-            AnswerKind::Task => Err(Failure::TaskMade),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Trusts it only so far: a server that says too much is asked and answers with an error, one that says too
 //! little is not asked.
 
-use crate::wire::{ListKind, Object};
+use crate::wire::{ListKind, Object, task};
 
 /// One thing that a server can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,10 +26,14 @@ pub enum Feature {
     Completion,
     /// It sends log messages.
     Logging,
+    /// It can make tasks of calls where it is asked to (2025-11-25).
+    Tasks,
+    /// It makes tasks of calls where the client takes them (2026-07-28, the extension).
+    TaskExtension,
 }
 
 impl Feature {
-    /// Every feature, with the members of `capabilities` that say so.
+    /// Every feature that one or two members say, with the members of `capabilities` that say so.
     const ALL: [(Self, &'static str, Option<&'static str>); 9] = [
         (Self::Tools, "tools", None),
         (Self::ToolChanges, "tools", Some("listChanged")),
@@ -82,7 +86,21 @@ impl Features {
             })
         };
         let found = Feature::ALL.into_iter().filter(|(_, group, member)| said(group, *member));
-        Self(found.fold(0, |bits, (feature, ..)| bits | feature.bit()))
+        let mut bits = found.fold(0, |bits, (feature, ..)| bits | feature.bit());
+        let within = |path: &[&str]| {
+            let mut at = Some(capabilities.clone());
+            for key in path {
+                at = at.and_then(|object| Object::of(&object.get(key)?).ok());
+            }
+            at.is_some()
+        };
+        if within(&["tasks", "requests", "tools", "call"]) {
+            bits |= Feature::Tasks.bit();
+        }
+        if within(&["extensions", task::EXTENSION]) {
+            bits |= Feature::TaskExtension.bit();
+        }
+        Self(bits)
     }
 
     /// Whether `feature` is among them.
@@ -105,13 +123,14 @@ mod tests {
 
     #[test]
     fn what_is_said_is_told_apart() {
-        let raw = br#"{"tools":{},"prompts":{"listChanged":true},"resources":{"subscribe":true,"listChanged":false},"logging":7}"#;
+        let raw = br#"{"tools":{},"prompts":{"listChanged":true},"resources":{"subscribe":true,"listChanged":false},"logging":7,"tasks":{"requests":{"tools":{"call":{}}}},"extensions":{"io.modelcontextprotocol/tasks":[]}}"#;
         let features = Features::of(&Object::of(&bytes::Bytes::from_static(raw)).unwrap());
-        for feature in [Feature::Tools, Feature::Prompts, Feature::PromptChanges, Feature::Subscriptions] {
+        use Feature as F;
+        for feature in [F::Tools, F::Prompts, F::PromptChanges, F::Subscriptions, F::Tasks] {
             assert!(features.has(feature), "{feature:?}");
         }
-        for feature in [Feature::ToolChanges, Feature::ResourceChanges, Feature::Completion, Feature::Logging]
-        {
+        let not_said = [F::ToolChanges, F::ResourceChanges, F::Completion, F::Logging, F::TaskExtension];
+        for feature in not_said {
             assert!(!features.has(feature), "{feature:?}");
         }
         assert!(features.announces_changes());

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use super::instance::deadline_in;
 use super::pool::{Lease, Pool};
 use super::{
-    Answer, AnswerKind, Aside, Asker, CancelSignal, Detail, Executed, Failure, Fleet, QUESTIONS_MAX,
+    Answer, AnswerKind, Aside, Asker, CancelSignal, Detail, Executed, Failure, Fleet, Hold, QUESTIONS_MAX,
     Question, ROUNDS_MAX, Route, Said, Timings, Watch,
 };
 use crate::audit::{Intent, OpenIntent};
@@ -35,6 +35,8 @@ pub struct Forwarded {
     pub timings: Timings,
     /// What is watched from now on, where the call asked for that and was granted it.
     pub watch: Option<Watch>,
+    /// What keeps the instance while it works on the task that it made of the call.
+    pub hold: Option<Hold>,
 }
 
 /// What is done about a call.
@@ -89,7 +91,7 @@ impl Fleet {
         let (admission, open) = intent.begin();
         let (permit, in_flight) = admission.into_parts();
         let call = permit.into_call();
-        let mut watch = None;
+        let (mut watch, mut hold) = (None, None);
         let outcome = match ready {
             None => Ok(done()),
             Some(Err(failure)) => Err(failure),
@@ -100,9 +102,15 @@ impl Fleet {
                     done()
                 })
             }
-            Some(Ok(ready)) => ready.send(&call, &route.asker, relay, &mut cancel, &mut timings).await,
+            Some(Ok(ready)) => {
+                let outcome = ready.send(&call, &route.asker, relay, &mut cancel, &mut timings).await;
+                if matches!(&outcome, Ok(answer) if answer.kind == AnswerKind::Task) {
+                    hold = Some(Hold::new(ready.lease));
+                }
+                outcome
+            }
         };
-        Forwarded { open, in_flight, outcome, timings, watch }
+        Forwarded { open, in_flight, outcome, timings, watch, hold }
     }
 
     /// Finds or starts the instance for a call, and checks that it offers what was decided on.
@@ -149,7 +157,7 @@ impl Ready {
     /// it answers: a request of its own each time, of which the upstream says where it goes on (2026-07-28,
     /// basic/patterns/mrtr).
     pub(super) async fn send(
-        self,
+        &self,
         call: &Call,
         asker: &Asker,
         relay: mpsc::Sender<Aside>,

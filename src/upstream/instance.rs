@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::aside::Aside;
 use super::cancel::CancelSignal;
 use super::entries::{self, Entries, Kept, Shelf};
-use super::era::{Asker, Era};
+use super::era::{Asker, Era, Takes};
 use super::exchange::Exchange;
 use super::failure::{Answer, AnswerKind, Detail, Executed, Failure};
 use super::features::{Feature, Features};
@@ -134,7 +134,7 @@ impl Instance {
         match &mut outcome {
             Ok(answer) => {
                 self.exchange.note_answered();
-                answer.kind = check_result(answer, payload.method, era)?;
+                answer.kind = self.check_result(answer, payload, asker.takes)?;
             }
             Err(Failure::TooLarge | Failure::Cancelled(_)) => {}
             // A child that answers badly still talks.
@@ -250,6 +250,11 @@ impl Instance {
         self.request(&method, None, deadline).await.map(drop)
     }
 
+    /// Says something that is answered and needs no answer.
+    pub(super) async fn tell(&self, method: &Method, params: &[u8]) {
+        let _heard = self.request(method, Some(params), deadline_in(self.ping_timeout)).await;
+    }
+
     /// The headers that the tool which `payload` names wants beside its arguments.
     fn declared_by(&self, payload: &Payload) -> Vec<ParamHeader> {
         let declared = self.declared.load();
@@ -258,6 +263,36 @@ impl Instance {
         }
         let name = wire::Object::of(&payload.bytes).ok().and_then(|params| params.text("name")?.ok());
         name.and_then(|name| declared.get(&name).cloned()).unwrap_or_default()
+    }
+
+    /// What kind of answer a result is. One of a tool without content is what a server says that has lost the
+    /// session (CASES F14): no answer. Other kinds than a complete one are only known since 2026-07-28; but for
+    /// the task that a server up to 2025-11-25 makes where it was asked to.
+    fn check_result(&self, answer: &Answer, payload: &Payload, takes: Takes) -> Result<AnswerKind, Failure> {
+        if answer.kind == AnswerKind::Error {
+            return Ok(AnswerKind::Error);
+        }
+        let invalid = |why: &str| Failure::Invalid(Detail::new(why));
+        let is_tool = payload.method == Method::ToolsCall.code();
+        let facts = wire::result::inspect(&answer.raw).map_err(|fault| invalid(&fault.to_string()))?;
+        let has_answer = !is_tool || facts.has_content || facts.has_structured_content;
+        let task = || wire::task::made(&answer.raw).ok_or_else(|| invalid("a task has no name"));
+        match (facts.result_type, Era::of(self.revision)) {
+            (ResultType::Complete, _) if has_answer => Ok(AnswerKind::Result),
+            (ResultType::Complete, Era::Handshake) if takes == Takes::TasksAsked && task().is_ok() => {
+                Ok(AnswerKind::Task)
+            }
+            (ResultType::Complete, _) => Err(invalid("a result of a tool has no content")),
+            (ResultType::InputRequired, Era::Stateless) => Ok(AnswerKind::InputRequired),
+            (ResultType::Other(other), Era::Stateless) if other.as_str() == "task" && is_tool => {
+                match takes {
+                    Takes::TaskExtension => task().map(|_| AnswerKind::Task),
+                    Takes::Answers | Takes::TasksAsked => Err(Failure::TaskMade),
+                }
+            }
+            // "A `resultType` of any value unrecognized by the client MUST be considered invalid."
+            _ => Err(invalid("a result is of a type that was not agreed on")),
+        }
     }
 
     fn giving_up(&self, era: Era) -> GivingUp {
@@ -334,27 +369,6 @@ impl Attendance {
 /// The moment `within` from now by the clock of the timers, which tests can pause.
 pub(super) fn deadline_in(within: Duration) -> Instant {
     sleep(within).deadline()
-}
-
-/// What kind of answer a result is. One of a tool without content is what a server says that has lost the
-/// session (CASES F14): no answer. Other kinds than a complete one are only known since 2026-07-28.
-fn check_result(answer: &Answer, method: &str, era: Era) -> Result<AnswerKind, Failure> {
-    if answer.kind == AnswerKind::Error {
-        return Ok(AnswerKind::Error);
-    }
-    let invalid = |why: &str| Failure::Invalid(Detail::new(why));
-    let is_tool = method == Method::ToolsCall.code();
-    let facts = wire::result::inspect(&answer.raw).map_err(|fault| invalid(&fault.to_string()))?;
-    match (facts.result_type, era) {
-        (ResultType::Complete, _) if !is_tool || facts.has_content || facts.has_structured_content => {
-            Ok(AnswerKind::Result)
-        }
-        (ResultType::Complete, _) => Err(invalid("a result of a tool has no content")),
-        (ResultType::InputRequired, Era::Stateless) => Ok(AnswerKind::InputRequired),
-        (ResultType::Other(other), Era::Stateless) if other.as_str() == "task" => Ok(AnswerKind::Task),
-        // "A `resultType` of any value unrecognized by the client MUST be considered invalid."
-        _ => Err(invalid("a result is of a type that was not agreed on")),
-    }
 }
 
 fn expect_result(answer: Answer) -> Result<Bytes, Failure> {

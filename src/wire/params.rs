@@ -65,6 +65,14 @@ pub enum OwnName<'n> {
     Name(&'n str),
     /// The value of `name` in `ref` does (server/utilities/completion).
     InRef(&'n str),
+    /// The value of `taskId` becomes what the upstream calls the task, and of `inputResponses` only those answers
+    /// stay that it asked for.
+    Task {
+        /// What the upstream calls it.
+        own: &'n str,
+        /// The keys of what it asked.
+        asked: &'n [&'n str],
+    },
 }
 
 /// `params`, an object.
@@ -135,10 +143,12 @@ impl Params {
     /// by `strip`, without what belongs to the downstream hop.
     #[must_use]
     pub fn payload(&self, method: &Method, name: OwnName<'_>, strip: StripMeta) -> Payload {
-        let mut edits: Vec<_> = self.renamed(name).into_iter().collect();
+        let mut edits = self.renamed(name);
         if strip == StripMeta::Modern {
-            // Only an answer that was asked for and decided on reaches an upstream.
-            let cuts = self.members.cuts(|key| GOING_ON.contains(&key));
+            // Only an answer that was asked for and decided on reaches an upstream: those to a task go by a
+            // request of their own.
+            let goes_on = *method != Method::TasksUpdate;
+            let cuts = self.members.cuts(|key| goes_on && GOING_ON.contains(&key));
             edits.extend(cuts.into_iter().map(|range| (range, Bytes::new())));
         }
         let mut token = None;
@@ -154,17 +164,31 @@ impl Params {
         self.edited(method.code(), &edits, token)
     }
 
-    fn renamed(&self, name: OwnName<'_>) -> Option<(Range<usize>, Bytes)> {
+    fn renamed(&self, name: OwnName<'_>) -> Vec<(Range<usize>, Bytes)> {
+        let value = |key| self.members.entry(key).map(|entry| entry.value.clone());
+        // The object that is the value at `range`, and where in the message its own ranges begin.
+        let inner =
+            |range: Range<usize>| Some((range.start, Object::of(&self.members.source.slice(range)).ok()?));
+        let mut edits = Vec::new();
         match name {
-            OwnName::Kept => None,
-            OwnName::Name(own) => Some((self.members.entry("name")?.value.clone(), quoted(own))),
+            OwnName::Kept => {}
+            OwnName::Name(own) => edits.extend(value("name").map(|range| (range, quoted(own)))),
             OwnName::InRef(own) => {
-                let outer = self.members.entry("ref")?.value.clone();
-                let inner = Object::of(&self.members.source.slice(outer.clone())).ok()?;
-                let range = &inner.entry("name")?.value;
-                Some((outer.start + range.start..outer.start + range.end, quoted(own)))
+                let named = value("ref").and_then(inner).and_then(|(start, reference)| {
+                    let range = &reference.entry("name")?.value;
+                    Some((start + range.start..start + range.end, quoted(own)))
+                });
+                edits.extend(named);
+            }
+            OwnName::Task { own, asked } => {
+                edits.extend(value("taskId").map(|range| (range, quoted(own))));
+                if let Some((start, answers)) = value("inputResponses").and_then(inner) {
+                    let cuts = answers.cuts(|key| !asked.contains(&key)).into_iter();
+                    edits.extend(cuts.map(|cut| (start + cut.start..start + cut.end, Bytes::new())));
+                }
             }
         }
+        edits
     }
 
     /// Copies `params`, each range of `edits` replaced, and says where `token` came to stand.

@@ -34,6 +34,7 @@ mod runs;
 mod shipped;
 mod streams;
 mod support;
+mod tasks;
 mod tls;
 mod token_endpoint;
 mod tokens;

@@ -9,8 +9,8 @@ use std::collections::btree_map::Entry;
 use bytes::Bytes;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use super::Instance;
 use super::asking::stand;
-use super::{Instance, deadline_in};
 use crate::model::call::Payload;
 use crate::model::uri::Uri;
 use crate::task::Task;
@@ -53,9 +53,8 @@ impl Instance {
         }
         if let Some(raw) = told.remove(uri) {
             let params = [b"{\"uri\":".as_slice(), &raw, b"}"].concat();
-            let deadline = deadline_in(self.ping_timeout);
             // What it tells of it all the same reaches nobody.
-            let _heard = self.request(&Method::ResourcesUnsubscribe, Some(&params), deadline).await;
+            self.tell(&Method::ResourcesUnsubscribe, &params).await;
         }
     }
 

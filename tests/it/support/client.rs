@@ -147,7 +147,7 @@ impl Client {
             *capabilities = json!({});
         }
         let mut client = self.clone().with("mcp-protocol-version", "2026-07-28").with("mcp-method", method);
-        let named = ["name", "uri"].iter().find_map(|key| params.get(*key)?.as_str());
+        let named = ["name", "uri", "taskId"].iter().find_map(|key| params.get(*key)?.as_str());
         if let Some(name) = named.filter(|_| method != "completion/complete") {
             client = client.with("mcp-name", name);
         }
