@@ -13,7 +13,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
 
-use crate::gateway::port::{CallEvent, Listening, Tap};
+use crate::gateway::port::{CallEvent, Listening, Next, Tap};
 use crate::wire::sse;
 
 /// How long a stream stays quiet before a comment tells both ends, and what lies between, that it lives.
@@ -39,11 +39,13 @@ impl Events {
     pub(super) fn of_call(receiver: mpsc::Receiver<CallEvent>, first: &[CallEvent]) -> Self {
         let message = |event: &CallEvent| match event {
             CallEvent::Notification(message) | CallEvent::Request(message) | CallEvent::Answer(message) => {
-                sse::encode(message)
+                Some(sse::encode(message))
             }
-            CallEvent::Final { body, .. } => sse::encode(body),
+            CallEvent::Final { body, .. } => Some(sse::encode(body)),
+            // Nobody could come back.
+            CallEvent::Pause => None,
         };
-        Self::new(Source::Call(receiver), first.iter().map(message).collect())
+        Self::new(Source::Call(receiver), first.iter().filter_map(message).collect())
     }
 
     /// One message and the end.
@@ -96,6 +98,8 @@ impl Events {
                     | CallEvent::Request(message)
                     | CallEvent::Answer(message),
                 )) => Some(message),
+                // Nobody could come back.
+                Poll::Ready(Some(CallEvent::Pause)) => return self.poll_message(context),
                 Poll::Ready(Some(CallEvent::Final { body, .. })) => {
                     self.source = Source::Ended;
                     Some(body)
@@ -114,16 +118,15 @@ impl Events {
     fn poll_tap(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let Source::Tap(tap, age) = &mut self.source else { return Poll::Ready(None) };
         match tap.poll_next(context) {
-            Poll::Ready(Some(sent)) => {
+            Poll::Ready(Some(Next::Event(sent))) => {
                 return Poll::Ready(Some(sse::encode_with_id(&sent.id, &sent.message)));
             }
             Poll::Ready(None) => return Poll::Ready(None),
+            Poll::Ready(Some(Next::Pause)) => {}
+            Poll::Pending if age.as_mut().poll(context).is_pending() => return Poll::Pending,
             Poll::Pending => {}
         }
         let Some(retry) = tap.retry() else { return Poll::Pending };
-        if age.as_mut().poll(context).is_pending() {
-            return Poll::Pending;
-        }
         // SEP-1699 (2025-11-25, basic/transports): the server MAY close the connection without terminating
         // the stream, and SHOULD say before how long the client waits before it comes back.
         self.source = Source::Ended;

@@ -94,7 +94,8 @@ async fn gather(ongoing: &mut Ongoing, accepts: Accepts) -> Gathered {
             Some(answer @ CallEvent::Answer(_)) => answers.push(answer),
             // Whoever takes no stream is told nothing before the answer.
             Some(CallEvent::Notification(_) | CallEvent::Request(_)) if accepts == Accepts::Json => {}
-            Some(told @ (CallEvent::Notification(_) | CallEvent::Request(_))) => {
+            Some(CallEvent::Pause) if accepts == Accepts::Json || ongoing.resumable.is_none() => {}
+            Some(told @ (CallEvent::Notification(_) | CallEvent::Request(_) | CallEvent::Pause)) => {
                 answers.push(told);
                 return Gathered::Told(answers);
             }

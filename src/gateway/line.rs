@@ -78,6 +78,13 @@ impl Line {
         }
     }
 
+    /// The upstream goes on later: the connection of the client need not wait for it.
+    pub(super) fn pause(&self) {
+        if let Some(seat) = self.lock().as_ref() {
+            let _dropped = seat.events.try_send(CallEvent::Pause);
+        }
+    }
+
     /// Asks the client something on its stream.
     ///
     /// # Errors

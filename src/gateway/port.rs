@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use tokio::sync::mpsc;
 
-pub use super::session::{RETRY, Resumable, Sent, Tap};
+pub use super::session::{Next, RETRY, Resumable, Sent, Tap};
 use crate::model::decision::PolicyEpoch;
 use crate::model::principal::{Origin, Principal};
 use crate::task::Task;
@@ -137,6 +137,8 @@ pub enum CallEvent {
     Notification(Bytes),
     /// A JSON-RPC request, for instance what an upstream asks of the user.
     Request(Bytes),
+    /// Nothing: the connection may be closed where its client can come back to the stream (SEP-1699).
+    Pause,
     /// The JSON-RPC response to one message of a batch; others follow.
     Answer(Bytes),
     /// The JSON-RPC response. Nothing follows.

@@ -230,6 +230,13 @@ impl Leg {
     /// now, it is dropped too.
     fn report(&self, aside: &Aside, line: &Line) {
         let notification = match aside {
+            Aside::Paused => {
+                // Only 2025-11-25 lets a server close the stream of a call that goes on.
+                if self.revision == Revision::V2025_11_25 {
+                    line.pause();
+                }
+                None
+            }
             Aside::Progress(params) => line.progress(&self.task.for_client(params)),
             Aside::Log(params) => self.log(&self.task.for_client(params)),
             // Only 2025-11-25 has it.

@@ -21,7 +21,7 @@ pub(super) use asked::Answer;
 use asked::AskedTable;
 pub use carrier::Resumable;
 pub(super) use outbox::{Resumed, Unheard};
-pub use tap::{RETRY, Sent, Tap};
+pub use tap::{Next, RETRY, Sent, Tap};
 
 use super::able::Able;
 use super::watch::SUBSCRIPTIONS_MAX;

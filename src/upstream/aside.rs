@@ -15,6 +15,8 @@ pub enum Aside {
     Log(Bytes),
     /// The `params` of the message that the user is done with a URL (2025-11-25, client/elicitation).
     ElicitationComplete(Bytes),
+    /// It closed the stream of the call and goes on later (SEP-1699, 2025-11-25).
+    Paused,
     /// It asks the client something.
     Asks(Question),
 }

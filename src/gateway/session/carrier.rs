@@ -64,6 +64,10 @@ impl Resumable {
 
 fn put(outbox: &Outbox, stream: u64, event: CallEvent) -> Place {
     let (message, place) = match event {
+        CallEvent::Pause => {
+            outbox.pause(stream);
+            return Place::Passing;
+        }
         CallEvent::Notification(message) => (message, Place::Passing),
         CallEvent::Request(message) | CallEvent::Answer(message) => (message, Place::Between),
         CallEvent::Final { body, .. } => (body, Place::Last),

@@ -104,6 +104,8 @@ enum Life {
 pub(super) enum Found {
     Event(u64, Bytes),
     Nothing,
+    /// The reader may go, and come back.
+    Pause,
     /// The stream has ended, another reader took it over, or what comes next fell out.
     End,
 }
@@ -140,7 +142,10 @@ impl Outbox {
         let next = u64::from(self.primes == Primes::No);
         let reader = Reader::Left(Instant::now());
         let (changed, _) = watch::channel(());
-        state.streams.insert(stream, Stream { purpose, events, next: 1, ended: false, reader, changed });
+        state.streams.insert(
+            stream,
+            Stream { purpose, events, next: 1, ended: false, paused: false, reader, changed },
+        );
         Ok(self.read(&mut state, stream, next))
     }
 
@@ -210,6 +215,16 @@ impl Outbox {
         self.account(&mut state, added, freed);
         self.trim(&mut state);
         Ok(())
+    }
+
+    /// Whoever reads `stream` is sent away once they have read what is there, to come back later (SEP-1699).
+    pub(super) fn pause(&self, stream: u64) {
+        // In older revisions nobody would come back.
+        let may_come_back = |found: &&mut Stream| found.is_read() && self.primes == Primes::Yes;
+        if let Some(found) = self.lock().streams.get_mut(&stream).filter(may_come_back) {
+            found.paused = true;
+            found.wake();
+        }
     }
 
     /// Tells the client something that belongs to no call: on the GET stream that was opened last, of
@@ -318,6 +333,7 @@ impl Outbox {
         if let Some(found) = state.streams.get_mut(&stream) {
             found.wake();
             found.reader = Reader::There { number, next, waker: None };
+            found.paused = false;
             found.changed.send_replace(());
         }
         Tap::new(Arc::clone(self), stream, number)
@@ -339,6 +355,7 @@ impl Outbox {
                 Found::Event(*event, message.clone())
             }
             None if ended => Found::End,
+            None if std::mem::take(&mut found.paused) => Found::Pause,
             None => {
                 *asleep = Some(waker.clone());
                 Found::Nothing

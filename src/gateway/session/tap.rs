@@ -31,6 +31,15 @@ pub struct Sent {
     pub message: Bytes,
 }
 
+/// What comes next on a stream.
+#[derive(Debug)]
+pub enum Next {
+    /// An event.
+    Event(Sent),
+    /// Nothing for a while: the connection may be closed.
+    Pause,
+}
+
 impl Tap {
     pub(super) fn new(outbox: Arc<Outbox>, stream: u64, number: u64) -> Self {
         Self { outbox, stream, number }
@@ -45,12 +54,14 @@ impl Tap {
         self.outbox.forget(self.stream);
     }
 
-    /// The next event; `None` at the end.
-    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Sent>> {
+    /// What comes next; `None` at the end.
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Next>> {
         match self.outbox.next(self.stream, self.number, context.waker()) {
             Found::Event(event, message) => {
-                Poll::Ready(Some(Sent { id: self.outbox.id_of(self.stream, event), message }))
+                let id = self.outbox.id_of(self.stream, event);
+                Poll::Ready(Some(Next::Event(Sent { id, message })))
             }
+            Found::Pause => Poll::Ready(Some(Next::Pause)),
             Found::Nothing => Poll::Pending,
             Found::End => Poll::Ready(None),
         }

@@ -81,6 +81,13 @@ impl Exchange {
         }
     }
 
+    /// Takes in that the stream of the call `id` was closed before its answer, to be picked up again.
+    pub(in crate::upstream) fn paused(&self, id: u64) {
+        let relay = self.table().waiting.get(&id).and_then(|entry| entry.relay.clone());
+        // A courtesy to the client, whose own stream need not stay open either.
+        let _dropped = relay.map(|relay| relay.asides.try_send(Aside::Paused));
+    }
+
     /// Takes in that a message was too long to be read. `head` is how it begins.
     pub(in crate::upstream) fn receive_oversize(&self, head: &[u8]) {
         self.counters.oversize.count();

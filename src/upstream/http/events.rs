@@ -93,6 +93,9 @@ pub(super) async fn take(http: &Http, body: Incoming, waiting: &Waiting) -> Resu
         if is_stateless || cursor.last().is_none() || barren > BARREN_RESUMES_MAX {
             return Err(Failure::Closed(broke.describe()));
         }
+        if matches!(broke, Broke::Closed) {
+            http.0.exchange.paused(waiting.id());
+        }
         sleep(cursor.pause(RESUME_PAUSE)).await;
         body = resume(http, &cursor).await?;
     }

@@ -41,6 +41,8 @@ pub(super) struct Stream {
     /// The number of the next event.
     pub(super) next: u64,
     pub(super) ended: bool,
+    /// Whoever reads is to go and come back.
+    pub(super) paused: bool,
     pub(super) reader: Reader,
     /// Told whenever a reader comes or goes; dropped with the stream.
     pub(super) changed: watch::Sender<()>,

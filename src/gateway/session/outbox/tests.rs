@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::task::Poll;
 
-use super::super::tap::Sent;
+use super::super::tap::{Next, Sent};
 use super::*;
 
 const WINDOW: Duration = Duration::from_secs(60);
@@ -25,18 +25,18 @@ fn message(text: &str) -> Bytes {
 }
 
 /// What is there to read now; `Pending` where nothing is.
-async fn now(tap: &mut Tap) -> Poll<Option<Sent>> {
+async fn now(tap: &mut Tap) -> Poll<Option<Next>> {
     poll_fn(|context| Poll::Ready(tap.poll_next(context))).await
 }
 
 async fn read(tap: &mut Tap) -> Sent {
-    let Poll::Ready(Some(sent)) = now(tap).await else { panic!("there is nothing to read") };
+    let Poll::Ready(Some(Next::Event(sent))) = now(tap).await else { panic!("there is nothing to read") };
     sent
 }
 
 async fn texts(tap: &mut Tap) -> Vec<String> {
     let mut texts = Vec::new();
-    while let Poll::Ready(Some(sent)) = now(tap).await {
+    while let Poll::Ready(Some(Next::Event(sent))) = now(tap).await {
         texts.push(String::from_utf8(sent.message.to_vec()).unwrap());
     }
     texts
@@ -104,6 +104,22 @@ async fn only_from_2025_11_25_on_a_stream_begins_with_an_event_without_data() {
         let outbox = super::tests::outbox(revision);
         let mut tap = outbox.open(call()).unwrap();
         assert!(now(&mut tap).await.is_pending() && tap.retry().is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_reader_is_sent_away_after_what_is_there_and_only_where_it_may_come_back() {
+    for (revision, leaves) in [(Revision::V2025_11_25, true), (Revision::V2025_06_18, false)] {
+        let outbox = outbox(revision);
+        let mut tap = outbox.open(call()).unwrap();
+        let stream = tap.stream();
+        outbox.add(stream, message("first"), Place::Between).unwrap();
+        outbox.pause(stream);
+        assert_eq!(texts(&mut tap).await.last().unwrap(), "first");
+        outbox.pause(stream);
+        let is_sent_away = matches!(now(&mut tap).await, Poll::Ready(Some(Next::Pause)));
+        assert_eq!(is_sent_away, leaves);
+        assert!(now(&mut tap).await.is_pending(), "once");
     }
 }
 
