@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 const here = fileURLToPath(new URL('.', import.meta.url));
 const legacy = '2025-11-25';
 const modern = '2026-07-28';
+const unsaid = 'no revision in its header';
 
 // client → the revision it speaks to a server of 2025 and to one of 2026 that also takes the handshake; null: it refuses.
 const clients = {
@@ -20,6 +21,12 @@ const clients = {
   inspector: [legacy, legacy],
   'inspector-modern': [null, modern],
   claude: [legacy, modern],
+  fastmcp: [legacy, modern],
+  'openai-agents': [legacy, legacy],
+  langchain: [legacy, legacy],
+  codex: ['2025-06-18', '2025-06-18'],
+  gemini: [unsaid, unsaid],
+  opencode: [legacy, legacy],
 };
 const servers = { filesystem: [here], git: [], time: [] };
 
@@ -74,7 +81,7 @@ async function overHttp(client, server, revision, { url, seen }) {
   talked(`${what}: call`, await drive(client, ...to, 'call', 'echo', '{"message":"héllo"}'), echoes);
   talked(`${what}: unknown tool`, await drive(client, ...to, 'call', 'nope', '{}'), refuses);
   const spoken = seen.map((line) => JSON.parse(line).headers['mcp-protocol-version']).filter(Boolean);
-  check(`${what}: speaks ${revision}`, spoken.at(-1) === revision, spoken.at(-1));
+  check(`${what}: speaks ${revision}`, (spoken.at(-1) ?? unsaid) === revision, spoken.at(-1));
   if (!client.startsWith('inspector')) {
     const steps = JSON.stringify([['list'], ['call', 'get-sum', { a: 1, b: 2 }], ['call', 'echo', { message: 'héllo' }]]);
     talked(`${what}: session`, await drive(client, ...to, 'session', steps), lists, (sum) => sum?.text.includes('3'), echoes);

@@ -5,13 +5,17 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use rmcp::ServiceExt;
+use rmcp::model::CallToolRequestParams;
+use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use serde_json::{Value, json};
 
 use crate::support::gateway::{CHAT_KEY, EMAIL_KEY, Gateway};
 use crate::support::{Client, Site, check_audit, tls};
 
-/// The drivers of tests/interop, each with the revision that it should end up with.
-const CLIENTS: [&str; 11] = [
+/// The drivers of tests/interop.
+const CLIENTS: [&str; 20] = [
     "ts1",
     "ts2-legacy",
     "ts2-auto",
@@ -23,7 +27,22 @@ const CLIENTS: [&str; 11] = [
     "inspector",
     "inspector-modern",
     "claude",
+    "fastmcp",
+    "openai-agents",
+    "langchain",
+    "mcp-remote",
+    "supergateway",
+    "mcp-proxy",
+    "codex",
+    "gemini",
+    "opencode",
 ];
+
+/// Those that show what they were answered, and not what an assistant makes of it.
+fn plain_clients() -> impl Iterator<Item = &'static str> {
+    let assistants = ["inspector", "inspector-modern", "claude", "gemini", "opencode"];
+    CLIENTS.into_iter().filter(move |client| !assistants.contains(client))
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_official_client_lists_exactly_what_its_key_allows_and_calls_it() {
@@ -44,9 +63,48 @@ async fn every_official_client_lists_exactly_what_its_key_allows_and_calls_it() 
         let echo = drive(client, &gateway.url, EMAIL_KEY, &["call", "everything__echo", &hi]);
         assert!(echo["text"].as_str().is_some_and(|text| text.contains("hi")), "{client}: {echo}");
         let hidden = drive(client, &gateway.url, EMAIL_KEY, &["call", "remote__echo", &hi]);
-        assert!(hidden.get("error").is_some(), "{client}: {hidden}");
+        // mcp-proxy makes a result of the error.
+        let is_unknown = hidden["isError"] == true && hidden["text"] == "Unknown tool: remote__echo";
+        assert!(hidden.get("error").is_some() || is_unknown, "{client}: {hidden}");
+        let zone = json!({ "timezone": "UTC" }).to_string();
+        let time = drive(client, &gateway.url, CHAT_KEY, &["call", "time__get_current_time", &zone]);
+        assert!(time["text"].as_str().is_some_and(|text| text.contains("UTC")), "{client}: {time}");
+        let refused = run(client, &gateway.url, "sg_wrong", &["list"]);
+        let said = String::from_utf8_lossy(&refused.stdout);
+        let is_told = said.trim_start().starts_with("{\"error\"");
+        assert!(is_told || !refused.status.success() && said.is_empty(), "{client}: {said}");
     }
     assert!(gateway.stop().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rmcp_lists_and_calls_what_its_key_allows_and_is_refused_with_another() {
+    let site = Site::new("");
+    let web = EverythingOverHttp::start();
+    site.configure(&config(&site, &web.url));
+    let gateway = site.start();
+    let connect = async |key: &str| {
+        let config = StreamableHttpClientTransportConfig::with_uri(gateway.url.clone()).auth_header(key);
+        ().serve(StreamableHttpClientTransport::from_config(config)).await
+    };
+    let client = connect(EMAIL_KEY).await.unwrap();
+    let listed: BTreeSet<_> =
+        client.list_all_tools().await.unwrap().into_iter().map(|tool| tool.name.to_string()).collect();
+    assert_eq!(listed, lists(&gateway, EMAIL_KEY).await);
+    for (tool, arguments, expected) in [
+        ("everything__echo", json!({ "message": "hi" }), "hi"),
+        ("time__get_current_time", json!({ "timezone": "UTC" }), "UTC"),
+    ] {
+        let arguments = arguments.as_object().unwrap().clone();
+        let call = CallToolRequestParams::new(tool).with_arguments(arguments);
+        let answer = serde_json::to_string(&client.call_tool(call).await.unwrap()).unwrap();
+        assert!(answer.contains(expected), "{answer}");
+    }
+    assert!(client.call_tool(CallToolRequestParams::new("remote__echo")).await.is_err());
+    client.cancel().await.unwrap();
+    assert!(connect("sg_wrong").await.is_err());
+    assert!(gateway.stop().success());
+    check_audit(&site);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -58,8 +116,7 @@ async fn official_clients_take_refusals_of_tools_with_an_output_schema() {
     // The list first: only then do clients know the schema that they validate against.
     let arguments = json!({ "location": "Chicago" });
     let steps = json!([["list"], ["call", "everything__get-structured-content", arguments]]).to_string();
-    for client in CLIENTS.into_iter().filter(|client| !client.starts_with("inspector") && *client != "claude")
-    {
+    for client in plain_clients() {
         let lines = drive_lines(client, &gateway.url, CHAT_KEY, &["session", &steps]);
         let refused = &lines[1];
         assert_eq!(refused["isError"], true, "{client}: {refused}");
