@@ -8,6 +8,7 @@
 mod activation;
 mod bad_input;
 mod bridge;
+mod bridging;
 mod claimed;
 mod conformance;
 mod crash;

@@ -128,6 +128,12 @@ impl Client {
         client.post(body).await
     }
 
+    /// Sends a request of 2026-07-28 whose answer is not waited for, and gives what has to be held to have it go on.
+    pub async fn hold(&self, id: u64, method: &str, params: Value) -> Events {
+        let (client, body) = self.as_modern(id, method, params);
+        client.with("accept", "text/event-stream").open(Method::POST, body).await
+    }
+
     /// Opens the stream of `subscriptions/listen`.
     pub async fn listen(&self, id: u64) -> Events {
         self.listen_to(id, json!({ "toolsListChanged": true })).await
@@ -236,6 +242,12 @@ impl Exchange {
         let data =
             text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| !data.is_empty());
         data.map(|data| serde_json::from_str(data).unwrap()).collect()
+    }
+
+    /// Every message of a stream, or the one of a JSON body.
+    pub fn events_or_one(&self) -> Vec<Value> {
+        let is_stream = self.headers.get("content-type").is_some_and(|value| value == "text/event-stream");
+        if is_stream { self.events() } else { vec![self.json()] }
     }
 
     /// The reason code of a refusal, wherever it stands; `ok` for a result without error.
