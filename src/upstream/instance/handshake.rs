@@ -120,9 +120,7 @@ impl Parts {
         match begun {
             Ok((instance, offered)) => {
                 self.known.set_features(instance.features);
-                if instance.features.announces_changes() {
-                    attendance.listen(&instance, link, exchange);
-                }
+                attendance.listen(&instance, link, exchange);
                 Ok((instance, attendance, offered))
             }
             Err(error) => {
@@ -254,8 +252,12 @@ impl Attendance {
             Self::Child { listener, .. } | Self::Session { listener, .. }
                 if instance.revision.is_modern() =>
             {
-                *listener = Some(Task::spawn(listen::listen(link, exchange, instance.features)));
+                // Without anything to announce there is nothing to ask for.
+                if instance.features.announces_changes() {
+                    *listener = Some(Task::spawn(listen::listen(link, exchange, instance.features)));
+                }
             }
+            // What it asks and tells beside its answers may come here, whatever it announces.
             Self::Session { http, listener } => *listener = Some(Task::spawn(http::listen(http.clone()))),
             // The one pipe or stream brings everything.
             Self::Child { .. } | Self::Stream { .. } => {}
