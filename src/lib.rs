@@ -9,6 +9,7 @@ pub mod chance;
 pub mod clock;
 pub mod model;
 pub mod socket;
+pub mod spool;
 pub mod task;
 
 pub mod audit;

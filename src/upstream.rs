@@ -181,7 +181,7 @@ impl Upstreams {
         let notices = Notices::new(notices);
         let leftovers = Leftovers::reap(state_dir, &notices)
             .map_err(|source| StartError::StateDir { path: state_dir.to_owned(), source })?;
-        let yard = Yard { leftovers, clock, notices };
+        let yard = Yard { leftovers, spool: state_dir.into(), clock, notices };
         let launches = launches(&yard, &settings, &Fleet::none())?;
         let keeper = Keeper::open(roster(settings, &launches), lock_path, yard.notices.clone())?;
         let keeper = Arc::new(keeper);

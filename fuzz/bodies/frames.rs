@@ -43,7 +43,7 @@ fn events(stream: &[u8], piece: usize) -> (Vec<sse::Event>, Option<Bytes>, bool)
 fn round_trip(data: &[u8]) {
     let mut decoder = sse::Decoder::new(usize::MAX);
     let mut found = Vec::new();
-    decoder.push(&sse::encode(data), |event| found.push(event)).expect("no limit");
+    decoder.push(&sse::encode(None, data), |event| found.push(event)).expect("no limit");
     let text = data.iter().map(|byte| char::from(*byte)).collect::<String>();
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let expected: Vec<u8> = text.chars().map(|c| u32::from(c) as u8).collect();

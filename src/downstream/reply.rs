@@ -7,10 +7,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
-use http_body::{Body, Frame, SizeHint};
+use http_body::{Frame, SizeHint};
 
 use super::events::Events;
 #[cfg(test)]
@@ -18,6 +18,7 @@ use super::events::KEEP_ALIVE_INTERVAL;
 use crate::gateway::port::{Accepts, CallEvent, Ongoing, Reply, Shape};
 use crate::model::reason::Reason;
 use crate::socket::refusal;
+use crate::spool::{Body, Drained};
 
 /// How long the final message of a call is waited for before the answer becomes a stream, so that a quick
 /// call is one JSON body and a slow one does not look dead.
@@ -32,9 +33,9 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 pub(super) async fn render(reply: Reply, accepts: Accepts, age_max: Duration) -> Response<ReplyBody> {
     match reply {
         Reply::Json { status, body, session } if accepts == Accepts::Events && status.is_success() => {
-            with_session(event_stream(Events::of_one(&body)), session.as_deref())
+            with_session(event_stream(Events::of_one(body)), session.as_deref())
         }
-        Reply::Json { status, body, session } => json(status, body, session.as_deref()),
+        Reply::Json { status, body, session } => json(status, body.into(), session.as_deref()),
         Reply::Empty(status) => empty(status),
         Reply::Call(ongoing) => call(ongoing, accepts, age_max).await,
         Reply::Stream(listening) => event_stream(Events::of_stream(listening)),
@@ -48,7 +49,7 @@ async fn call(mut ongoing: Ongoing, accepts: Accepts, age_max: Duration) -> Resp
         Gathered::Told(first) => {
             let Ongoing { events, resumable, .. } = ongoing;
             let Some(resumable) = resumable else {
-                return event_stream(Events::of_call(events, &first));
+                return event_stream(Events::of_call(events, first));
             };
             match resumable.begin(first, events) {
                 Ok(tap) => event_stream(Events::of_tap(tap, age_max)),
@@ -64,7 +65,7 @@ async fn call(mut ongoing: Ongoing, accepts: Accepts, age_max: Duration) -> Resp
 /// What came before the kind of the answer was settled.
 enum Gathered {
     /// All of it.
-    Whole { status: StatusCode, body: Bytes },
+    Whole { status: StatusCode, body: Body },
     /// The beginning of a stream.
     Told(Vec<CallEvent>),
     /// It ended without its final message.
@@ -87,7 +88,7 @@ async fn gather(ongoing: &mut Ongoing, accepts: Accepts) -> Gathered {
             Some(CallEvent::Final { status, body }) => {
                 let body = match ongoing.shape {
                     Shape::Single => body,
-                    Shape::Batch => array(&answers, &body),
+                    Shape::Batch => array(answers, body),
                 };
                 return Gathered::Whole { status, body };
             }
@@ -105,21 +106,18 @@ async fn gather(ongoing: &mut Ongoing, accepts: Accepts) -> Gathered {
 }
 
 /// The answers of a batch as one JSON array (JSON-RPC 2.0, section 6).
-fn array(answers: &[CallEvent], last: &Bytes) -> Bytes {
-    let mut out = BytesMut::from(&b"["[..]);
+fn array(answers: Vec<CallEvent>, last: Body) -> Body {
+    let mut out = Body::from(Bytes::from_static(b"["));
     for answer in answers {
         if let CallEvent::Answer(body) = answer {
-            out.extend_from_slice(body);
-            out.extend_from_slice(b",");
+            out = out.then(body).then(Bytes::from_static(b",").into());
         }
     }
-    out.extend_from_slice(last);
-    out.extend_from_slice(b"]");
-    out.freeze()
+    out.then(last).then(Bytes::from_static(b"]").into()).joined()
 }
 
-fn json(status: StatusCode, body: Bytes, session: Option<&str>) -> Response<ReplyBody> {
-    let mut response = Response::new(ReplyBody::from(body));
+fn json(status: StatusCode, body: Body, session: Option<&str>) -> Response<ReplyBody> {
+    let mut response = Response::new(ReplyBody(Kind::Whole(body.drain())));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -166,17 +164,17 @@ fn event_stream(events: Events) -> Response<ReplyBody> {
 pub(super) struct ReplyBody(Kind);
 
 enum Kind {
-    Whole(Bytes),
+    Whole(Drained),
     Events(Events),
 }
 
 impl From<Bytes> for ReplyBody {
     fn from(whole: Bytes) -> Self {
-        Self(Kind::Whole(whole))
+        Self(Kind::Whole(Body::from(whole).drain()))
     }
 }
 
-impl Body for ReplyBody {
+impl http_body::Body for ReplyBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -185,20 +183,19 @@ impl Body for ReplyBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let piece = match &mut self.get_mut().0 {
-            Kind::Whole(whole) if whole.is_empty() => Poll::Ready(None),
-            Kind::Whole(whole) => Poll::Ready(Some(std::mem::take(whole))),
+            Kind::Whole(whole) => whole.poll_next(context),
             Kind::Events(events) => events.poll_next(context),
         };
         piece.map(|piece| piece.map(|bytes| Ok(Frame::data(bytes))))
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(&self.0, Kind::Whole(whole) if whole.is_empty())
+        matches!(&self.0, Kind::Whole(whole) if whole.is_ended())
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Kind::Whole(whole) => SizeHint::with_exact(whole.len() as u64),
+            Kind::Whole(whole) => SizeHint::with_exact(whole.bytes()),
             Kind::Events(_) => SizeHint::default(),
         }
     }

@@ -18,6 +18,7 @@ use super::port::{CALL_EVENTS_MAX, CallEvent, Ongoing, Reply, Shape};
 use super::refusal::Refusal;
 use crate::model::facts::CallFacts;
 use crate::model::reason::Reason;
+use crate::spool::Body;
 use crate::wire::{self, Id, Message, Method, Revision, ScanLimits, batch, headers};
 
 /// What came back of the messages of a batch so far.
@@ -149,12 +150,12 @@ impl Answers {
 /// drops the calls and so cancels them.
 async fn gather(ended: Vec<Bytes>, mut calls: Vec<mpsc::Receiver<CallEvent>>, to: mpsc::Sender<CallEvent>) {
     let mut left = ended.len() + calls.len();
-    let mut last = |body: Bytes| {
+    let mut last = |body: Body| {
         left -= 1;
         if left == 0 { CallEvent::Final { status: StatusCode::OK, body } } else { CallEvent::Answer(body) }
     };
     for body in ended {
-        if to.send(last(body)).await.is_err() {
+        if to.send(last(body.into())).await.is_err() {
             return;
         }
     }

@@ -109,7 +109,7 @@ impl Line {
     pub(super) async fn leave(&self, answer: impl FnOnce(&Id) -> Bytes) -> Result<(), Gone> {
         let seat = self.lock().take().ok_or(Gone)?;
         self.moved.send_replace(());
-        let last = CallEvent::Final { status: StatusCode::OK, body: answer(&seat.id) };
+        let last = CallEvent::Final { status: StatusCode::OK, body: answer(&seat.id).into() };
         seat.events.send(last).await.map_err(|_| Gone)
     }
 

@@ -8,17 +8,18 @@ use super::Gateway;
 use super::relay::Leg;
 use crate::audit::{Executed, JsonRpc, Latency, OutcomeFacts, ResultFacts, Transport};
 use crate::model::decision::Answer as Verdict;
-use crate::model::digest::Sha256;
 use crate::model::reason::Reason;
 use crate::telemetry::CallTimes;
 use crate::upstream::{self, Answer, AnswerKind, Failure, Timings};
-use crate::wire::{Object, result};
+use crate::wire::Object;
+use crate::wire::result::inspect;
 
 impl Gateway {
     /// The outcome record of `outcome`.
     pub(super) fn outcome_facts(
         &self,
         outcome: &Result<Answer, Failure>,
+        result: Option<ResultFacts>,
         timings: Timings,
         leg: &Leg,
         journal: Duration,
@@ -28,7 +29,7 @@ impl Gateway {
         let decide = leg.decided.saturating_sub(leg.arrived);
         let latency = Latency { decide, journal, upstream, total };
         match outcome {
-            Ok(answer) => answered(answer, latency),
+            Ok(answer) => answered(answer, result, latency),
             Err(failure) => OutcomeFacts {
                 reason: failure.reason(),
                 executed: executed(failure.executed()),
@@ -50,21 +51,20 @@ impl Gateway {
     }
 }
 
-fn answered(answer: &Answer, latency: Latency) -> OutcomeFacts {
+fn answered(answer: &Answer, result: Option<ResultFacts>, latency: Latency) -> OutcomeFacts {
     let (jsonrpc, is_error) = match answer.kind {
         AnswerKind::Result | AnswerKind::InputRequired | AnswerKind::Task => {
-            (JsonRpc::Result, result::inspect(&answer.raw).ok().map(|result| result.is_error))
+            (JsonRpc::Result, inspect(&answer.raw).ok().map(|result| result.is_error))
         }
         AnswerKind::Error => (JsonRpc::Error(error_code(answer)), None),
     };
-    let bytes = u64::try_from(answer.raw.len()).unwrap_or(u64::MAX);
     OutcomeFacts {
         reason: Reason::Answered,
         executed: Executed::Yes,
         transport: Transport::Answered,
         jsonrpc: Some(jsonrpc),
         is_error,
-        result: Some(ResultFacts { sha256: Sha256::of(&answer.raw), bytes }),
+        result,
         latency,
     }
 }

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 pub use super::session::{Next, RETRY, Resumable, Sent, Tap};
 use crate::model::decision::PolicyEpoch;
 use crate::model::principal::{Origin, Principal};
+use crate::spool::Body;
 use crate::task::Task;
 
 /// A caller whose credential was accepted, and by which configuration.
@@ -140,13 +141,13 @@ pub enum CallEvent {
     /// Nothing: the connection may be closed where its client can come back to the stream (SEP-1699).
     Pause,
     /// The JSON-RPC response to one message of a batch; others follow.
-    Answer(Bytes),
+    Answer(Body),
     /// The JSON-RPC response. Nothing follows.
     Final {
         /// The HTTP status where the response is the whole body; SSE has 200 already.
         status: StatusCode,
         /// The JSON-RPC message.
-        body: Bytes,
+        body: Body,
     },
 }
 

@@ -24,7 +24,7 @@ use super::reply::{AnswerForm, Told};
 use super::session::{Session, Wants};
 use super::task::TaskSide;
 use super::world::route;
-use crate::audit::{Event, Intent, Pending};
+use crate::audit::{Event, Intent, Pending, ResultFacts};
 use crate::limit::Admission;
 use crate::model::decision::{Answer, PolicyEpoch};
 use crate::model::digest::Sha256;
@@ -34,6 +34,7 @@ use crate::model::reason::Reason;
 use crate::model::text::Bounded;
 use crate::policy::Permit;
 use crate::run::Run;
+use crate::spool::Body;
 use crate::telemetry::CallTimes;
 use crate::upstream::{
     self, AnswerKind, Aside, Asker, Canceller, Failure, Fleet, Forwarded, QUESTIONS_MAX, Share,
@@ -113,7 +114,7 @@ impl Gateway {
             Err((_admission, reason)) => {
                 let gateway = self.clock.monotonic().saturating_sub(leg.arrived);
                 self.metrics.call(Some(Answer::Allow), reason, CallTimes { gateway, upstream: None });
-                last(leg.form.answer(&line.id(), &Told::refused(reason, None), leg.revision))
+                last(leg.form.answer(&line.id(), &Told::refused(reason, None), leg.revision).into())
             }
         }
     }
@@ -177,7 +178,8 @@ impl Gateway {
         let outcome = self.sift_questions(outcome, leg, open.seq()).await;
         let decision_id = Some(open.seq().0);
         let late = self.taint_by_what_was_stored_meanwhile(leg).await;
-        let facts = self.outcome_facts(&outcome, timings, leg, journal);
+        let (outcome, result) = measured(outcome).await;
+        let facts = self.outcome_facts(&outcome, result, timings, leg, journal);
         self.measure(&facts, leg);
         let concluded = open.conclude(facts).await;
         drop(in_flight);
@@ -194,10 +196,12 @@ impl Gateway {
                 }
             }
             // It vanished between the list and the call (CASES F43): as if it had never been there.
-            (None, Err(Failure::Vanished)) => return last(leg.missing.answer(&line.id(), leg.revision)),
+            (None, Err(Failure::Vanished)) => {
+                return last(leg.missing.answer(&line.id(), leg.revision).into());
+            }
             (None, Err(failure)) => Told::failed(failure.reason(), decision_id),
         };
-        last(leg.form.answer(&line.id(), &told, leg.revision))
+        last(leg.form.answer(&line.id(), &told, leg.revision).into())
     }
 
     /// What others stored at the upstream while the call was under way may be in its answer too. Its
@@ -275,11 +279,12 @@ impl Leg {
     fn answer(&self, id: &Id, answer: &upstream::Answer) -> CallEvent {
         match answer.kind {
             AnswerKind::Result | AnswerKind::InputRequired | AnswerKind::Task => {
-                last(encode::result(id, &result::for_revision(&answer.raw, self.method, self.revision)))
+                let result = result::for_revision(&answer.raw, self.method, self.revision);
+                last(Body::whole(encode::result(id, &result), &answer.rest))
             }
             // In the words that are used for what is hidden (I5).
             AnswerKind::Error if missing::says_not_found(self.method, &answer.raw) => {
-                last(self.missing.answer(id, self.revision))
+                last(self.missing.answer(id, self.revision).into())
             }
             AnswerKind::Error => {
                 let body = encode::raw_error(id, &answer.raw);
@@ -287,9 +292,25 @@ impl Leg {
                 let lacks = result::error_code(&answer.raw) == Some(code::MISSING_CLIENT_CAPABILITY);
                 let is_refused = lacks && self.revision.is_modern();
                 let status = if is_refused { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-                CallEvent::Final { status, body }
+                CallEvent::Final { status, body: body.into() }
             }
         }
+    }
+}
+
+/// The answer with its digest and size; one that can no longer be read is none.
+async fn measured(
+    outcome: Result<upstream::Answer, Failure>,
+) -> (Result<upstream::Answer, Failure>, Option<ResultFacts>) {
+    let Ok(answer) = &outcome else { return (outcome, None) };
+    if answer.rest.is_nothing() {
+        let bytes = u64::try_from(answer.raw.len()).unwrap_or(u64::MAX);
+        let facts = ResultFacts { sha256: Sha256::of(&answer.raw), bytes };
+        return (outcome, Some(facts));
+    }
+    match Body::whole(answer.raw.clone(), &answer.rest).digest().await {
+        Ok((sha256, bytes)) => (outcome, Some(ResultFacts { sha256, bytes })),
+        Err(error) => (Err(Failure::Unkept(upstream::Detail::of_error(&error))), None),
     }
 }
 
@@ -299,6 +320,6 @@ fn give_up(canceller: &mut Option<Canceller>) {
     }
 }
 
-fn last(body: Bytes) -> CallEvent {
+fn last(body: Body) -> CallEvent {
     CallEvent::Final { status: StatusCode::OK, body }
 }

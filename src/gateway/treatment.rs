@@ -161,8 +161,14 @@ mod tests {
         let legacy = [&["initialize", "ping"], &both[..], &subscribed, &last].concat();
         let modern =
             [&["server/discover"], &both[..], &["subscriptions/listen", "completion/complete"]].concat();
+        let tasks = |revision: &Revision| match revision {
+            Revision::V2025_11_25 => vec!["tasks/get", "tasks/result", "tasks/cancel"],
+            Revision::V2026_07_28 => vec!["tasks/get", "tasks/cancel", "tasks/update"],
+            _ => Vec::new(),
+        };
         for revision in Revision::ALL {
-            let expected: &[&str] = if revision.is_modern() { &modern } else { &legacy };
+            let before = if revision.is_modern() { &modern } else { &legacy };
+            let expected = [before.clone(), tasks(revision)].concat();
             let found: Vec<_> =
                 served.iter().filter(|(of, _)| *of == revision.as_str()).map(|(_, m)| *m).collect();
             assert_eq!(found, expected, "{}", revision.as_str());

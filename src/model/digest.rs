@@ -22,13 +22,11 @@ impl Sha256 {
     /// The digest of `parts`, one after the other.
     #[must_use]
     pub fn of_parts(parts: &[&[u8]]) -> Self {
-        let mut context = Context::new(&SHA256);
+        let mut digesting = Digesting::default();
         for part in parts {
-            context.update(part);
+            digesting.update(part);
         }
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(context.finish().as_ref());
-        Self(bytes)
+        digesting.finish()
     }
 
     /// The digest whose hexadecimal form is `text`, if it is one.
@@ -48,6 +46,31 @@ impl Sha256 {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+}
+
+/// The digest of what comes piece by piece.
+#[derive(Clone)]
+pub struct Digesting(Context);
+
+impl Default for Digesting {
+    fn default() -> Self {
+        Self(Context::new(&SHA256))
+    }
+}
+
+impl Digesting {
+    /// Takes in the next piece.
+    pub fn update(&mut self, part: &[u8]) {
+        self.0.update(part);
+    }
+
+    /// The digest of everything that came.
+    #[must_use]
+    pub fn finish(self) -> Sha256 {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(self.0.finish().as_ref());
+        Sha256(bytes)
     }
 }
 

@@ -308,6 +308,8 @@ reasons! {
         UpstreamInvalid = "upstream_invalid", Never, "The tool server's answer is not valid and was withheld. It may have executed the call.";
         /// The upstream's answer is larger than `result_max`.
         ResultTooLarge = "result_too_large", Never, "The tool server's answer is too large and was withheld. It executed the call.";
+        /// The upstream's answer is too large for memory and could not be kept on disk.
+        SpoolFailed = "spool_failed", Never, "The tool server's answer is too large for memory and could not be kept on disk; it was withheld. It executed the call.";
         /// The upstream wants input before it answers, and may not be given it, or nobody can be asked.
         InputRequired = "input_required", Never, "The tool server wants further input before it answers, which it may not be given here. It may have begun the call.";
         /// The upstream made a task of the call, which its client does not take.

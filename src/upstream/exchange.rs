@@ -25,7 +25,7 @@ use crate::model::name::UpstreamName;
 use crate::wire::input::Asked;
 use crate::wire::{Id, ListKind};
 
-pub(super) use inbound::{HEAD_BYTES, Received, Scope};
+pub(super) use inbound::{Gathered, Received, Scope};
 pub(super) use watched::Watched;
 use watched::Watchers;
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::model::reason::Reason;
 use crate::model::text::{Bounded, printable};
+use crate::spool::Rest;
 
 /// Bound of what is quoted of an upstream or of the system in a failure, in bytes.
 pub const DETAIL_BYTES_MAX: usize = 256;
@@ -44,6 +45,9 @@ pub enum Failure {
     /// The answer is larger than `result_max`; it is withheld.
     #[error("the answer of the tool server is larger than `result_max`")]
     TooLarge,
+    /// The answer is too large for memory and could not be kept on disk; it is withheld.
+    #[error("the answer of the tool server could not be kept on disk: {0}")]
+    Unkept(Detail),
     /// The upstream wants input before it answers, which it is not given.
     #[error("the tool server wants input that it is not given")]
     InputRequired,
@@ -89,6 +93,7 @@ impl Failure {
             Self::Closed(_) => Reason::UpstreamClosed,
             Self::Invalid(_) => Reason::UpstreamInvalid,
             Self::TooLarge => Reason::ResultTooLarge,
+            Self::Unkept(_) => Reason::SpoolFailed,
             Self::InputRequired => Reason::InputRequired,
             Self::Abandoned => Reason::Abandoned,
             Self::TaskMade => Reason::TaskMade,
@@ -106,7 +111,7 @@ impl Failure {
             Self::Timeout(executed) | Self::Cancelled(executed) | Self::NotWatched(executed) => *executed,
             Self::Closed(_) | Self::Invalid(_) => Executed::Unknown,
             Self::InputRequired | Self::Abandoned | Self::TaskMade => Executed::Unknown,
-            Self::TooLarge => Executed::Yes,
+            Self::TooLarge | Self::Unkept(_) => Executed::Yes,
         }
     }
 }
@@ -157,8 +162,10 @@ impl std::fmt::Display for Detail {
 pub struct Answer {
     /// Which member of the response it was.
     pub kind: AnswerKind,
-    /// The raw value.
+    /// The raw value. Where `rest` is something, marks stand in it for long strings.
     pub raw: Bytes,
+    /// What of it lies on disk.
+    pub rest: Rest,
 }
 
 /// Which member of a JSON-RPC response an answer was, and what a result is (2026-07-28, `resultType`).

@@ -4,6 +4,7 @@
 //! a call must never reach an upstream whose settings it was not decided under (CASES A29). An upstream
 //! that is in no fleet any more ends once nobody holds it, so that no call loses its answer.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::instance::Parts;
@@ -35,6 +36,7 @@ impl Drop for Member {
 #[derive(Debug)]
 pub(super) struct Yard {
     pub(super) leftovers: Leftovers,
+    pub(super) spool: Arc<Path>,
     pub(super) clock: Clock,
     pub(super) notices: Notices,
 }
@@ -117,6 +119,7 @@ impl Yard {
             client,
             headers,
             leftovers: self.leftovers.clone(),
+            spool: Arc::clone(&self.spool),
             // What was counted of an upstream does not go back because it is launched anew.
             counters: known.map(|known| Arc::clone(&known.counters)).unwrap_or_default(),
             notices: self.notices.clone(),

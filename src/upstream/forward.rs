@@ -19,6 +19,7 @@ use crate::limit::{Admission, InFlight};
 use crate::model::call::{Call, Payload};
 use crate::model::target::Target;
 use crate::policy::Permit;
+use crate::spool::Rest;
 use crate::wire::{self, Method, input::Wanted};
 
 /// What became of a forwarded call, and what is owed for it.
@@ -183,7 +184,7 @@ impl Ready {
 
 /// The answer to what needs none but that it was done.
 fn done() -> Answer {
-    Answer { kind: AnswerKind::Result, raw: Bytes::from_static(b"{}") }
+    Answer { kind: AnswerKind::Result, raw: Bytes::from_static(b"{}"), rest: Rest::default() }
 }
 
 /// Gets the input that `answer` asks for, and makes of it what the call goes on with.

@@ -25,8 +25,10 @@ use super::era::{Dressed, PROTOCOL_VERSION};
 use super::exchange::{Exchange, Waiting};
 use super::failure::{Detail, Executed, Failure};
 use super::handover::Handover;
-use super::settings::Secret;
+use super::settings::{Large, Secret};
+use crate::spool::Gatherer;
 use crate::wire::Revision;
+use crate::wire::sse;
 
 pub(super) use client::{Client, ClientError};
 pub(super) use old::open;
@@ -56,7 +58,7 @@ struct Shared {
     url: Uri,
     headers: HeaderMap,
     exchange: Arc<Exchange>,
-    message_bytes_max: usize,
+    large: Large,
     session: OnceLock<HeaderValue>,
     revision: OnceLock<Revision>,
     /// Where the HTTP+SSE transport of 2024-11-05 takes messages; unset in Streamable HTTP.
@@ -84,14 +86,14 @@ impl Http {
         url: Uri,
         headers: HeaderMap,
         exchange: Arc<Exchange>,
-        message_bytes_max: usize,
+        large: Large,
     ) -> Self {
         Self(Arc::new(Shared {
             client,
             url,
             headers,
             exchange,
-            message_bytes_max,
+            large,
             session: OnceLock::new(),
             revision: OnceLock::new(),
             endpoint: OnceLock::new(),
@@ -141,6 +143,15 @@ impl Http {
             Some(revision) if revision.is_modern() => {}
             _ => self.tell(message),
         }
+    }
+
+    /// What cuts a stream of events.
+    fn decoder(&self) -> sse::Decoder<Gatherer> {
+        sse::Decoder::gathering(self.0.large.bytes_max, self.gatherer())
+    }
+
+    fn gatherer(&self) -> Gatherer {
+        Gatherer::new(Arc::clone(&self.0.large.folder))
     }
 
     /// The status of the last response that held no message.

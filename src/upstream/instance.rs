@@ -11,6 +11,7 @@ mod opening;
 mod watching;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,6 +60,8 @@ pub(super) struct Parts {
     pub(super) counters: Arc<super::figures::Counters>,
     pub(super) notices: Notices,
     pub(super) clock: Clock,
+    /// Where large answers are kept while they are on their way.
+    pub(super) spool: Arc<Path>,
     /// How its last instance was opened.
     pub(super) known: Arc<Known>,
 }
@@ -270,7 +273,8 @@ impl Instance {
     /// the task that a server up to 2025-11-25 makes where it was asked to.
     fn check_result(&self, answer: &Answer, payload: &Payload, takes: Takes) -> Result<AnswerKind, Failure> {
         if answer.kind == AnswerKind::Error {
-            return Ok(AnswerKind::Error);
+            // Errors are read where they are handed on.
+            return if answer.rest.is_nothing() { Ok(AnswerKind::Error) } else { Err(Failure::TooLarge) };
         }
         let invalid = |why: &str| Failure::Invalid(Detail::new(why));
         let is_tool = payload.method == Method::ToolsCall.code();
@@ -283,7 +287,9 @@ impl Instance {
                 Ok(AnswerKind::Task)
             }
             (ResultType::Complete, _) => Err(invalid("a result of a tool has no content")),
-            (ResultType::InputRequired, Era::Stateless) => Ok(AnswerKind::InputRequired),
+            (ResultType::InputRequired, Era::Stateless) if answer.rest.is_nothing() => {
+                Ok(AnswerKind::InputRequired)
+            }
             (ResultType::Other(other), Era::Stateless) if other.as_str() == "task" && is_tool => {
                 match takes {
                     Takes::TaskExtension => task().map(|_| AnswerKind::Task),
@@ -324,7 +330,10 @@ impl Instance {
         let era = Era::of(self.revision);
         let giving_up = if *method == Method::Initialize { GivingUp::Silently } else { self.giving_up(era) };
         let message = Box::new(move |id| era.request(id, method, params));
-        self.ask(Asking { message, relay: None, deadline, giving_up }, &mut CancelSignal::never()).await
+        let asking = Asking { message, relay: None, deadline, giving_up };
+        let answer = self.ask(asking, &mut CancelSignal::never()).await?;
+        // What the gateway asks for itself it reads itself, and in memory.
+        if answer.rest.is_nothing() { Ok(answer) } else { Err(Failure::TooLarge) }
     }
 
     /// Sends a message that is not answered.

@@ -220,3 +220,12 @@ pub const CALL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 pub const LIST_WAIT_DEFAULT: Duration = Duration::from_secs(5);
 /// `result_max` where the configuration is silent.
 pub const RESULT_MAX_DEFAULT: usize = 16 * 1024 * 1024;
+
+/// What becomes of large messages.
+#[derive(Debug, Clone)]
+pub(super) struct Large {
+    /// Largest message, in bytes.
+    pub(super) bytes_max: usize,
+    /// Where what is too large for memory is kept.
+    pub(super) folder: std::sync::Arc<std::path::Path>,
+}

@@ -13,11 +13,13 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::exchange::{Exchange, HEAD_BYTES, Received, Scope};
+use super::exchange::{Exchange, Received, Scope};
 use super::failure::{Detail, Failure};
 use super::handover::Handover;
 use super::layout;
 use super::process::{Pipes, Process};
+use super::settings::Large;
+use crate::spool::{Gatherer, HEAD_BYTES};
 use crate::task::Task;
 use crate::wire::line;
 
@@ -72,7 +74,7 @@ pub(super) fn attend(
     process: Process,
     pipes: Pipes,
     exchange: &Arc<Exchange>,
-    message_bytes_max: usize,
+    large: Large,
     drain: impl FnOnce(tokio::process::ChildStderr) -> Task,
 ) -> (Stdio, Attended) {
     let (outbox, queue) = mpsc::channel(OUTBOX_MAX);
@@ -81,7 +83,7 @@ pub(super) fn attend(
     // The reader's own way to the writer is weak: the writer ends, and with it the child's stdin, when
     // the instance is gone, although the reader still runs.
     let reply = link.outbox.downgrade();
-    let reading = read(pipes.stdout, Arc::clone(exchange), message_bytes_max, move |message, exchange| {
+    let reading = read(pipes.stdout, Arc::clone(exchange), large, move |message, exchange| {
         if let Some(outbox) = reply.upgrade() {
             Stdio { outbox }.tell(&message, exchange);
         }
@@ -157,10 +159,10 @@ async fn write(mut stdin: impl AsyncWrite + Unpin, mut queue: mpsc::Receiver<Out
 async fn read(
     mut stdout: impl AsyncRead + Unpin,
     exchange: Arc<Exchange>,
-    message_bytes_max: usize,
+    large: Large,
     reply: impl Fn(Bytes, &Exchange),
 ) {
-    let mut lines = line::Decoder::new(message_bytes_max);
+    let mut lines = line::Decoder::gathering(large.bytes_max, Gatherer::new(large.folder));
     // The beginning of the line, to tell whose answer it was if it is too long.
     let mut head = Vec::with_capacity(HEAD_BYTES);
     let mut chunk = vec![0; CHUNK_BYTES];

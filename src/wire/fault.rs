@@ -92,6 +92,9 @@ pub enum Fault {
     /// An event is larger than its limit (CASES F11).
     #[error("the event is too large")]
     EventTooLarge,
+    /// A key is longer than its limit in a message of that size.
+    #[error("a key is too long")]
+    KeyTooLong,
     /// A protocol header is not what the body says (2026-07-28, SEP-2243; CASES A13, A14).
     #[error("the header {} {flaw}", .header.as_str())]
     Header {
@@ -152,7 +155,7 @@ impl Fault {
             Self::Id => Reason::IdInvalid,
             Self::Params(_) | Self::NotText | Self::NotObject => Reason::ParamsInvalid,
             Self::Result(_) | Self::Tool(_) => Reason::UpstreamInvalid,
-            Self::LineTooLong | Self::EventTooLarge => Reason::BodyTooLarge,
+            Self::LineTooLong | Self::EventTooLarge | Self::KeyTooLong => Reason::BodyTooLarge,
             Self::Header { .. } => Reason::HeaderMismatch,
         }
     }

@@ -3,15 +3,16 @@
 //! Must never hold more than one line, nor more of it than the limit (CASES F11). What a line holds is
 //! not looked at.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 use super::fault::Fault;
+use super::gather::Gather;
 
 /// Cuts a stream of bytes into lines.
 #[derive(Debug)]
-pub struct Decoder {
+pub struct Decoder<G = BytesMut> {
     line_bytes_max: usize,
-    pending: BytesMut,
+    pending: G,
     state: State,
 }
 
@@ -26,13 +27,27 @@ impl Decoder {
     /// A decoder of lines of at most `line_bytes_max` bytes, without their end.
     #[must_use]
     pub fn new(line_bytes_max: usize) -> Self {
-        Self { line_bytes_max, pending: BytesMut::new(), state: State::Reading }
+        Self::gathering(line_bytes_max, BytesMut::new())
+    }
+
+    /// How much memory waits with them.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.pending.capacity()
+    }
+}
+
+impl<G: Gather> Decoder<G> {
+    /// The same, each line gathered in `pending`.
+    #[must_use]
+    pub fn gathering(line_bytes_max: usize, pending: G) -> Self {
+        Self { line_bytes_max, pending, state: State::Reading }
     }
 
     /// Takes in `chunk` and hands out each line that ends in it, without its end. Empty lines go by.
     /// A line that is too long is handed out as [`Fault::LineTooLong`] once, as soon as that is known;
     /// the next one works again.
-    pub fn push(&mut self, chunk: &[u8], mut line: impl FnMut(Result<Bytes, Fault>)) {
+    pub fn push(&mut self, chunk: &[u8], mut line: impl FnMut(Result<G::Whole, Fault>)) {
         let mut rest = chunk;
         while let Some(end) = memchr::memchr(b'\n', rest) {
             let (head, tail) = rest.split_at(end);
@@ -46,45 +61,34 @@ impl Decoder {
     /// The stream has ended. What is left is half a message: says how many bytes are lost.
     #[must_use]
     pub fn finish(self) -> usize {
-        self.pending.len()
+        self.pending.bytes()
     }
 
     /// How many bytes wait for the end of their line.
     #[must_use]
     pub fn pending_bytes(&self) -> usize {
-        self.pending.len()
+        self.pending.bytes()
     }
 
-    /// How much memory waits with them.
-    #[cfg(test)]
-    pub(super) fn capacity(&self) -> usize {
-        self.pending.capacity()
-    }
-
-    fn take(&mut self, part: &[u8], line: &mut impl FnMut(Result<Bytes, Fault>)) {
+    fn take(&mut self, part: &[u8], line: &mut impl FnMut(Result<G::Whole, Fault>)) {
         if self.state == State::Skipping {
             return;
         }
-        if part.len() > self.line_bytes_max - self.pending.len() {
-            // A new buffer: the old one may be as large as the limit, and may be needed never again.
-            self.pending = BytesMut::new();
+        if part.len() > self.line_bytes_max - self.pending.bytes() {
+            self.pending.clear();
             self.state = State::Skipping;
             line(Err(Fault::LineTooLong));
             return;
         }
-        self.pending.extend_from_slice(part);
+        self.pending.put(part);
     }
 
-    fn end(&mut self, line: &mut impl FnMut(Result<Bytes, Fault>)) {
+    fn end(&mut self, line: &mut impl FnMut(Result<G::Whole, Fault>)) {
         if self.state == State::Skipping {
             self.state = State::Reading;
             return;
         }
-        let mut whole = self.pending.split().freeze();
-        if whole.last() == Some(&b'\r') {
-            whole.truncate(whole.len() - 1);
-        }
-        if !whole.trim_ascii().is_empty() {
+        if let Some(whole) = self.pending.take_line() {
             line(Ok(whole));
         }
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::fault::Fault;
+use super::gather::Gather;
 
 /// A comment that keeps a quiet stream alive (2026-07-28, "Streamable HTTP").
 pub const KEEP_ALIVE: &[u8] = b":\r\n\r\n";
@@ -18,26 +19,33 @@ pub const RETRY_MS_MAX: u64 = 60_000;
 /// Longest id of an event that is kept, in bytes; a longer one could not be sent back in a header.
 pub const EVENT_ID_BYTES_MAX: usize = 1024;
 
+/// The field that holds what an event says.
+const DATA: &[u8] = b"data";
+
 /// The mark that may stand before a stream and means nothing.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// One event with data.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
+pub struct Event<W = Bytes> {
     /// `event`; empty where the stream does not say.
     pub kind: Bytes,
     /// `data`, its lines joined by line feeds. Never empty: an event without data carries nothing.
-    pub data: Bytes,
+    pub data: W,
     /// The id of the event, or the last one before it that had any.
     pub id: Option<Bytes>,
 }
 
 /// Cuts a stream of bytes into events. After a fault the rest of the stream means nothing.
 #[derive(Debug)]
-pub struct Decoder {
+pub struct Decoder<G = BytesMut> {
     event_bytes_max: usize,
+    /// The line, as far as it is no data.
     line: BytesMut,
-    data: BytesMut,
+    field: Field,
+    data: G,
+    /// Whether the event has a line of data.
+    has_data: bool,
     kind: Bytes,
     id: Option<Bytes>,
     /// The id as it was when the last event ended.
@@ -56,14 +64,39 @@ enum At {
     Broken,
 }
 
+/// What the line that is being read is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Field {
+    /// It is not known yet, or it is no data.
+    Other,
+    /// `data`, of which everything goes where data is gathered.
+    Data,
+}
+
 impl Decoder {
     /// A decoder of events that hold at most `event_bytes_max` bytes.
     #[must_use]
     pub fn new(event_bytes_max: usize) -> Self {
+        Self::gathering(event_bytes_max, BytesMut::new())
+    }
+
+    /// How much memory waits with them.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.line.capacity() + self.data.capacity()
+    }
+}
+
+impl<G: Gather> Decoder<G> {
+    /// The same, the data of each event gathered in `data`.
+    #[must_use]
+    pub fn gathering(event_bytes_max: usize, data: G) -> Self {
         Self {
             event_bytes_max,
             line: BytesMut::new(),
-            data: BytesMut::new(),
+            field: Field::Other,
+            data,
+            has_data: false,
             kind: Bytes::new(),
             id: None,
             ended_id: None,
@@ -76,7 +109,7 @@ impl Decoder {
     ///
     /// # Errors
     /// [`Fault::EventTooLarge`] where an event outgrows its limit; from then on always.
-    pub fn push(&mut self, chunk: &[u8], mut event: impl FnMut(Event)) -> Result<(), Fault> {
+    pub fn push(&mut self, chunk: &[u8], mut event: impl FnMut(Event<G::Whole>)) -> Result<(), Fault> {
         let mut rest = chunk;
         if self.at == At::AfterReturn && !rest.is_empty() {
             rest = rest.strip_prefix(b"\n").unwrap_or(rest);
@@ -115,13 +148,7 @@ impl Decoder {
     /// How many bytes wait for the end of their event.
     #[must_use]
     pub fn pending_bytes(&self) -> usize {
-        self.line.len() + self.data.len() + self.kind.len()
-    }
-
-    /// How much memory waits with them.
-    #[cfg(test)]
-    pub(super) fn capacity(&self) -> usize {
-        self.line.capacity() + self.data.capacity()
+        self.line.len() + self.data.bytes() + self.kind.len()
     }
 
     fn take(&mut self, part: &[u8]) -> Result<(), Fault> {
@@ -130,15 +157,50 @@ impl Decoder {
         }
         if self.pending_bytes().saturating_add(part.len()) > self.event_bytes_max {
             self.line = BytesMut::new();
-            self.data = BytesMut::new();
+            self.data.clear();
             self.at = At::Broken;
             return Err(Fault::EventTooLarge);
         }
-        self.line.extend_from_slice(part);
+        match self.field {
+            Field::Data => self.data.put(part),
+            Field::Other => {
+                self.line.extend_from_slice(part);
+                self.notice_data(DATA.len() + 2);
+            }
+        }
         Ok(())
     }
 
-    fn end_line(&mut self, event: &mut impl FnMut(Event)) -> Result<(), Fault> {
+    /// A line of data begins: its lines are joined by line feeds.
+    fn begin_data(&mut self) {
+        if std::mem::replace(&mut self.has_data, true) {
+            self.data.put(b"\n");
+        }
+    }
+
+    /// Sees whether the line is data, once `least` bytes of it are there: with the space after the colon, if there
+    /// is one.
+    fn notice_data(&mut self, least: usize) {
+        let mark = self.at == At::Start && self.line.starts_with(BYTE_ORDER_MARK);
+        let skipped = if mark { BYTE_ORDER_MARK.len() } else { 0 };
+        let line = self.line.get(skipped..).unwrap_or_default();
+        if line.len() < least || !line.starts_with(DATA) || line.get(DATA.len()) != Some(&b':') {
+            return;
+        }
+        let line = self.line.split().freeze();
+        self.begin_data();
+        self.data.put(&after_colon(&line, skipped + DATA.len()));
+        self.field = Field::Data;
+        if self.at == At::Start {
+            self.at = At::Inside;
+        }
+    }
+
+    fn end_line(&mut self, event: &mut impl FnMut(Event<G::Whole>)) -> Result<(), Fault> {
+        self.notice_data(DATA.len() + 1);
+        if std::mem::replace(&mut self.field, Field::Other) == Field::Data {
+            return Ok(());
+        }
         let mut line = self.line.split().freeze();
         if self.at == At::Start {
             if line.starts_with(BYTE_ORDER_MARK) {
@@ -157,10 +219,8 @@ impl Decoder {
             None => (line.clone(), Bytes::new()),
         };
         match field.as_ref() {
-            b"data" => {
-                self.data.put_slice(&value);
-                self.data.put_u8(b'\n');
-            }
+            // Without a colon: with one it never comes here.
+            b"data" => self.begin_data(),
             // What outlives the line is copied: a slice would keep the whole buffer.
             b"event" => self.kind = Bytes::copy_from_slice(&value),
             b"id" if !value.contains(&0) && value.len() <= EVENT_ID_BYTES_MAX => {
@@ -172,15 +232,13 @@ impl Decoder {
         Ok(())
     }
 
-    fn end_event(&mut self, event: &mut impl FnMut(Event)) {
+    fn end_event(&mut self, event: &mut impl FnMut(Event<G::Whole>)) {
         let kind = std::mem::take(&mut self.kind);
+        self.has_data = false;
         self.ended_id.clone_from(&self.id);
-        let mut data = self.data.split().freeze();
-        // The line feed after the last line of data is not part of it.
-        data.truncate(data.len().saturating_sub(1));
         // An event without data primes a stream for resumption (2025-11-25); it carries no message.
-        if !data.is_empty() {
-            event(Event { kind, data, id: self.id.clone() });
+        if self.data.bytes() > 0 {
+            event(Event { kind, data: self.data.take(), id: self.id.clone() });
         }
     }
 }
@@ -197,20 +255,35 @@ fn milliseconds(value: &[u8]) -> Option<u64> {
     digits.parse::<u64>().ok().map(|ms| ms.min(RETRY_MS_MAX))
 }
 
-/// `data` as one event. Each of its lines gets a field of its own, whatever ends it.
+/// `data` as one event, with the id `id`, which has to be printable. Each of its lines gets a field of its own,
+/// whatever ends it.
 #[must_use]
-pub fn encode(data: &[u8]) -> Bytes {
-    encode_after(BytesMut::with_capacity(data.len() + FIELD.len() + ENDS_BYTES), data)
+pub fn encode(id: Option<&str>, data: &[u8]) -> Bytes {
+    let id_bytes = id.map_or(0, |id| id.len() + ID.len() + 1);
+    let mut out = BytesMut::with_capacity(data.len() + id_bytes + FIELD.len() + END.len());
+    put_begin(&mut out, id);
+    put_lines(&mut out, data);
+    out.put_slice(END);
+    out.freeze()
 }
 
-/// The same with the id `id`, which has to be printable.
+/// How an event begins whose data follows in pieces.
 #[must_use]
-pub fn encode_with_id(id: &str, data: &[u8]) -> Bytes {
-    let mut out = BytesMut::with_capacity(data.len() + id.len() + 2 * FIELD.len() + ENDS_BYTES);
-    out.put_slice(b"id: ");
-    out.put_slice(id.as_bytes());
-    out.put_u8(b'\n');
-    encode_after(out, data)
+pub fn begin(id: Option<&str>) -> Bytes {
+    let mut out = BytesMut::new();
+    put_begin(&mut out, id);
+    out.freeze()
+}
+
+/// A piece of the data of an event; its end is [`END`].
+#[must_use]
+pub fn piece(data: &Bytes) -> Bytes {
+    if memchr::memchr2(b'\r', b'\n', data).is_none() {
+        return data.clone();
+    }
+    let mut out = BytesMut::with_capacity(data.len() + FIELD.len());
+    put_lines(&mut out, data);
+    out.freeze()
 }
 
 /// Asks the client to wait before it comes back (WHATWG HTML, 9.2.6, `retry`). It carries no message.
@@ -219,21 +292,29 @@ pub fn retry(wait: Duration) -> Bytes {
     format!("retry: {}\n\n", wait.as_millis()).into()
 }
 
-const FIELD: &[u8] = b"data: ";
-/// What an event has beside its fields, in bytes; only a hint for the allocation.
-const ENDS_BYTES: usize = 8;
+/// How an event ends.
+pub const END: &[u8] = b"\n\n";
 
-fn encode_after(mut out: BytesMut, data: &[u8]) -> Bytes {
+const FIELD: &[u8] = b"data: ";
+const ID: &[u8] = b"id: ";
+
+fn put_begin(out: &mut BytesMut, id: Option<&str>) {
+    if let Some(id) = id {
+        out.put_slice(ID);
+        out.put_slice(id.as_bytes());
+        out.put_u8(b'\n');
+    }
+    out.put_slice(FIELD);
+}
+
+fn put_lines(out: &mut BytesMut, data: &[u8]) {
     let mut rest = data;
-    loop {
-        out.put_slice(FIELD);
-        let Some(end) = memchr::memchr2(b'\r', b'\n', rest) else { break };
+    while let Some(end) = memchr::memchr2(b'\r', b'\n', rest) {
         let (line, tail) = rest.split_at(end);
         out.put_slice(line);
         out.put_u8(b'\n');
+        out.put_slice(FIELD);
         rest = tail.strip_prefix(b"\r\n").or_else(|| tail.get(1..)).unwrap_or_default();
     }
     out.put_slice(rest);
-    out.put_slice(b"\n\n");
-    out.freeze()
 }

@@ -23,6 +23,7 @@ mod house_rules;
 mod http_guards;
 mod interop;
 mod isolation;
+mod large;
 mod mail;
 mod mint;
 mod mirror;

@@ -24,7 +24,7 @@ fn notification(text: &'static str) -> CallEvent {
 }
 
 fn finally(text: &'static str) -> CallEvent {
-    CallEvent::Final { status: StatusCode::BAD_REQUEST, body: Bytes::from_static(text.as_bytes()) }
+    CallEvent::Final { status: StatusCode::BAD_REQUEST, body: Bytes::from_static(text.as_bytes()).into() }
 }
 
 fn header(response: &Response<ReplyBody>, name: &str) -> Option<String> {
@@ -149,7 +149,7 @@ async fn a_client_that_takes_streams_alone_gets_one_at_once() {
 
 #[tokio::test]
 async fn a_batch_that_answers_at_once_is_one_array_and_else_a_stream_of_what_it_told() {
-    let answer = |text: &'static str| CallEvent::Answer(Bytes::from_static(text.as_bytes()));
+    let answer = |text: &'static str| CallEvent::Answer(Bytes::from_static(text.as_bytes()).into());
     let batch = |events| Reply::Call(Ongoing { events, shape: Shape::Batch, resumable: None });
     let (sender, receiver) = mpsc::channel(4);
     for event in [answer("{\"a\":1}"), answer("{\"a\":2}"), finally("{\"a\":3}")] {

@@ -68,8 +68,9 @@ fn put(outbox: &Outbox, stream: u64, event: CallEvent) -> Place {
             outbox.pause(stream);
             return Place::Passing;
         }
-        CallEvent::Notification(message) => (message, Place::Passing),
-        CallEvent::Request(message) | CallEvent::Answer(message) => (message, Place::Between),
+        CallEvent::Notification(message) => (message.into(), Place::Passing),
+        CallEvent::Request(message) => (message.into(), Place::Between),
+        CallEvent::Answer(message) => (message, Place::Between),
         CallEvent::Final { body, .. } => (body, Place::Last),
     };
     // What nobody will read is dropped, as the outbox says.

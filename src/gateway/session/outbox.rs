@@ -24,6 +24,7 @@ use crate::chance;
 use crate::gateway::port::{CALL_EVENTS_MAX, STREAM_EVENTS_MAX};
 use crate::model::reason::Reason;
 use crate::run::Run;
+use crate::spool::Body;
 use crate::wire::Revision;
 
 use stream::{Reader, Stream};
@@ -102,7 +103,7 @@ enum Life {
 /// What reading finds.
 #[derive(Debug)]
 pub(super) enum Found {
-    Event(u64, Bytes),
+    Event(u64, Body),
     Nothing,
     /// The reader may go, and come back.
     Pause,
@@ -137,7 +138,7 @@ impl Outbox {
         // 2025-11-25, basic/transports: "The server SHOULD immediately send an SSE event consisting of an
         // event ID and an empty data field in order to prime the client to reconnect."
         if self.primes == Primes::Yes {
-            events.push_back((0, Bytes::new()));
+            events.push_back((0, Body::default()));
         }
         let next = u64::from(self.primes == Primes::No);
         let reader = Reader::Left(Instant::now());
@@ -189,7 +190,7 @@ impl Outbox {
     ///
     /// # Errors
     /// The stream has gone, or the message was dropped: nobody will read it.
-    pub(super) fn add(&self, stream: u64, message: Bytes, place: Place) -> Result<(), Unheard> {
+    pub(super) fn add(&self, stream: u64, message: Body, place: Place) -> Result<(), Unheard> {
         let mut state = self.lock();
         let window = self.shared.window();
         let found = state.streams.get_mut(&stream).ok_or(Unheard)?;
@@ -201,15 +202,15 @@ impl Outbox {
         found.ended = place == Place::Last;
         if found.is_listening() && found.is_stale(window) {
             // Nobody came back in time. That there was something to tell is what the number says.
-            let freed = found.events.drain(..).map(|(_, message)| message.len()).sum();
+            let freed = found.events.drain(..).map(|(_, message)| message.held_bytes()).sum();
             self.account(&mut state, 0, freed);
             return Err(Unheard);
         }
         let mut freed = 0;
-        let added = message.len();
+        let added = message.held_bytes();
         found.events.push_back((number, message));
         while found.events.len() > STREAM_EVENTS_MAX {
-            freed += found.events.pop_front().map_or(0, |(_, message)| message.len());
+            freed += found.events.pop_front().map_or(0, |(_, message)| message.held_bytes());
         }
         found.wake();
         self.account(&mut state, added, freed);
@@ -239,7 +240,7 @@ impl Outbox {
             let open = listening().find(|(_, stream)| stream.is_read()).or_else(|| listening().next());
             *open.ok_or(Unheard)?.0
         };
-        self.add(stream, message, Place::Between)
+        self.add(stream, message.into(), Place::Between)
     }
 
     /// Returns once nobody has read `stream` for the window, or it has gone.
@@ -405,7 +406,7 @@ impl Outbox {
         for stream in
             state.streams.values_mut().filter(|stream| stream.is_listening() && stream.is_stale(window))
         {
-            freed += stream.events.drain(..).map(|(_, message)| message.len()).sum::<usize>();
+            freed += stream.events.drain(..).map(|(_, message)| message.held_bytes()).sum::<usize>();
         }
         self.account(state, 0, freed);
     }
@@ -424,7 +425,7 @@ impl Outbox {
     fn remove(&self, state: &mut State, stream: u64) {
         if let Some(mut removed) = state.streams.remove(&stream) {
             removed.wake();
-            let freed = removed.events.iter().map(|(_, message)| message.len()).sum();
+            let freed = removed.events.iter().map(|(_, message)| message.held_bytes()).sum();
             self.account(state, 0, freed);
         }
     }

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::outbox::{Found, Outbox, Primes};
+use crate::spool::Body;
 
 /// How long a client is asked to wait before it comes back to a stream whose connection was closed.
 pub const RETRY: Duration = Duration::from_secs(1);
@@ -28,7 +27,7 @@ pub struct Sent {
     /// Its id.
     pub id: String,
     /// The message; empty where the event only says how to come back.
-    pub message: Bytes,
+    pub message: Body,
 }
 
 /// What comes next on a stream.

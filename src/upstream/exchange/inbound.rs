@@ -11,10 +11,12 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::{Exchange, Lasts, Posed, Relay};
 use crate::model::text::printable;
+use crate::spool::{self, Flaw, Flawed, Gatherer, HEAD_BYTES, Rest};
 use crate::upstream::aside::Aside;
 use crate::upstream::failure::{Answer, AnswerKind, Detail, Failure};
 use crate::upstream::figures::Counter;
 use crate::upstream::notice::{Notice, claimed};
+use crate::wire::gather::Gather;
 use crate::wire::input::{self, Asked};
 use crate::wire::{
     self, Id, ListKind, Message, Method, Notification, Outcome, Params, Request, Response, ScanLimits, encode,
@@ -24,9 +26,10 @@ use crate::wire::{
 const ANSWER_DEPTH_MAX: usize = 64;
 /// Keys and elements in a message of an upstream: answers may be long lists.
 const ANSWER_MEMBERS_MAX: usize = 1_000_000;
-/// Bytes of a message in which its id is looked for if it cannot be parsed.
-pub(in crate::upstream) const HEAD_BYTES: usize = 64;
 const LIMITS: ScanLimits = ScanLimits { depth_max: ANSWER_DEPTH_MAX, members_max: ANSWER_MEMBERS_MAX };
+
+/// What was gathered as one message.
+pub(in crate::upstream) type Gathered = <Gatherer as Gather>::Whole;
 
 /// What may come on a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,11 +57,38 @@ pub(in crate::upstream) enum Received {
 }
 
 impl Exchange {
-    /// Takes in one message.
-    pub(in crate::upstream) fn receive(&self, body: Bytes, scope: Scope) -> Received {
+    /// Takes in what was gathered as one message.
+    pub(in crate::upstream) fn receive(&self, gathered: Gathered, scope: Scope) -> Received {
+        match gathered {
+            Ok(message) => self.message(message, scope),
+            Err(Flawed { flaw, head }) => {
+                self.counters.garbage.count();
+                let why = Detail::new(&flaw.to_string());
+                let failure = match flaw {
+                    Flaw::Fault(_) => Failure::Invalid(why.clone()),
+                    Flaw::Disk(_) | Flaw::Entropy(_) => Failure::Unkept(why.clone()),
+                };
+                self.end_in_vain(id_in(&head), scope, failure).unwrap_or(Received::Garbage(why))
+            }
+        }
+    }
+
+    /// Ends the wait of `id`, if it waits and may be answered here.
+    fn end_in_vain(&self, id: Option<u64>, scope: Scope, failure: Failure) -> Option<Received> {
+        let id = id.filter(|id| scope.admits(*id) && self.waits(*id))?;
+        Some(self.settle(id, Err(failure)))
+    }
+
+    fn message(&self, message: spool::Message, scope: Scope) -> Received {
+        let spool::Message { text: body, rest } = message;
         let head = body.slice(..body.len().min(HEAD_BYTES));
         match wire::parse(body, &LIMITS) {
-            Ok(Message::Response(response)) => self.response(response, scope),
+            Ok(Message::Response(response)) => self.response(response, rest, scope),
+            // Only an answer may be so large.
+            Ok(_) if !rest.is_nothing() => {
+                self.counters.oversize.count();
+                Received::Nothing
+            }
             // "The server MUST NOT send JSON-RPC requests" and "the client never writes JSON-RPC
             // responses" (2026-07-28, "Receiving Messages").
             Ok(Message::Request(_)) if self.stateless.load(Ordering::Relaxed) => {
@@ -73,10 +103,8 @@ impl Exchange {
                 // A response that fails the parse ends its call, body withheld (DESIGN §6). Of what is
                 // no JSON the parse believes no id; to fail a call, its claim is good enough.
                 let id = malformed.id.as_ref().and_then(Id::number).or_else(|| id_in(&head));
-                match id.filter(|id| scope.admits(*id) && self.waits(*id)) {
-                    Some(id) => self.settle(id, Err(Failure::Invalid(why))),
-                    None => Received::Garbage(why),
-                }
+                let failure = Failure::Invalid(why.clone());
+                self.end_in_vain(id, scope, failure).unwrap_or(Received::Garbage(why))
             }
         }
     }
@@ -96,10 +124,10 @@ impl Exchange {
         }
     }
 
-    fn response(&self, response: Response, scope: Scope) -> Received {
+    fn response(&self, response: Response, rest: Rest, scope: Scope) -> Received {
         let Some(id) = response.id else { return self.unnamed(&response.outcome, scope) };
         match id.number().filter(|id| scope.admits(*id)) {
-            Some(id) => self.settle(id, Ok(answer(response.outcome))),
+            Some(id) => self.settle(id, Ok(answer(response.outcome, rest))),
             None => {
                 self.counters.unmatched_responses.count();
                 Received::Nothing
@@ -262,11 +290,12 @@ fn pass(relay: Option<Relay>, params: Option<&Params>, aside: fn(Bytes) -> Aside
     }
 }
 
-fn answer(outcome: Outcome) -> Answer {
-    match outcome {
-        Outcome::Result(raw) => Answer { kind: AnswerKind::Result, raw },
-        Outcome::Error(raw) => Answer { kind: AnswerKind::Error, raw },
-    }
+fn answer(outcome: Outcome, rest: Rest) -> Answer {
+    let (kind, raw) = match outcome {
+        Outcome::Result(raw) => (AnswerKind::Result, raw),
+        Outcome::Error(raw) => (AnswerKind::Error, raw),
+    };
+    Answer { kind, raw, rest }
 }
 
 /// The id in the head of a response that cannot be parsed or was too long to be read, where it stands

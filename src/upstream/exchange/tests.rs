@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::model::text::Bounded;
+use crate::spool::Rest;
 use crate::upstream::aside::Aside;
 use crate::upstream::failure::AnswerKind;
 use crate::upstream::notice::{NOTICES_MAX, Notice};
@@ -23,12 +24,16 @@ impl Bench {
     }
 
     fn receive(&self, text: &str) -> Received {
-        self.exchange.receive(Bytes::copy_from_slice(text.as_bytes()), Scope::Whole)
+        self.exchange.receive(Ok(Bytes::copy_from_slice(text.as_bytes()).into()), Scope::Whole)
     }
 }
 
 fn answered(raw: &str) -> Result<Answer, Failure> {
-    Ok(Answer { kind: AnswerKind::Result, raw: Bytes::copy_from_slice(raw.as_bytes()) })
+    Ok(Answer {
+        kind: AnswerKind::Result,
+        raw: Bytes::copy_from_slice(raw.as_bytes()),
+        rest: Rest::default(),
+    })
 }
 
 #[tokio::test]
@@ -72,7 +77,7 @@ async fn f22_f23_garbage_is_counted_and_a_broken_answer_ends_its_call() {
         assert!(matches!(bench.receive(garbage), Received::Garbage(_)), "{garbage}");
     }
     let body = Bytes::from_static(b"{\"jsonrpc\":\"2.0\",\"\xff\":1}");
-    assert!(matches!(bench.exchange.receive(body, Scope::Whole), Received::Garbage(_)));
+    assert!(matches!(bench.exchange.receive(Ok(body.into()), Scope::Whole), Received::Garbage(_)));
     let twice = format!("{{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":{{\"a\":1,\"\\u0061\":2}}}}", one.id());
     assert_eq!(bench.receive(&twice), Received::Settled);
     assert!(matches!(one.answer().await, Err(Failure::Invalid(_))));
@@ -123,10 +128,10 @@ async fn answers_on_another_requests_stream_reach_nobody() {
     let (one, two) = (bench.exchange.expect(None).unwrap(), bench.exchange.expect(None).unwrap());
     let text = format!("{{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":{{}}}}", one.id());
     for scope in [Scope::Of(two.id()), Scope::Unasked] {
-        assert_eq!(bench.exchange.receive(Bytes::from(text.clone()), scope), Received::Nothing);
+        assert_eq!(bench.exchange.receive(Ok(Bytes::from(text.clone()).into()), scope), Received::Nothing);
     }
     assert!(!one.is_settled());
-    assert_eq!(bench.exchange.receive(Bytes::from(text), Scope::Of(one.id())), Received::Settled);
+    assert_eq!(bench.exchange.receive(Ok(Bytes::from(text).into()), Scope::Of(one.id())), Received::Settled);
     assert!(one.is_settled());
 }
 

@@ -4,7 +4,7 @@
 //! an event that was cut off (F05). Deadlines are the caller's: one for the whole, so that a slow drip
 //! does not outlast it (F02).
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -14,8 +14,9 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::{Http, events};
-use crate::upstream::exchange::{Received, Scope, Waiting};
+use crate::upstream::exchange::{Gathered, Received, Scope, Waiting};
 use crate::upstream::failure::{Detail, Failure};
+use crate::wire::gather::Gather;
 
 /// What is read of a body that nobody wants, to use its connection again, in bytes.
 const DISCARD_BYTES_MAX: usize = 64 * 1024;
@@ -104,18 +105,18 @@ async fn json(http: &Http, response: Response<Incoming>, waiting: &Waiting) -> R
     }
 }
 
-async fn whole(http: &Http, mut body: Incoming) -> Result<Bytes, Failure> {
-    let mut read = BytesMut::new();
+async fn whole(http: &Http, mut body: Incoming) -> Result<Gathered, Failure> {
+    let mut read = http.gatherer();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Failure::Closed(Detail::of_error(&error)))?;
         let data = frame.data_ref().map_or(&[][..], |data| data);
-        if data.len() > http.0.message_bytes_max.saturating_sub(read.len()) {
+        if data.len() > http.0.large.bytes_max.saturating_sub(read.bytes()) {
             http.0.exchange.counters().oversize.count();
             return Err(Failure::TooLarge);
         }
-        read.extend_from_slice(data);
+        read.put(data);
     }
-    Ok(read.freeze())
+    Ok(read.take())
 }
 
 fn explain(status: StatusCode, what: &str) -> Failure {

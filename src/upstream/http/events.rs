@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use tokio::time::sleep;
 
 use super::{Http, LAST_EVENT_ID, answer};
+use crate::spool::Gatherer;
 use crate::upstream::exchange::{Received, Scope, Waiting};
 use crate::upstream::failure::{Detail, Failure};
 use crate::wire::sse;
@@ -43,7 +44,7 @@ enum Broke {
 
 impl Cursor {
     /// Takes over what the connection that `decoder` read told. Whether it brought another id.
-    pub(super) fn advance(&mut self, decoder: &sse::Decoder) -> Advanced {
+    pub(super) fn advance(&mut self, decoder: &sse::Decoder<Gatherer>) -> Advanced {
         self.retry = decoder.retry_ms().map(Duration::from_millis).or(self.retry);
         let Some(id) = decoder.last_id() else { return Advanced::Nowhere };
         // An empty id takes the last one back (WHATWG HTML §9.2.6); what no header can hold is none.
@@ -77,7 +78,7 @@ pub(super) async fn take(http: &Http, body: Incoming, waiting: &Waiting) -> Resu
     let mut barren = 0;
     let mut body = Some(body);
     loop {
-        let mut decoder = sse::Decoder::new(http.0.message_bytes_max);
+        let mut decoder = http.decoder();
         let mut broke = Broke::Cut(Detail::new("it cannot be reached"));
         if let Some(body) = body.take() {
             match read(http, body, waiting, &mut decoder).await? {
@@ -115,7 +116,7 @@ async fn read(
     http: &Http,
     mut body: Incoming,
     waiting: &Waiting,
-    decoder: &mut sse::Decoder,
+    decoder: &mut sse::Decoder<Gatherer>,
 ) -> Result<Option<Broke>, Failure> {
     loop {
         let frame = match body.frame().await {

@@ -4,14 +4,14 @@
 //! Must never post anywhere but to the origin of the configured URL (CASES A53): the address is the
 //! server's word. The stream is like a child's pipe: whatever waits fails when it ends (F07).
 
-use bytes::Bytes;
 use http::header::ACCEPT;
 use http::{HeaderValue, Method, Uri};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use super::{Http, answer};
-use crate::upstream::exchange::{Received, Scope};
+use crate::spool::Gatherer;
+use crate::upstream::exchange::{Gathered, Received, Scope};
 use crate::upstream::failure::{Detail, Failure};
 use crate::wire::sse;
 
@@ -23,14 +23,14 @@ const ENDPOINT_BYTES_MAX: usize = 2048;
 pub(in crate::upstream) struct EventStream {
     http: Http,
     body: Incoming,
-    decoder: sse::Decoder,
+    decoder: sse::Decoder<Gatherer>,
     /// What came together with the address.
-    early: Vec<Bytes>,
+    early: Vec<Gathered>,
 }
 
 /// Opens the stream and reads from it where messages are posted. The caller holds the deadline.
 pub(in crate::upstream) async fn open(http: &Http) -> Result<EventStream, Failure> {
-    let mut request = http.request(Method::GET, Bytes::new());
+    let mut request = http.request(Method::GET, bytes::Bytes::new());
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
     let sent = http.0.client.send(request).await;
     let response = sent.map_err(super::ClientError::into_failure)?;
@@ -41,7 +41,7 @@ pub(in crate::upstream) async fn open(http: &Http) -> Result<EventStream, Failur
     let mut stream = EventStream {
         http: http.clone(),
         body: response.into_body(),
-        decoder: sse::Decoder::new(http.0.message_bytes_max),
+        decoder: http.decoder(),
         early: Vec::new(),
     };
     let endpoint = stream.endpoint().await?;
@@ -59,8 +59,8 @@ impl EventStream {
                 return Err(invalid("its stream does not begin with an `endpoint` event"));
             }
             self.early = events.map(|event| event.data).collect();
-            let text = std::str::from_utf8(&first.data).unwrap_or_default();
-            let endpoint = resolve(&self.http.0.url, text);
+            let text = first.data.ok().map(|message| message.text).unwrap_or_default();
+            let endpoint = resolve(&self.http.0.url, std::str::from_utf8(&text).unwrap_or_default());
             return endpoint.ok_or_else(|| invalid("its `endpoint` is not at the origin of the `url`"));
         }
     }
@@ -87,7 +87,7 @@ impl EventStream {
     }
 
     /// The events that end in the next part of the stream.
-    async fn next(&mut self) -> Result<Vec<sse::Event>, Failure> {
+    async fn next(&mut self) -> Result<Vec<sse::Event<Gathered>>, Failure> {
         let closed = |why: &str| Failure::Closed(Detail::new(why));
         let frame = self.body.frame().await.ok_or_else(|| closed("its stream ended"))?;
         let frame = frame.map_err(|error| Failure::Closed(Detail::of_error(&error)))?;

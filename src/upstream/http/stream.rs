@@ -14,7 +14,6 @@ use tokio::time::sleep;
 use super::events::Cursor;
 use super::{Http, LAST_EVENT_ID, answer};
 use crate::upstream::exchange::{Received, Scope};
-use crate::wire::sse;
 
 /// Pause before the stream is opened again; it doubles while the stream brings nothing.
 const REOPEN_FIRST: Duration = Duration::from_secs(1);
@@ -65,7 +64,7 @@ async fn once(http: &Http, cursor: &mut Cursor) -> Ended {
 }
 
 async fn read(http: &Http, mut body: Incoming, cursor: &mut Cursor) -> Ended {
-    let mut decoder = sse::Decoder::new(http.0.message_bytes_max);
+    let mut decoder = http.decoder();
     let mut ended = Ended::Empty;
     while let Some(Ok(frame)) = body.frame().await {
         let mut replies = Vec::new();

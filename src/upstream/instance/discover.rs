@@ -141,7 +141,8 @@ mod tests {
     use super::*;
 
     fn said(kind: AnswerKind, raw: &'static str) -> Result<Heard, StartError> {
-        heard(Ok(Answer { kind, raw: bytes::Bytes::from_static(raw.as_bytes()) }))
+        let raw = bytes::Bytes::from_static(raw.as_bytes());
+        heard(Ok(Answer { kind, raw, rest: crate::spool::Rest::default() }))
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::upstream::features::Features;
 use crate::upstream::http::{self, Http};
 use crate::upstream::listing::Offered;
 use crate::upstream::process::{self, Plan, Process};
-use crate::upstream::settings::{Launch, MayAsk, Speaks};
+use crate::upstream::settings::{Large, Launch, MayAsk, Speaks};
 use crate::upstream::stdio;
 use crate::wire::{Method, Object, Revision};
 
@@ -137,7 +137,8 @@ impl Parts {
         opening: Opening,
         exchange: &Arc<Exchange>,
     ) -> Result<(Link, Attendance), StartError> {
-        let bytes_max = self.settings.result_max;
+        let (bytes_max, folder) = (self.settings.result_max, Arc::clone(&self.spool));
+        let large = Large { bytes_max, folder };
         match &self.settings.launch {
             Launch::Process { command, env, cwd, user } => {
                 let plan = Plan { command, env, cwd: cwd.as_deref(), user: user.as_ref() };
@@ -147,13 +148,13 @@ impl Parts {
                 let (upstream, clock) = (self.settings.name.clone(), self.clock.clone());
                 let notices = self.notices.clone();
                 let drain = |stderr| Task::spawn(process::drain_stderr(stderr, upstream, clock, notices));
-                let (stdio, attended) = stdio::attend(process, pipes, exchange, bytes_max, drain);
+                let (stdio, attended) = stdio::attend(process, pipes, exchange, large, drain);
                 Ok((Link::Stdio(stdio), Attendance::Child { attended: Box::new(attended), listener: None }))
             }
             Launch::Http { url, .. } => {
                 let client = self.client.clone().ok_or(StartError::NoClient)?;
                 let (headers, exchange) = (self.headers.clone(), Arc::clone(exchange));
-                let http = Http::new(client, url.clone(), headers, exchange, bytes_max);
+                let http = Http::new(client, url.clone(), headers, exchange, large);
                 let attendance = match opening {
                     Opening::EventStream => {
                         let stream = http::open(&http).await.map_err(StartError::Stream)?;

@@ -187,7 +187,10 @@ async fn i7_f48_what_is_answered_is_handed_on_byte_for_byte_errors_too() {
     let bench = Bench::listed(vec![child("mail", &[])]).await;
     let answer = bench.call("mail__number", "{}").await.unwrap();
     let bytes = &b"{\"content\":[],\"n\":12345678901234567890.10,\"x\":\"\\u00e9\"}"[..];
-    assert_eq!(answer, Answer { kind: AnswerKind::Result, raw: bytes.into() });
+    assert_eq!(
+        answer,
+        Answer { kind: AnswerKind::Result, raw: bytes.into(), rest: crate::spool::Rest::default() }
+    );
     assert!(bench.call("mail__tool_error", "{}").await.is_ok());
     let error = bench.call("mail__rpc_error", "{}").await.unwrap();
     assert_eq!(

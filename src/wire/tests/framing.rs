@@ -164,12 +164,12 @@ fn a18_text_cannot_end_an_event_and_begin_another() {
     for data in
         ["x\n\ndata: evil\n\n", "x\r\rdata: evil\r\r", "x\r\n\r\nid: 9\r\nevent: y", "\n\n", "a\rb", ":\n"]
     {
-        let encoded = sse::encode(data.as_bytes());
+        let encoded = sse::encode(None, data.as_bytes());
         let expected = data.replace("\r\n", "\n").replace('\r', "\n");
         for piece in 1..=encoded.len() {
             assert_eq!(events(&encoded, piece), [expected.as_str()], "{data:?}");
         }
     }
-    assert_eq!(sse::encode(b"{}"), "data: {}\n\n");
+    assert_eq!(sse::encode(None, b"{}"), "data: {}\n\n");
     assert_eq!(events(sse::KEEP_ALIVE, 1), [""; 0]);
 }

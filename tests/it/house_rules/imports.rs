@@ -29,6 +29,8 @@ const TABLE: &[Room] = &[
     room("chance", &[]),
     room("task", &[]),
     room("wire", &["model"]),
+    // Large messages on disk: what stays of one in memory is for the one grammar to say.
+    room("spool", &["model", "chance", "wire"]),
     // Listening and HTTP/1.1, for every room that listens; knows no meaning of a request.
     // By the clock it says whether a certificate is valid: rustls would read the machine's.
     room("socket", &["model", "chance", "clock"]),
@@ -46,7 +48,7 @@ const TABLE: &[Room] = &[
     room("audit", &["model", "clock", "chance"]),
     Room {
         name: "upstream",
-        whole: &["model", "clock", "chance", "task", "wire"],
+        whole: &["model", "clock", "chance", "task", "spool", "wire"],
         // The proofs that a call brings along.
         items: &[
             ("policy", &["Permit"]),
@@ -64,6 +66,7 @@ const TABLE: &[Room] = &[
             "clock",
             "chance",
             "task",
+            "spool",
             "wire",
             "identity",
             "run",
@@ -77,7 +80,7 @@ const TABLE: &[Room] = &[
     ),
     Room {
         name: "downstream",
-        whole: &["model", "clock", "chance", "wire", "socket", "gateway", "telemetry"],
+        whole: &["model", "clock", "chance", "spool", "wire", "socket", "gateway", "telemetry"],
         items: &[("identity", &["ListenerVouches", "Presented", "ClientCredential"])],
     },
     // Fills the settings of the rooms; no room reads it.
@@ -151,7 +154,7 @@ const CRATES: &[(&str, &[&str])] = &[
 ];
 
 /// Every room but `model`, `policy` and `wire`.
-const NOT_PURE: [&str; 17] = [
+const NOT_PURE: [&str; 18] = [
     "audit",
     "chance",
     "cli",
@@ -166,6 +169,7 @@ const NOT_PURE: [&str; 17] = [
     "main",
     "run",
     "socket",
+    "spool",
     "task",
     "telemetry",
     "upstream",

@@ -80,6 +80,22 @@ impl Client {
         request.body(Full::new(body)).unwrap()
     }
 
+    /// Sends these bytes, and gives each piece of the answer to `piece` without keeping it.
+    pub async fn pour(
+        &self,
+        body: impl Into<Bytes>,
+        mut piece: impl FnMut(&[u8]),
+    ) -> (StatusCode, HeaderMap) {
+        let response = self.http.request(self.build(Method::POST, body.into())).await.unwrap();
+        let (parts, mut body) = response.into_parts();
+        while let Some(frame) = body.frame().await {
+            if let Ok(data) = frame.unwrap().into_data() {
+                piece(&data);
+            }
+        }
+        (parts.status, parts.headers)
+    }
+
     /// Opens a stream of events.
     pub async fn open(&self, method: Method, body: impl Into<Bytes>) -> Events {
         let request = self.build(method, body.into());

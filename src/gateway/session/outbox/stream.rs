@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::run::Run;
+use crate::spool::Body;
 
 /// What a stream is for.
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ pub(in crate::gateway::session) enum Place {
 pub(super) struct Stream {
     pub(super) purpose: Purpose,
     /// What was told and may be told again, and what nobody has read yet.
-    pub(super) events: VecDeque<(u64, Bytes)>,
+    pub(super) events: VecDeque<(u64, Body)>,
     /// The number of the next event.
     pub(super) next: u64,
     pub(super) ended: bool,
@@ -94,7 +94,7 @@ impl Stream {
         if matches!(self.reader, Reader::There { next, .. } if *number >= next) {
             return None;
         }
-        self.events.pop_front().map(|(_, message)| message.len())
+        self.events.pop_front().map(|(_, message)| message.held_bytes())
     }
 
     pub(super) fn is_listening(&self) -> bool {

@@ -37,7 +37,7 @@ async fn read(tap: &mut Tap) -> Sent {
 async fn texts(tap: &mut Tap) -> Vec<String> {
     let mut texts = Vec::new();
     while let Poll::Ready(Some(Next::Event(sent))) = now(tap).await {
-        texts.push(String::from_utf8(sent.message.to_vec()).unwrap());
+        texts.push(String::from_utf8(sent.message.as_text().unwrap().to_vec()).unwrap());
     }
     texts
 }
@@ -51,16 +51,16 @@ async fn what_was_missed_is_told_again_on_its_own_stream_and_on_no_other() {
     let outbox = outbox(Revision::V2025_06_18);
     let (mut one, mut other) = (outbox.open(call()).unwrap(), outbox.open(call()).unwrap());
     for text in ["a", "b", "c"] {
-        outbox.add(one.stream(), message(text), Place::Between).unwrap();
+        outbox.add(one.stream(), message(text).into(), Place::Between).unwrap();
     }
-    outbox.add(other.stream(), message("x"), Place::Last).unwrap();
+    outbox.add(other.stream(), message("x").into(), Place::Last).unwrap();
     let first = read(&mut one).await;
-    assert_eq!(first.message, "a");
+    assert_eq!(first.message.as_text().unwrap(), "a");
     drop(one);
     let (mut again, resumed) = outbox.resume(first.id.as_bytes()).unwrap();
     assert_eq!((texts(&mut again).await, resumed), (vec!["b".to_owned(), "c".to_owned()], Resumed::Call));
     // What is told later comes on the connection of now.
-    outbox.add(again.stream(), message("d"), Place::Last).unwrap();
+    outbox.add(again.stream(), message("d").into(), Place::Last).unwrap();
     assert_eq!(texts(&mut again).await, ["d"]);
     assert!(matches!(now(&mut again).await, Poll::Ready(None)));
     assert_eq!(texts(&mut other).await, ["x"]);
@@ -97,7 +97,7 @@ async fn only_from_2025_11_25_on_a_stream_begins_with_an_event_without_data() {
     let mut tap = outbox.open(call()).unwrap();
     let primed = read(&mut tap).await;
     assert!(primed.message.is_empty() && tap.retry().is_some());
-    outbox.add(tap.stream(), message("a"), Place::Last).unwrap();
+    outbox.add(tap.stream(), message("a").into(), Place::Last).unwrap();
     drop(tap);
     assert_eq!(texts(&mut outbox.resume(primed.id.as_bytes()).unwrap().0).await, ["a"]);
     for revision in [Revision::V2025_03_26, Revision::V2025_06_18] {
@@ -113,7 +113,7 @@ async fn a_reader_is_sent_away_after_what_is_there_and_only_where_it_may_come_ba
         let outbox = outbox(revision);
         let mut tap = outbox.open(call()).unwrap();
         let stream = tap.stream();
-        outbox.add(stream, message("first"), Place::Between).unwrap();
+        outbox.add(stream, message("first").into(), Place::Between).unwrap();
         outbox.pause(stream);
         assert_eq!(texts(&mut tap).await.last().unwrap(), "first");
         outbox.pause(stream);
@@ -131,7 +131,7 @@ async fn each_message_goes_on_one_get_stream_and_waits_for_a_client_that_was_cut
     let mut new = outbox.open(Purpose::Listening).unwrap();
     outbox.tell(message("a")).unwrap();
     let told = read(&mut new).await;
-    assert_eq!(told.message, "a");
+    assert_eq!(told.message.as_text().unwrap(), "a");
     drop(new);
     outbox.tell(message("b")).unwrap();
     assert_eq!(texts(&mut old).await, ["b"], "of the streams, one that is read");
@@ -157,9 +157,9 @@ async fn i11_get_streams_are_bounded_and_those_that_are_read_stay() {
 async fn i11_a_client_that_does_not_read_loses_what_is_passing_and_no_answer() {
     let outbox = outbox(Revision::V2025_06_18);
     let mut tap = outbox.open(call()).unwrap();
-    let added = (0..1000).filter(|_| outbox.add(tap.stream(), message("p"), Place::Passing).is_ok());
+    let added = (0..1000).filter(|_| outbox.add(tap.stream(), message("p").into(), Place::Passing).is_ok());
     assert_eq!(added.count(), CALL_EVENTS_MAX);
-    outbox.add(tap.stream(), message("answer"), Place::Last).unwrap();
+    outbox.add(tap.stream(), message("answer").into(), Place::Last).unwrap();
     assert_eq!(texts(&mut tap).await.last().unwrap(), "answer");
     // A GET stream that is not read ends, and what was missed is said to be gone.
     let mut listening = outbox.open(Purpose::Listening).unwrap();
@@ -180,18 +180,20 @@ async fn i11_what_is_kept_is_bounded_in_bytes_the_oldest_goes_first_and_says_so(
     let mut ids = Vec::new();
     for _ in 0..4 {
         let mut tap = outbox.open(call()).unwrap();
-        outbox.add(tap.stream(), message("s"), Place::Between).unwrap();
+        outbox.add(tap.stream(), message("s").into(), Place::Between).unwrap();
         ids.push(read(&mut tap).await.id);
-        outbox.add(tap.stream(), large(), Place::Last).unwrap();
+        outbox.add(tap.stream(), large().into(), Place::Last).unwrap();
     }
     assert!(shared.bytes.load(Ordering::Relaxed) <= SESSION_REPLAY_BYTES_MAX);
     assert_eq!(refused(&outbox, &ids[0]), Reason::EventsGone);
     assert_eq!(texts(&mut outbox.resume(ids[3].as_bytes()).unwrap().0).await.len(), 1);
     // What a client is about to read is there, however large; nothing of it is kept once it was read.
     let mut tap = outbox.open(call()).unwrap();
-    outbox.add(tap.stream(), Bytes::from(vec![b'x'; 2 * SESSION_REPLAY_BYTES_MAX]), Place::Last).unwrap();
+    outbox
+        .add(tap.stream(), Bytes::from(vec![b'x'; 2 * SESSION_REPLAY_BYTES_MAX]).into(), Place::Last)
+        .unwrap();
     let whole = read(&mut tap).await;
-    assert_eq!(whole.message.len(), 2 * SESSION_REPLAY_BYTES_MAX);
+    assert_eq!(whole.message.held_bytes(), 2 * SESSION_REPLAY_BYTES_MAX);
     drop(tap);
     assert!(shared.bytes.load(Ordering::Relaxed) <= SESSION_REPLAY_BYTES_MAX);
     drop(outbox);
@@ -204,7 +206,7 @@ async fn who_comes_back_takes_the_place_of_the_dead_half() {
     let mut dead = outbox.open(call()).unwrap();
     let id = read(&mut dead).await.id;
     let (mut alive, _) = outbox.resume(id.as_bytes()).unwrap();
-    outbox.add(alive.stream(), message("a"), Place::Between).unwrap();
+    outbox.add(alive.stream(), message("a").into(), Place::Between).unwrap();
     assert!(matches!(now(&mut dead).await, Poll::Ready(None)));
     drop(dead);
     assert_eq!(texts(&mut alive).await, ["a"]);
@@ -260,6 +262,6 @@ async fn when_the_session_ends_what_nobody_reads_is_given_up_and_nothing_can_be_
     assert!(matches!(now(&mut listening).await, Poll::Ready(None)));
     assert_eq!(refused(&outbox, &id), Reason::SessionUnknown);
     assert_eq!(outbox.open(Purpose::Listening).unwrap_err(), Reason::SessionUnknown);
-    outbox.add(read_on.stream(), message("answer"), Place::Last).unwrap();
+    outbox.add(read_on.stream(), message("answer").into(), Place::Last).unwrap();
     assert_eq!(texts(&mut read_on).await, ["", "answer"]);
 }
