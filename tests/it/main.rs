@@ -9,6 +9,7 @@ mod activation;
 mod bad_input;
 mod bridge;
 mod bridging;
+mod cases;
 mod claimed;
 mod conformance;
 mod crash;
