@@ -83,10 +83,15 @@ impl Gateway {
     fn capabilities(&self, exchange: &Exchange, revision: Revision) -> serde_json::Value {
         let world = self.worlds.now();
         let opens = |class| world.policy.may_show(&exchange.caller.principal, class, "*");
+        // A server that was never started may tell of changes.
+        let subscribe = world.catalogue.servers().iter().any(|server| {
+            let features = world.fleet.features(&server.name);
+            features.is_none_or(|features| features.has(Feature::Subscriptions))
+        });
         let mut all = json!({ "tools": { "listChanged": true }, "logging": {} });
         let beside = [
             (Class::Prompt, "prompts", json!({ "listChanged": true })),
-            (Class::Resource, "resources", json!({ "subscribe": true, "listChanged": true })),
+            (Class::Resource, "resources", json!({ "subscribe": subscribe, "listChanged": true })),
             (Class::Completion, "completions", json!({})),
         ];
         if let Some(all) = all.as_object_mut() {

@@ -97,6 +97,9 @@ async fn capabilities_say_what_the_credential_may_use() {
     assert_eq!(introduced(EMAIL_KEY).await, ["logging", "tools"]);
     let asked = Client::new(&gateway.url, EMAIL_KEY).modern(1, "server/discover", json!({})).await;
     assert!(asked.json()["result"]["capabilities"]["prompts"].is_null());
+    let asked = Client::new(&gateway.url, CHAT_KEY).modern(1, "server/discover", json!({})).await;
+    let resources = &asked.json()["result"]["capabilities"]["resources"];
+    assert_eq!(*resources, json!({ "subscribe": true, "listChanged": true }));
 }
 
 #[tokio::test]
