@@ -22,7 +22,7 @@ pub(super) use lists::{Entry as ListEntry, Lists, Row, form};
 pub(super) use mint::{Dispatcher, Mint};
 pub(super) use secret::{Secret, Secrets};
 pub(super) use tls::{Client, Reach, Tls};
-pub(super) use upstream::{ToolRule, Upstream};
+pub(super) use upstream::{FinerRule, ToolRule, Upstream};
 
 /// Everything that was written.
 #[derive(Debug, Default)]

@@ -332,7 +332,7 @@ impl Stage<'_> {
                 Call {
                     target: (*target).clone(),
                     pin: None,
-                    returns: server.returns.clone(),
+                    returns: server.returns(target).clone(),
                     stores: Stores::Nothing,
                     arguments: *arguments,
                     payload: payload(own),

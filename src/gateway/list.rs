@@ -118,9 +118,11 @@ impl Viewer<'_> {
                 .ok()
                 .map(|uri| Target::Resource(ResourceId { upstream: server.name.clone(), uri })),
             ListKind::ResourceTemplates => {
-                return may_show_template(world, self.principal, &server.name, name);
+                return is_known(server.returns_otherwise(), self.principal)
+                    && may_show_template(world, self.principal, &server.name, name);
             }
         };
+        let target = target.filter(|target| is_known(server.returns(target), self.principal));
         target.is_some_and(|target| match self.under {
             None => world.policy.shows(self.principal, &target),
             Some(provenance) => world.policy.leaves_open(self.principal, provenance, &target),
@@ -133,8 +135,13 @@ impl Viewer<'_> {
 pub(super) fn may_list(world: &World, principal: &Principal, kind: ListKind, server: &Server) -> bool {
     let features = world.fleet.features(&server.name);
     features.is_none_or(|features| features.has(Feature::listing(kind)))
-        && server.returns.missing_from(&principal.sources).is_empty()
+        && server.may_list(kind, &principal.sources)
         && world.policy.may_show(principal, class_of(kind), &everything(kind, server))
+}
+
+/// Whether words of `returns` are no news to `principal`.
+fn is_known(returns: &Provenance, principal: &Principal) -> bool {
+    returns.missing_from(&principal.sources).is_empty()
 }
 
 /// The class of what is listed.

@@ -212,7 +212,7 @@ impl Gateway {
         run.section(no_use, |section| {
             self.worlds.within(|world| {
                 let Some(server) = world.catalogue.server(target.upstream()) else { return false };
-                let told = section.brings(target.upstream(), &server.returns);
+                let told = section.brings(target.upstream(), server.returns(target));
                 let provenance = section.provenance();
                 !section.is_closed()
                     && told.missing_from(provenance).is_empty()

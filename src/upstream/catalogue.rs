@@ -8,11 +8,12 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::lock::Definition;
-use super::settings::{Prefix, Settings, Share};
+use super::settings::{Finer, Prefix, Settings, Share};
 use crate::model::call::{Pin, Stores};
 use crate::model::name::{ToolId, ToolName, UpstreamName};
 use crate::model::provenance::Provenance;
-use crate::wire;
+use crate::model::target::Target;
+use crate::wire::{self, ListKind};
 
 /// The tools that exist, in the order of their wire names, and whose they are.
 #[derive(Debug, Default)]
@@ -31,16 +32,54 @@ pub struct Server {
     pub name: UpstreamName,
     /// Whether the names of its prompts are `upstream__prompt` or bare.
     pub prefix: Prefix,
-    /// The sources of what it returns; empty for `trusted`.
-    pub returns: Provenance,
     /// Who shares an instance.
     pub share: Share,
+    returns: Provenance,
+    resources: Vec<Finer>,
+    prompts: Vec<Finer>,
 }
 
 impl Server {
     pub(super) fn of(settings: &Settings) -> Self {
-        let Settings { name, prefix, returns, share, .. } = settings;
-        Self { name: name.clone(), prefix: *prefix, returns: returns.clone(), share: *share }
+        let Settings { name, prefix, returns, resources, prompts, share, .. } = settings;
+        Self {
+            name: name.clone(),
+            prefix: *prefix,
+            share: *share,
+            returns: returns.clone(),
+            resources: resources.clone(),
+            prompts: prompts.clone(),
+        }
+    }
+
+    /// The sources of what `target` returns, and of what is said of it in a list; empty for `trusted`.
+    #[must_use]
+    pub fn returns(&self, target: &Target) -> &Provenance {
+        let (finer, name) = match target {
+            Target::Resource(id) => (&self.resources, id.uri.as_str()),
+            Target::Prompt(id) => (&self.prompts, id.prompt.as_str()),
+            _ => return &self.returns,
+        };
+        let said = finer.iter().find(|finer| finer.glob.matches(name));
+        said.map_or(&self.returns, |finer| &finer.returns)
+    }
+
+    /// The sources of what it returns where nothing is said more finely.
+    #[must_use]
+    pub fn returns_otherwise(&self) -> &Provenance {
+        &self.returns
+    }
+
+    /// Whether it may have entries of `kind` that hold no word of a source beside `known`.
+    #[must_use]
+    pub fn may_list(&self, kind: ListKind, known: &Provenance) -> bool {
+        let finer: &[Finer] = match kind {
+            ListKind::Tools | ListKind::ResourceTemplates => &[],
+            ListKind::Prompts => &self.prompts,
+            ListKind::Resources => &self.resources,
+        };
+        let mut all = std::iter::once(&self.returns).chain(finer.iter().map(|finer| &finer.returns));
+        all.any(|returns| returns.missing_from(known).is_empty())
     }
 
     /// The name of its prompt `prompt` toward the agent.

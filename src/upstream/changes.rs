@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::settings::{Settings, Share, ToolSettings};
+use super::settings::{Finer, Settings, Share};
 use crate::model::call::Stores;
 use crate::model::change::{Changes, listed};
 use crate::model::glob::{self, Glob};
@@ -41,6 +41,7 @@ pub(super) fn changes(before: &[Settings], after: &[Settings]) -> Changes {
 /// Whether something differs that is neither the launch nor the place where it is written.
 fn differs_otherwise(old: &Settings, new: &Settings) -> bool {
     (&old.returns, &old.tools, old.prefix) != (&new.returns, &new.tools, new.prefix)
+        || (&old.resources, &old.prompts) != (&new.resources, &new.prompts)
         || (old.pins, old.calls_in_flight_max) != (new.pins, new.calls_in_flight_max)
 }
 
@@ -49,19 +50,55 @@ fn wider(old: &Settings, new: &Settings) -> Vec<String> {
     if reach(new.share) > reach(old.share) {
         how.push("more callers share an instance of it".to_owned());
     }
-    if (&old.returns, &old.tools) == (&new.returns, &new.tools) {
-        return how;
+    let tools = (tool_rules(old), tool_rules(new));
+    let resources = (finer_rules(&old.resources), finer_rules(&new.resources));
+    let prompts = (finer_rules(&old.prompts), finer_rules(&new.prompts));
+    for (what, (before, after)) in [("tools", tools), ("resources", resources), ("prompts", prompts)] {
+        // What nothing finer is said of goes with the tools.
+        if what == "tools" || !before.is_empty() || !after.is_empty() {
+            how.extend(less_said(what, (&old.returns, &before), (&new.returns, &after)));
+        }
     }
-    let globs: Vec<&Glob> = old.tools.iter().chain(&new.tools).map(|rule| &rule.glob).collect();
+    how
+}
+
+/// What one rule says of what it matches.
+struct Rule<'a> {
+    glob: &'a Glob,
+    returns: Option<&'a Provenance>,
+    stores: Stores,
+}
+
+fn tool_rules(settings: &Settings) -> Vec<Rule<'_>> {
+    settings
+        .tools
+        .iter()
+        .map(|rule| Rule { glob: &rule.glob, returns: rule.returns.as_ref(), stores: rule.stores })
+        .collect()
+}
+
+fn finer_rules(finer: &[Finer]) -> Vec<Rule<'_>> {
+    finer
+        .iter()
+        .map(|finer| Rule { glob: &finer.glob, returns: Some(&finer.returns), stores: Stores::Nothing })
+        .collect()
+}
+
+/// What is said less of `what`, by rules and otherwise.
+fn less_said(
+    what: &str,
+    (old_otherwise, old): (&Provenance, &[Rule<'_>]),
+    (new_otherwise, new): (&Provenance, &[Rule<'_>]),
+) -> Vec<String> {
+    let globs: Vec<&Glob> = old.iter().chain(new).map(|rule| rule.glob).collect();
     let Some(ways) = glob::ways(&globs) else {
-        how.push("too many patterns of tools to compare what it returns".to_owned());
-        return how;
+        return vec![format!("too many patterns of {what} to compare what it returns")];
     };
     let mut less: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for way in ways {
-        let (before, _) = said(old, &way.matched, 0);
-        let (after, by) = said(new, &way.matched, old.tools.len());
-        let which = by.map_or_else(|| "its other tools".to_owned(), |glob| format!("`{glob}`"));
+        let (before, _) = said(old_otherwise, old, &way.matched, 0);
+        let (after, by) = said(new_otherwise, new, &way.matched, old.len());
+        let which = by.map_or_else(|| format!("its other {what}"), |glob| format!("`{glob}`"));
         let lost = before.returns.missing_from(after.returns);
         if !lost.is_empty() {
             less.entry(format!("results no longer carry {}", sources(&lost)))
@@ -72,29 +109,34 @@ fn wider(old: &Settings, new: &Settings) -> Vec<String> {
             less.entry("less of what is written counts in later results".to_owned()).or_default().push(which);
         }
     }
-    for (what, mut whose) in less {
+    let said = |(what, mut whose): (String, Vec<String>)| {
         whose.sort();
         whose.dedup();
-        how.push(format!("{what}, for {}", listed(&whose)));
-    }
-    how
+        format!("{what}, for {}", listed(&whose))
+    };
+    less.into_iter().map(said).collect()
 }
 
-/// What counts for the tools that a set of globs matches.
+/// What counts for what a set of globs matches.
 #[derive(Debug, Clone, Copy)]
 struct Said<'a> {
     returns: &'a Provenance,
     stores: Stores,
 }
 
-/// What `settings` say of the tools that exactly `matched` match, and by which rule: the first. The globs
-/// of `settings` are numbered from `first` on.
-fn said<'a>(settings: &'a Settings, matched: &[usize], first: usize) -> (Said<'a>, Option<&'a Glob>) {
-    let is_matched = |(at, _): &(usize, &ToolSettings)| matched.binary_search(at).is_ok();
-    let rule = (first..).zip(&settings.tools).find(is_matched).map(|(_, rule)| rule);
-    let returns = rule.and_then(|rule| rule.returns.as_ref()).unwrap_or(&settings.returns);
+/// What `rules` say of what exactly `matched` match, and by which rule: the first. Their globs are numbered from
+/// `first` on.
+fn said<'a>(
+    otherwise: &'a Provenance,
+    rules: &[Rule<'a>],
+    matched: &[usize],
+    first: usize,
+) -> (Said<'a>, Option<&'a Glob>) {
+    let is_matched = |(at, _): &(usize, &Rule<'a>)| matched.binary_search(at).is_ok();
+    let rule = (first..).zip(rules).find(is_matched).map(|(_, rule)| rule);
+    let returns = rule.and_then(|rule| rule.returns).unwrap_or(otherwise);
     let stores = rule.map(|rule| rule.stores).unwrap_or_default();
-    (Said { returns, stores }, rule.map(|rule| &rule.glob))
+    (Said { returns, stores }, rule.map(|rule| rule.glob))
 }
 
 fn sources(returns: &Provenance) -> String {
@@ -126,7 +168,7 @@ mod tests {
     use super::*;
     use crate::model::name::{SourceName, UpstreamName};
     use crate::model::place::Place;
-    use crate::upstream::settings::{Launch, Pins, Prefix, Speaks, Transport};
+    use crate::upstream::settings::{Launch, Pins, Prefix, Speaks, ToolSettings, Transport};
 
     fn provenance(names: &[&str]) -> Provenance {
         Provenance::of(names.iter().map(|name| SourceName::new(name).unwrap()))
@@ -143,6 +185,8 @@ mod tests {
             prefix: Prefix::Upstream,
             returns: provenance(returns),
             tools,
+            resources: Vec::new(),
+            prompts: Vec::new(),
             share: Share::Subject,
             may_ask: crate::upstream::MayAsk::default(),
             pins: Pins::FirstUse,
@@ -188,6 +232,24 @@ mod tests {
         assert_eq!(widened(old.clone(), settings(&["web"], vec![all()])), Vec::<String>::new());
         let swapped = widened(old, settings(&["web"], vec![trusted(), all()]));
         assert_eq!(swapped.len(), 2, "{swapped:?}");
+    }
+
+    #[test]
+    fn resources_and_prompts_that_return_less_are_wider_each_by_its_rule() {
+        let finer = |glob: &str, returns: &[&str]| Finer {
+            glob: Glob::new(glob).unwrap(),
+            returns: provenance(returns),
+        };
+        let web = || settings(&["web"], Vec::new());
+        let docs = Settings { resources: vec![finer("docs:*", &[])], ..web() };
+        assert_eq!(widened(web(), docs.clone()), ["upstream web: results no longer carry web, for `docs:*`"]);
+        assert_eq!(widened(docs, web()), Vec::<String>::new());
+        let prompts = Settings { prompts: vec![finer("greet", &["web", "email"])], ..web() };
+        assert_eq!(widened(web(), prompts.clone()), Vec::<String>::new());
+        assert_eq!(
+            widened(prompts, web()),
+            ["upstream web: results no longer carry email, for its other prompts"]
+        );
     }
 
     #[test]

@@ -33,6 +33,10 @@ pub struct Settings {
     pub returns: Provenance,
     /// What single tools say more finely; the first glob (over the tool's own name) that matches counts.
     pub tools: Vec<ToolSettings>,
+    /// What single resources say more finely, by the normal form of their URIs; the first that matches counts.
+    pub resources: Vec<Finer>,
+    /// The same of prompts, by their own names.
+    pub prompts: Vec<Finer>,
     /// Who shares an instance.
     pub share: Share,
     /// What it may ever ask of a client, whoever calls.
@@ -68,6 +72,8 @@ impl Settings {
             prefix: _,
             returns: _,
             tools: _,
+            resources: _,
+            prompts: _,
             share,
             may_ask,
             pins: _,
@@ -143,6 +149,15 @@ pub struct ToolSettings {
     pub returns: Option<Provenance>,
     /// Whether it writes where a later read will find it.
     pub stores: Stores,
+}
+
+/// What resources or prompts say more finely than their upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finer {
+    /// Over the URI of a resource, or the own name of a prompt.
+    pub glob: Glob,
+    /// The sources of what it returns; empty for `trusted`.
+    pub returns: Provenance,
 }
 
 /// How wire names are made.

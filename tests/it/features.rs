@@ -103,6 +103,31 @@ async fn capabilities_say_what_the_credential_may_use() {
 }
 
 #[tokio::test]
+async fn what_the_operator_says_of_single_resources_and_prompts_counts_for_them_alone() {
+    let site = site(0);
+    site.edit(|config| {
+        let web = "returns = \"web\"\n";
+        let finer = "resources = [{ resource = \"note:1\", returns = \"trusted\" }]\nprompts = [{ prompt = \"gr*\", returns = \"trusted\" }]\n";
+        let (before, after) = config.rsplit_once(web).unwrap();
+        let config = format!("{before}{web}{finer}{after}");
+        config.replace("\"web:note:2\"", "\"web:note:*\"")
+    });
+    let gateway = site.start();
+    let chat = client(&gateway, CHAT_KEY).await;
+    // What is declared trusted is listed; everything else of the web's library is strangers' words as before.
+    let prompts = chat.request(1, "prompts/list", &json!({})).await;
+    assert_eq!(listed(&prompts, "prompts", "name"), ["library__greet", "web__greet"]);
+    let resources = chat.request(2, "resources/list", &json!({})).await;
+    assert_eq!(listed(&resources, "resources", "uri"), ["note:1", "note:1"], "of both");
+    let got = chat.request(3, "prompts/get", &json!({ "name": "web__greet" })).await;
+    assert_eq!(got.reason(), "ok");
+    let intent = of_kind(&site, "intent").pop().unwrap();
+    assert_eq!((&intent["prompt"], &intent["adds"]), (&json!("web.greet"), &json!([])), "it adds nothing");
+    assert!(gateway.stop().success());
+    check_audit(&site);
+}
+
+#[tokio::test]
 async fn i7_a_prompt_is_got_under_its_own_name_and_a_resource_comes_byte_for_byte() {
     let site = site(0);
     let gateway = site.start();

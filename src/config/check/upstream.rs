@@ -5,12 +5,14 @@
 
 use crate::config::code::Code;
 use crate::config::node::Located;
-use crate::config::raw::{ToolRule, Upstream};
+use crate::config::raw::{FinerRule, ToolRule, Upstream};
 use crate::limit::IN_FLIGHT_PER_UPSTREAM_MAX_DEFAULT;
 use crate::model::call::Stores;
 use crate::model::glob::{Glob, covers};
 use crate::model::provenance::Provenance;
-use crate::upstream::{self as room, MayAsk, Pins, Prefix, Revision, Settings, Share, Speaks, ToolSettings};
+use crate::upstream::{
+    self as room, Finer, MayAsk, Pins, Prefix, Revision, Settings, Share, Speaks, ToolSettings,
+};
 
 use super::lists::WIRE_NAME_BYTES_SAFE;
 use super::names::TRUSTED;
@@ -37,6 +39,8 @@ fn one(written: &Upstream, scope: Scope<'_>) -> Option<Settings> {
         prefix,
         returns: returns?,
         tools: tools(written, scope),
+        resources: finer(&written.resources, "resource", scope),
+        prompts: finer(&written.prompts, "prompt", scope),
         share: share(written, scope),
         // Follows from the policy, once that is checked.
         may_ask: MayAsk::default(),
@@ -144,6 +148,38 @@ fn tool(rule: &ToolRule, scope: Scope<'_>) -> Option<ToolSettings> {
         None => None,
     };
     Some(ToolSettings { glob, returns, stores: stores.unwrap_or_default() })
+}
+
+/// What is said more finely of resources or prompts; `name` is the key of the pattern.
+fn finer(written: &[FinerRule], name: &str, scope: Scope<'_>) -> Vec<Finer> {
+    let found = scope.found;
+    let mut rules: Vec<(Finer, &FinerRule)> = Vec::new();
+    for rule in written {
+        if found.lacks(&rule.place, &["returns"]) {
+            let help = "add `returns`, or remove the rule";
+            found.error(Code::MissingKey, &rule.place, "this rule does not say what it returns", help);
+        }
+        if found.lacks(&rule.place, &[name]) {
+            let help = format!("write `{name} = \"…\"`, where `*` stands for any run of characters");
+            found.error(Code::MissingKey, &rule.place, "this rule names nothing", help);
+        }
+        let (Some(pattern), Some(returns)) = (&rule.pattern, &rule.returns) else { continue };
+        let Some(glob) = Glob::new(&pattern.value) else {
+            let message = format!("`{}` is no pattern", pattern.value);
+            let help = "write a name or a URI; `*` stands for any run of characters";
+            found.error(Code::BadPermission, &pattern.place, message, help);
+            continue;
+        };
+        let Some(returns) = provenance(returns, scope) else { continue };
+        if let Some((other, at)) = rules.iter().find(|(other, _)| covers(other.glob.as_str(), glob.as_str()))
+        {
+            let message = format!("`{glob}` never counts: the first rule that matches does");
+            let help = format!("`{}` at {} covers it: put this one before it", other.glob, at.place);
+            found.warn(Code::NeverDecides, &rule.place, message, help);
+        }
+        rules.push((Finer { glob, returns }, rule));
+    }
+    rules.into_iter().map(|(finer, _)| finer).collect()
 }
 
 fn prefix(written: &Upstream, scope: Scope<'_>) -> Prefix {

@@ -21,6 +21,8 @@ pub(in crate::config) struct Upstream {
     pub(in crate::config) prefix: Option<Located<String>>,
     pub(in crate::config) returns: Option<Located<Vec<Located<String>>>>,
     pub(in crate::config) tools: Vec<ToolRule>,
+    pub(in crate::config) resources: Vec<FinerRule>,
+    pub(in crate::config) prompts: Vec<FinerRule>,
     pub(in crate::config) share: Option<Located<String>>,
     pub(in crate::config) pins: Option<Located<String>>,
     pub(in crate::config) instances_max: Quantity,
@@ -41,9 +43,15 @@ pub(in crate::config) struct ToolRule {
     pub(in crate::config) stores: Option<Located<String>>,
 }
 
+/// `[[upstreams.NAME.resources]]` and `[[upstreams.NAME.prompts]]`.
+#[derive(Debug)]
+pub(in crate::config) struct FinerRule {
+    pub(in crate::config) place: crate::model::place::Place,
+    pub(in crate::config) pattern: Option<Located<String>>,
+    pub(in crate::config) returns: Option<Located<Vec<Located<String>>>>,
+}
+
 const LATER: &[Later] = &[
-    ("resources", "resources"),
-    ("prompts", "prompts"),
     ("oauth", "OAuth toward upstreams"),
     ("credentials", "credentials per subject"),
     ("sampling", "requests of upstreams"),
@@ -67,6 +75,8 @@ impl Upstream {
             prefix: fields.text("prefix"),
             returns: fields.one_or_more("returns"),
             tools: tool_rules(&fields),
+            resources: finer_rules(&fields, "resources", "resource"),
+            prompts: finer_rules(&fields, "prompts", "prompt"),
             share: fields.text("share"),
             pins: fields.text("pins"),
             instances_max: fields.quantity("instances_max"),
@@ -88,31 +98,55 @@ fn command(fields: &Fields<'_>) -> Option<Located<Vec<Located<String>>>> {
     fields.texts("command").map(|words| Located { value: words, place })
 }
 
-fn tool_rules(fields: &Fields<'_>) -> Vec<ToolRule> {
-    let Some(entry) = fields.node("tools") else { return Vec::new() };
+/// The entries of the array of tables `key`, each read by `rule`.
+fn rules<R>(
+    fields: &Fields<'_>,
+    key: &'static str,
+    example: &str,
+    rule: impl Fn(&Fields<'_>) -> (R, &'static [Later]),
+) -> Vec<R> {
+    let Some(entry) = fields.node(key) else { return Vec::new() };
     let found = fields.found();
     let Node::List(items) = &entry.value.value else {
         let message =
-            format!("`tools` takes an array of tables, and {} was written", entry.value.value.kind());
-        let help = "write `tools = [{ tool = \"create_*\", stores = \"all\" }]`";
-        found.error(Code::WrongType, &entry.value.place, message, help);
+            format!("`{key}` takes an array of tables, and {} was written", entry.value.value.kind());
+        found.error(Code::WrongType, &entry.value.place, message, example);
         return Vec::new();
     };
-    let rule = |item| {
-        let fields = Fields::of(item, format!("an entry of `tools` of {}", fields.title()), found)?;
+    let read = |item| {
+        let fields = Fields::of(item, format!("an entry of `{key}` of {}", fields.title()), found)?;
+        let (rule, later) = rule(&fields);
+        fields.finish(later);
+        Some(rule)
+    };
+    items.iter().filter_map(read).collect()
+}
+
+fn tool_rules(fields: &Fields<'_>) -> Vec<ToolRule> {
+    let example = "write `tools = [{ tool = \"create_*\", stores = \"all\" }]`";
+    rules(fields, "tools", example, |fields| {
         let rule = ToolRule {
             place: fields.place().clone(),
             tool: fields.text("tool"),
             returns: fields.one_or_more("returns"),
             stores: fields.text("stores"),
         };
-        fields.finish(&[
-            ("classes", "tool classes"),
-            ("when", "conditions"),
-            ("destinations", "plans"),
-            ("content", "plans"),
-        ]);
-        Some(rule)
-    };
-    items.iter().filter_map(rule).collect()
+        (rule, LATER_OF_TOOLS)
+    })
 }
+
+/// `name` is the key of the pattern.
+fn finer_rules(fields: &Fields<'_>, key: &'static str, name: &'static str) -> Vec<FinerRule> {
+    let example = format!("write `{key} = [{{ {name} = \"…*\", returns = \"trusted\" }}]`");
+    rules(fields, key, &example, |fields| {
+        let rule = FinerRule {
+            place: fields.place().clone(),
+            pattern: fields.text(name),
+            returns: fields.one_or_more("returns"),
+        };
+        (rule, &[])
+    })
+}
+
+const LATER_OF_TOOLS: &[Later] =
+    &[("classes", "tool classes"), ("when", "conditions"), ("destinations", "plans"), ("content", "plans")];

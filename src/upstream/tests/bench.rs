@@ -223,6 +223,8 @@ fn with(name: &str, launch: Launch) -> Settings {
         prefix: Prefix::Upstream,
         returns: Provenance::default(),
         tools: Vec::new(),
+        resources: Vec::new(),
+        prompts: Vec::new(),
         share: Share::All,
         may_ask: MayAsk::default(),
         pins: Pins::FirstUse,
