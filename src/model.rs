@@ -13,6 +13,7 @@ pub mod digest;
 pub mod facts;
 pub mod file_stamp;
 pub mod glob;
+pub mod label;
 pub mod mint;
 pub mod name;
 pub mod place;

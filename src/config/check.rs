@@ -19,6 +19,7 @@ mod reach;
 mod refine;
 mod resource;
 mod secret;
+mod tool;
 mod trigger;
 mod upstream;
 mod user;

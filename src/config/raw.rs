@@ -9,6 +9,7 @@ mod lists;
 mod mint;
 mod secret;
 mod tls;
+mod tool;
 mod upstream;
 
 use super::file::Loaded;
@@ -22,7 +23,8 @@ pub(super) use lists::{Entry as ListEntry, Lists, Row, form};
 pub(super) use mint::{Dispatcher, Mint};
 pub(super) use secret::{Secret, Secrets};
 pub(super) use tls::{Client, Reach, Tls};
-pub(super) use upstream::{FinerRule, ToolRule, Upstream};
+pub(super) use tool::{SAYS, ToolRule};
+pub(super) use upstream::{FinerRule, Upstream};
 
 /// Everything that was written.
 #[derive(Debug, Default)]

@@ -173,8 +173,7 @@ impl Tool {
     /// The tool as it is listed; `None` where its definition has no name, which [`Definition`] excludes.
     pub(super) fn new(settings: &Settings, tool: &ToolName, accepted: &Definition, pin: Pin) -> Option<Self> {
         let wire_name = wire_name(settings, tool);
-        let finer = settings.tools.iter().find(|finer| finer.glob.matches(tool.as_str()));
-        let returns = finer.and_then(|finer| finer.returns.as_ref()).unwrap_or(&settings.returns);
+        let returns = settings.said(tool, |entry| entry.returns.as_ref()).unwrap_or(&settings.returns);
         Some(Self {
             listed: wire::tool::rename(&accepted.raw, &wire_name).ok()?,
             has_output_schema: wire::tool::has_output_schema(&accepted.raw),
@@ -183,7 +182,7 @@ impl Tool {
             wire_name,
             pin,
             returns: returns.clone(),
-            stores: finer.map(|finer| finer.stores).unwrap_or_default(),
+            stores: settings.said(tool, |entry| entry.stores).unwrap_or_default(),
         })
     }
 }

@@ -66,7 +66,7 @@ fn wider(old: &Settings, new: &Settings) -> Vec<String> {
 struct Rule<'a> {
     glob: &'a Glob,
     returns: Option<&'a Provenance>,
-    stores: Stores,
+    stores: Option<Stores>,
 }
 
 fn tool_rules(settings: &Settings) -> Vec<Rule<'_>> {
@@ -80,15 +80,15 @@ fn tool_rules(settings: &Settings) -> Vec<Rule<'_>> {
 fn finer_rules(finer: &[Finer]) -> Vec<Rule<'_>> {
     finer
         .iter()
-        .map(|finer| Rule { glob: &finer.glob, returns: Some(&finer.returns), stores: Stores::Nothing })
+        .map(|finer| Rule { glob: &finer.glob, returns: Some(&finer.returns), stores: None })
         .collect()
 }
 
 /// What is said less of `what`, by rules and otherwise.
-fn less_said(
+fn less_said<'a>(
     what: &str,
-    (old_otherwise, old): (&Provenance, &[Rule<'_>]),
-    (new_otherwise, new): (&Provenance, &[Rule<'_>]),
+    (old_otherwise, old): (&'a Provenance, &[Rule<'a>]),
+    (new_otherwise, new): (&'a Provenance, &[Rule<'a>]),
 ) -> Vec<String> {
     let globs: Vec<&Glob> = old.iter().chain(new).map(|rule| rule.glob).collect();
     let Some(ways) = glob::ways(&globs) else {
@@ -96,17 +96,21 @@ fn less_said(
     };
     let mut less: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for way in ways {
-        let (before, _) = said(old_otherwise, old, &way.matched, 0);
-        let (after, by) = said(new_otherwise, new, &way.matched, old.len());
-        let which = by.map_or_else(|| format!("its other {what}"), |glob| format!("`{glob}`"));
-        let lost = before.returns.missing_from(after.returns);
+        let which =
+            |by: Option<&Glob>| by.map_or_else(|| format!("its other {what}"), |glob| format!("`{glob}`"));
+        let returns = |rule: &Rule<'a>| rule.returns;
+        let (before, _) = said(old, &way.matched, 0, returns);
+        let (after, by) = said(new, &way.matched, old.len(), returns);
+        let lost = before.unwrap_or(old_otherwise).missing_from(after.unwrap_or(new_otherwise));
         if !lost.is_empty() {
-            less.entry(format!("results no longer carry {}", sources(&lost)))
-                .or_default()
-                .push(which.clone());
+            less.entry(format!("results no longer carry {}", sources(&lost))).or_default().push(which(by));
         }
-        if rank(after.stores) < rank(before.stores) {
-            less.entry("less of what is written counts in later results".to_owned()).or_default().push(which);
+        let stores = |rule: &Rule<'a>| rule.stores;
+        let (before, _) = said(old, &way.matched, 0, stores);
+        let (after, by) = said(new, &way.matched, old.len(), stores);
+        if rank(after.unwrap_or_default()) < rank(before.unwrap_or_default()) {
+            let how = "less of what is written counts in later results".to_owned();
+            less.entry(how).or_default().push(which(by));
         }
     }
     let said = |(what, mut whose): (String, Vec<String>)| {
@@ -117,26 +121,17 @@ fn less_said(
     less.into_iter().map(said).collect()
 }
 
-/// What counts for what a set of globs matches.
-#[derive(Debug, Clone, Copy)]
-struct Said<'a> {
-    returns: &'a Provenance,
-    stores: Stores,
-}
-
-/// What `rules` say of what exactly `matched` match, and by which rule: the first. Their globs are numbered from
-/// `first` on.
-fn said<'a>(
-    otherwise: &'a Provenance,
+/// What `rules` say under one key of what exactly `matched` match, and by which rule: the first that says it.
+/// Their globs are numbered from `first` on.
+fn said<'a, T>(
     rules: &[Rule<'a>],
     matched: &[usize],
     first: usize,
-) -> (Said<'a>, Option<&'a Glob>) {
+    key: impl Fn(&Rule<'a>) -> Option<T>,
+) -> (Option<T>, Option<&'a Glob>) {
     let is_matched = |(at, _): &(usize, &Rule<'a>)| matched.binary_search(at).is_ok();
-    let rule = (first..).zip(rules).find(is_matched).map(|(_, rule)| rule);
-    let returns = rule.and_then(|rule| rule.returns).unwrap_or(otherwise);
-    let stores = rule.map(|rule| rule.stores).unwrap_or_default();
-    (Said { returns, stores }, rule.map(|rule| rule.glob))
+    let mut matching = (first..).zip(rules).filter(is_matched).map(|(_, rule)| rule);
+    matching.find_map(|rule| Some((Some(key(rule)?), Some(rule.glob)))).unwrap_or((None, None))
 }
 
 fn sources(returns: &Provenance) -> String {
@@ -184,6 +179,7 @@ mod tests {
             revision: Speaks::Newest,
             prefix: Prefix::Upstream,
             returns: provenance(returns),
+            accept_stored: None,
             tools,
             resources: Vec::new(),
             prompts: Vec::new(),
@@ -201,7 +197,8 @@ mod tests {
     }
 
     fn rule(glob: &str, returns: Option<&[&str]>, stores: Stores) -> ToolSettings {
-        ToolSettings { glob: Glob::new(glob).unwrap(), returns: returns.map(provenance), stores }
+        let returns = returns.map(provenance);
+        ToolSettings { returns, stores: Some(stores), ..ToolSettings::of(Glob::new(glob).unwrap()) }
     }
 
     fn widened(old: Settings, new: Settings) -> Vec<String> {
@@ -225,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_rule_that_matches_counts() {
+    fn of_each_key_the_first_rule_that_matches_counts() {
         let all = || rule("*", Some(&["web"]), Stores::All);
         let trusted = || rule("status", Some(&[]), Stores::Nothing);
         let old = settings(&["web"], vec![all(), trusted()]);

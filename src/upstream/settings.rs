@@ -3,7 +3,7 @@
 //! Must never be built from anything that came over a network (CASES A51). Secrets in it are redacted
 //! when printed (I10).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,7 +11,8 @@ use std::time::Duration;
 use super::account::Account;
 use crate::model::call::Stores;
 use crate::model::glob::Glob;
-use crate::model::name::UpstreamName;
+use crate::model::label::ToolClass;
+use crate::model::name::{ToolName, UpstreamName};
 use crate::model::place::Place;
 use crate::model::provenance::Provenance;
 use crate::wire::Revision;
@@ -31,7 +32,9 @@ pub struct Settings {
     pub prefix: Prefix,
     /// The sources of what it returns; empty for `returns = "trusted"`.
     pub returns: Provenance,
-    /// What single tools say more finely; the first glob (over the tool's own name) that matches counts.
+    /// Why it may return `trusted` although sources write through it (`accept_stored`).
+    pub accept_stored: Option<String>,
+    /// What single tools say more finely. For each key the first entry counts that matches and writes it.
     pub tools: Vec<ToolSettings>,
     /// What single resources say more finely, by the normal form of their URIs; the first that matches counts.
     pub resources: Vec<Finer>,
@@ -60,6 +63,16 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// What is said of `tool` under one key: by the first entry that matches and says it.
+    #[must_use]
+    pub fn said<'a, T>(
+        &'a self,
+        tool: &ToolName,
+        key: impl Fn(&'a ToolSettings) -> Option<T> + 'a,
+    ) -> Option<T> {
+        self.tools.iter().filter(|entry| entry.glob.matches(tool.as_str())).find_map(key)
+    }
+
     /// Whether instances that were launched by `other` can go on under these settings. What only the
     /// catalogue or the limits look at may differ: it counts at once, and costs nobody a session.
     #[must_use]
@@ -71,6 +84,7 @@ impl Settings {
             revision,
             prefix: _,
             returns: _,
+            accept_stored: _,
             tools: _,
             resources: _,
             prompts: _,
@@ -140,15 +154,29 @@ pub enum Transport {
     EventStream,
 }
 
-/// What one tool or glob of tools says more finely than its upstream.
+/// What one tool or glob of tools says more finely than its upstream. What is absent is not said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToolSettings {
     /// Over the tool's own name.
     pub glob: Glob,
-    /// The sources of what it returns, if said.
+    /// The sources of what it returns.
     pub returns: Option<Provenance>,
     /// Whether it writes where a later read will find it.
-    pub stores: Stores,
+    pub stores: Option<Stores>,
+    /// What it does.
+    pub classes: Option<BTreeSet<ToolClass>>,
+    /// The arguments that say who, where, which or how much.
+    pub destinations: Option<BTreeSet<String>>,
+    /// The arguments that hold what is told.
+    pub content: Option<BTreeSet<String>>,
+}
+
+impl ToolSettings {
+    /// An entry that says nothing yet.
+    #[must_use]
+    pub fn of(glob: Glob) -> Self {
+        Self { glob, returns: None, stores: None, classes: None, destinations: None, content: None }
+    }
 }
 
 /// What resources or prompts say more finely than their upstream.

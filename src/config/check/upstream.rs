@@ -5,19 +5,17 @@
 
 use crate::config::code::Code;
 use crate::config::node::Located;
-use crate::config::raw::{FinerRule, ToolRule, Upstream};
+use crate::config::problem::Sink;
+use crate::config::raw::{FinerRule, Upstream};
 use crate::limit::IN_FLIGHT_PER_UPSTREAM_MAX_DEFAULT;
-use crate::model::call::Stores;
 use crate::model::glob::{Glob, covers};
 use crate::model::provenance::Provenance;
-use crate::upstream::{
-    self as room, Finer, MayAsk, Pins, Prefix, Revision, Settings, Share, Speaks, ToolSettings,
-};
+use crate::upstream::{self as room, Finer, MayAsk, Pins, Prefix, Revision, Settings, Share, Speaks};
 
 use super::lists::WIRE_NAME_BYTES_SAFE;
 use super::names::TRUSTED;
 use super::quantity::Quantities;
-use super::{Scope, bad_word, launch};
+use super::{Scope, bad_word, launch, tool};
 
 pub(super) fn check(written: &[Upstream], scope: Scope<'_>) -> Vec<Settings> {
     written.iter().filter_map(|upstream| one(upstream, scope)).collect()
@@ -38,7 +36,8 @@ fn one(written: &Upstream, scope: Scope<'_>) -> Option<Settings> {
         revision,
         prefix,
         returns: returns?,
-        tools: tools(written, scope),
+        accept_stored: accept_stored(written, scope.found),
+        tools: tool::check(&written.tools, scope),
         resources: finer(&written.resources, "resource", scope),
         prompts: finer(&written.prompts, "prompt", scope),
         share: share(written, scope),
@@ -74,7 +73,17 @@ fn returns(written: &Upstream, scope: Scope<'_>) -> Option<Provenance> {
     provenance(returns, scope)
 }
 
-fn provenance(written: &Located<Vec<Located<String>>>, scope: Scope<'_>) -> Option<Provenance> {
+/// A reason, or nothing: an empty one accepts nothing.
+fn accept_stored(written: &Upstream, found: &Sink) -> Option<String> {
+    let reason = written.accept_stored.as_ref()?;
+    if reason.value.trim().is_empty() {
+        let help = "say why what sources write there may come back as trusted, or remove it";
+        found.error(Code::BadValue, &reason.place, "`accept_stored` gives no reason", help);
+    }
+    Some(reason.value.clone())
+}
+
+pub(super) fn provenance(written: &Located<Vec<Located<String>>>, scope: Scope<'_>) -> Option<Provenance> {
     let found = scope.found;
     match written.value.as_slice() {
         [] => {
@@ -93,61 +102,6 @@ fn provenance(written: &Located<Vec<Located<String>>>, scope: Scope<'_>) -> Opti
             names.into_iter().collect::<Option<Vec<_>>>().map(Provenance::of)
         }
     }
-}
-
-fn tools(written: &Upstream, scope: Scope<'_>) -> Vec<ToolSettings> {
-    let mut rules: Vec<(ToolSettings, &ToolRule)> = Vec::new();
-    for rule in &written.tools {
-        let Some(settings) = tool(rule, scope) else { continue };
-        let covering = rules.iter().find(|(other, _)| covers(other.glob.as_str(), settings.glob.as_str()));
-        if let Some((other, at)) = covering {
-            let message = format!("`{}` never counts: the first rule that matches does", settings.glob);
-            let help = format!("`{}` at {} covers it: put this one before it", other.glob, at.place);
-            scope.found.warn(Code::NeverDecides, &rule.place, message, help);
-        }
-        rules.push((settings, rule));
-    }
-    rules.into_iter().map(|(settings, _)| settings).collect()
-}
-
-fn tool(rule: &ToolRule, scope: Scope<'_>) -> Option<ToolSettings> {
-    let found = scope.found;
-    let returns = rule.returns.as_ref().map(|returns| provenance(returns, scope));
-    let stores = rule.stores.as_ref().map(|stores| match stores.value.as_str() {
-        "nothing" => Stores::Nothing,
-        "subject" => Stores::Subject,
-        "all" => Stores::All,
-        _ => {
-            bad_word(stores, "stores", &["nothing", "subject", "all"], found);
-            Stores::All
-        }
-    });
-    if found.lacks(&rule.place, &["returns", "stores"]) {
-        let help = "add `returns` or `stores`, or remove the rule";
-        found.error(Code::MissingKey, &rule.place, "this rule says nothing of its tools", help);
-    }
-    let Some(written) = &rule.tool else {
-        if !found.lacks(&rule.place, &["tool"]) {
-            return None;
-        }
-        let help = "write `tool = \"create_*\"`, a pattern over the tool's own name";
-        found.error(Code::MissingKey, &rule.place, "this rule names no tools", help);
-        return None;
-    };
-    let is_tool_glob = |glob: &Glob| {
-        glob.as_str().chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '*'))
-    };
-    let Some(glob) = Glob::new(&written.value).filter(is_tool_glob) else {
-        let message = format!("`{}` cannot match the name of a tool", written.value);
-        let help = "names hold letters, digits, `_`, `-` and `.`; `*` stands for any run of them";
-        found.error(Code::BadPermission, &written.place, message, help);
-        return None;
-    };
-    let returns = match returns {
-        Some(checked) => Some(checked?),
-        None => None,
-    };
-    Some(ToolSettings { glob, returns, stores: stores.unwrap_or_default() })
 }
 
 /// What is said more finely of resources or prompts; `name` is the key of the pattern.

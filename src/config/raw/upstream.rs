@@ -2,6 +2,7 @@
 //!
 //! Must never read a secret: it only notes where one is kept.
 
+use super::tool::{self, ToolRule};
 use super::{Quantity, Secret, Secrets};
 use crate::config::code::Code;
 use crate::config::node::{Fields, Later, Located, Node};
@@ -20,6 +21,7 @@ pub(in crate::config) struct Upstream {
     pub(in crate::config) revision: Option<Located<String>>,
     pub(in crate::config) prefix: Option<Located<String>>,
     pub(in crate::config) returns: Option<Located<Vec<Located<String>>>>,
+    pub(in crate::config) accept_stored: Option<Located<String>>,
     pub(in crate::config) tools: Vec<ToolRule>,
     pub(in crate::config) resources: Vec<FinerRule>,
     pub(in crate::config) prompts: Vec<FinerRule>,
@@ -32,15 +34,6 @@ pub(in crate::config) struct Upstream {
     pub(in crate::config) list_wait: Quantity,
     pub(in crate::config) result_max: Quantity,
     pub(in crate::config) calls_in_flight_max: Quantity,
-}
-
-/// `[[upstreams.NAME.tools]]`.
-#[derive(Debug)]
-pub(in crate::config) struct ToolRule {
-    pub(in crate::config) place: crate::model::place::Place,
-    pub(in crate::config) tool: Option<Located<String>>,
-    pub(in crate::config) returns: Option<Located<Vec<Located<String>>>>,
-    pub(in crate::config) stores: Option<Located<String>>,
 }
 
 /// `[[upstreams.NAME.resources]]` and `[[upstreams.NAME.prompts]]`.
@@ -57,7 +50,6 @@ const LATER: &[Later] = &[
     ("sampling", "requests of upstreams"),
     ("elicitation", "requests of upstreams"),
     ("roots", "requests of upstreams"),
-    ("classes", "tool classes"),
 ];
 
 impl Upstream {
@@ -74,7 +66,8 @@ impl Upstream {
             revision: fields.text("revision"),
             prefix: fields.text("prefix"),
             returns: fields.one_or_more("returns"),
-            tools: tool_rules(&fields),
+            accept_stored: fields.text("accept_stored"),
+            tools: tool::rules(&fields),
             resources: finer_rules(&fields, "resources", "resource"),
             prompts: finer_rules(&fields, "prompts", "prompt"),
             share: fields.text("share"),
@@ -99,7 +92,7 @@ fn command(fields: &Fields<'_>) -> Option<Located<Vec<Located<String>>>> {
 }
 
 /// The entries of the array of tables `key`, each read by `rule`.
-fn rules<R>(
+pub(super) fn rules<R>(
     fields: &Fields<'_>,
     key: &'static str,
     example: &str,
@@ -122,19 +115,6 @@ fn rules<R>(
     items.iter().filter_map(read).collect()
 }
 
-fn tool_rules(fields: &Fields<'_>) -> Vec<ToolRule> {
-    let example = "write `tools = [{ tool = \"create_*\", stores = \"all\" }]`";
-    rules(fields, "tools", example, |fields| {
-        let rule = ToolRule {
-            place: fields.place().clone(),
-            tool: fields.text("tool"),
-            returns: fields.one_or_more("returns"),
-            stores: fields.text("stores"),
-        };
-        (rule, LATER_OF_TOOLS)
-    })
-}
-
 /// `name` is the key of the pattern.
 fn finer_rules(fields: &Fields<'_>, key: &'static str, name: &'static str) -> Vec<FinerRule> {
     let example = format!("write `{key} = [{{ {name} = \"…*\", returns = \"trusted\" }}]`");
@@ -147,6 +127,3 @@ fn finer_rules(fields: &Fields<'_>, key: &'static str, name: &'static str) -> Ve
         (rule, &[])
     })
 }
-
-const LATER_OF_TOOLS: &[Later] =
-    &[("classes", "tool classes"), ("when", "conditions"), ("destinations", "plans"), ("content", "plans")];

@@ -216,6 +216,7 @@ pub(in crate::upstream) fn at(name: &str, url: &str) -> Settings {
 
 fn with(name: &str, launch: Launch) -> Settings {
     Settings {
+        accept_stored: None,
         name: UpstreamName::new(name).unwrap(),
         place: Place { file: "gateway.toml".into(), line: 1, column: 1 },
         launch,

@@ -1,0 +1,39 @@
+//! `[[upstreams.NAME.tools]]` as it was written: what single tools say more finely than their upstream.
+//!
+//! Must never say which of several entries counts: that is for `check`.
+
+use super::upstream::rules as entries;
+use crate::config::node::{Fields, Located};
+use crate::model::place::Place;
+
+/// One entry.
+#[derive(Debug)]
+pub(in crate::config) struct ToolRule {
+    pub(in crate::config) place: Place,
+    pub(in crate::config) tool: Option<Located<String>>,
+    pub(in crate::config) returns: Option<Located<Vec<Located<String>>>>,
+    pub(in crate::config) stores: Option<Located<String>>,
+    pub(in crate::config) classes: Option<Vec<Located<String>>>,
+    pub(in crate::config) destinations: Option<Vec<Located<String>>>,
+    pub(in crate::config) content: Option<Vec<Located<String>>>,
+}
+
+/// What an entry may say beside the tools that it is about.
+pub(in crate::config) const SAYS: &[&str] = &["returns", "stores", "classes", "destinations", "content"];
+
+/// Every entry of `tools`.
+pub(super) fn rules(fields: &Fields<'_>) -> Vec<ToolRule> {
+    let example = "write `tools = [{ tool = \"create_*\", stores = \"all\" }]`";
+    entries(fields, "tools", example, |fields| {
+        let rule = ToolRule {
+            place: fields.place().clone(),
+            tool: fields.text("tool"),
+            returns: fields.one_or_more("returns"),
+            stores: fields.text("stores"),
+            classes: fields.texts("classes"),
+            destinations: fields.texts("destinations"),
+            content: fields.texts("content"),
+        };
+        (rule, &[])
+    })
+}
