@@ -27,9 +27,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::model::digest::Sha256;
+use crate::model::name::ToolId;
+use crate::model::place::Place;
 use crate::model::trigger::Declarations;
+use crate::upstream::LockError;
 use crate::{audit, downstream, identity, limit, policy, upstream};
 
+pub use check::Compiled;
 pub use code::Code;
 pub use fixed::{Fixed, restart_needed};
 pub use machine::Machine;
@@ -66,6 +70,8 @@ pub struct Config {
     pub upstreams: Vec<upstream::Settings>,
     /// `[sources.*]`, `[roles.*]`, `[agents.*]`.
     pub rules: policy::Rules,
+    /// What its `[[tests]]` exercise.
+    pub coverage: Coverage,
     /// What makes the gateway read its configuration anew by itself (`[reload] watch`).
     pub watch: Watch,
     /// What cannot change while the gateway runs.
@@ -74,6 +80,28 @@ pub struct Config {
     pub warnings: Problems,
     /// Over every file that was read, in the order of reading.
     pub digest: Sha256,
+}
+
+impl Config {
+    /// Its policy over the tools that can be known without asking anybody: those whose definitions are accepted,
+    /// those that an entry names, and `also`.
+    ///
+    /// # Errors
+    /// Why the lock file cannot be used.
+    pub fn compile(&self, also: impl IntoIterator<Item = ToolId>) -> Result<Compiled, LockError> {
+        check::compile(&self.rules, &self.upstreams, &self.lock_path, also)
+    }
+}
+
+/// What the tests of a configuration exercise.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Coverage {
+    /// How many tests there are.
+    pub tests: usize,
+    /// How many calls they decided.
+    pub calls: usize,
+    /// The entries for tools that no test exercises: where each stands, and what it says.
+    pub unexercised: Vec<(Place, String)>,
 }
 
 /// Whether a change of its files is a reason to reload.

@@ -28,14 +28,25 @@
 //! determined by `web`; `browser.open` still passes.
 
 mod bits;
+mod case;
 mod changes;
+mod condition;
+mod explain;
+mod guardrail;
 mod judge;
+mod looked;
 mod row;
 mod rules;
+mod shape;
 #[cfg(test)]
 mod tests;
+mod trial;
+mod vocabulary;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use bytes::Bytes;
+use jiff::Timestamp;
 
 use crate::model::call::Call;
 use crate::model::decision::{Answer, Decision, PolicyEpoch, Visibility};
@@ -44,11 +55,20 @@ use crate::model::principal::Principal;
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
 use crate::model::target::{Class, Target};
+use crate::model::trigger::Trigger;
 
 use bits::Bits;
-use row::{About, Row};
+use case::Case;
+use judge::Question;
+use looked::{Looked, Schemas};
+use row::{About, Row, Shadow, View};
 
+pub use condition::{Condition, ConditionError, WHEN_BYTES_MAX};
+pub use explain::{Explanation, Span, Voice, Way};
+pub use guardrail::{GUARDRAILS_MAX, Guardrail, GuardrailError};
+pub use looked::Misfit;
 pub use rules::{Lists, Permission, RowLists, Rules};
+pub use trial::{Exercised, Miss, Step, Trial};
 
 /// Every list of the configuration against every tool of the catalogue, compiled to bit sets.
 #[derive(Debug)]
@@ -60,6 +80,19 @@ pub struct Policy {
     sources: BTreeMap<SourceName, Row>,
     roles: BTreeMap<RoleName, Row>,
     agents: BTreeMap<AgentName, Row>,
+    guardrails: Box<[Guardrail]>,
+    /// What conditions and guardrails look at, for the tools that they speak of.
+    looked: HashMap<usize, Looked>,
+    has_shadow: bool,
+}
+
+/// A tool of the catalogue, as far as the policy knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownTool {
+    /// Its name in permissions.
+    pub id: ToolId,
+    /// Its accepted input schema, raw. Conditions are checked against it.
+    pub schema: Bytes,
 }
 
 /// How its run stands when a call is decided.
@@ -71,6 +104,10 @@ pub struct Standing<'a> {
     pub brings: &'a Provenance,
     /// The sources that people closed.
     pub closed: &'a BTreeSet<SourceName>,
+    /// What started the run, with what later tokens added.
+    pub trigger: &'a Trigger,
+    /// When it is decided.
+    pub now: Timestamp,
 }
 
 /// What was decided on a call. Owns the call either way.
@@ -95,23 +132,36 @@ pub struct Permit {
 pub const DETERMINING_RULES_MAX: usize = 32;
 
 impl Policy {
-    /// Compiles `rules` against `tools`. A tool that is named twice counts once.
+    /// Compiles `rules` against `tools`. A tool that is named twice counts once, as it is first named.
     #[must_use]
-    pub fn compile(rules: Rules, tools: &[ToolId], epoch: PolicyEpoch) -> Self {
-        let mut written: Vec<(String, ToolId)> =
-            tools.iter().map(|tool| (tool.to_string(), tool.clone())).collect();
-        written.sort();
-        written.dedup();
-        let (texts, tools): (Vec<String>, Vec<ToolId>) = written.into_iter().unzip();
-        let index = tools.iter().cloned().enumerate().map(|(at, tool)| (tool, at)).collect();
-        Self {
+    pub fn compile(rules: Rules, tools: &[KnownTool], epoch: PolicyEpoch) -> Self {
+        let mut written: Vec<(String, &KnownTool)> =
+            tools.iter().map(|tool| (tool.id.to_string(), tool)).collect();
+        written.sort_by(|a, b| a.0.cmp(&b.0));
+        written.dedup_by(|a, b| a.0 == b.0);
+        let (texts, tools): (Vec<String>, Vec<&KnownTool>) = written.into_iter().unzip();
+        let index = tools.iter().enumerate().map(|(at, tool)| (tool.id.clone(), at)).collect();
+        let has_shadow = rules.has_shadow();
+        let Rules { sources, roles, agents, triggers, guardrails } = rules;
+        let mut policy = Self {
             epoch,
             index,
-            tools: tools.into(),
-            sources: rows(rules.sources, &texts),
-            roles: rows(rules.roles, &texts),
-            agents: rows(rules.agents, &texts),
-        }
+            tools: tools.iter().map(|tool| tool.id.clone()).collect(),
+            sources: rows(sources, &texts),
+            roles: rows(roles, &texts),
+            agents: rows(agents, &texts),
+            guardrails: guardrails.into(),
+            looked: HashMap::new(),
+            has_shadow,
+        };
+        let mut schemas = Schemas::new(&triggers);
+        let each = |(at, tool): (usize, &&KnownTool)| {
+            let entries: Vec<_> = policy.all_rows().flat_map(|row| row.conditional(at)).collect();
+            Some((at, Looked::of(&tool.id, &tool.schema, &entries, &policy.guardrails, &mut schemas)?))
+        };
+        let looked = tools.iter().enumerate().filter_map(each).collect();
+        policy.looked = looked;
+        policy
     }
 
     /// Decides on `call`. The run's provenance counts together with the credential's own sources.
@@ -124,29 +174,61 @@ impl Policy {
     }
 
     fn ruling(&self, principal: &Principal, standing: Standing<'_>, call: &Call) -> Decision {
+        let judge = |question: Option<Question<'_>>| {
+            question.map_or_else(|| self.explain_unknown(), |question| self.judge(question))
+        };
+        self.ask(principal, standing, call, judge)
+    }
+
+    /// Hands `work` the question that `call` is; nothing where no such tool exists.
+    fn ask<T>(
+        &self,
+        principal: &Principal,
+        standing: Standing<'_>,
+        call: &Call,
+        work: impl FnOnce(Option<Question<'_>>) -> T,
+    ) -> T {
+        let pin = call.pin;
         match &call.target {
-            Target::Tool(id) => match self.index.get(id) {
-                Some(&tool) => self.judge(principal, standing, About::Tool(tool), call.pin),
-                None => self.explain_unknown(),
-            },
+            Target::Tool(id) => {
+                let Some(&tool) = self.index.get(id) else { return work(None) };
+                let looked = self.looked.get(&tool);
+                let case = looked.map(|looked| Case::new(principal, standing, &call.values, looked));
+                let about = About::Tool(tool);
+                work(Some(Question { principal, standing, about, pin, case: case.as_ref() }))
+            }
             other => {
                 let text = other.to_string();
-                self.judge(principal, standing, About::Other(other.class(), &text), call.pin)
+                let about = About::Other(other.class(), &text);
+                work(Some(Question { principal, standing, about, pin, case: None }))
             }
         }
     }
 
+    /// Whether a decision on `tool` may look at its arguments.
+    #[must_use]
+    pub fn looks_at(&self, tool: &ToolId) -> bool {
+        self.index.get(tool).is_some_and(|at| self.looked.contains_key(at))
+    }
+
+    /// Every condition and guardrail that does not fit a tool, which is closed by it.
+    pub fn misfits(&self) -> impl Iterator<Item = &Misfit> {
+        self.looked.values().flat_map(|looked| &looked.invalid)
+    }
+
     /// Whether `principal` may know of `target`: the ceiling of its own sources, roles and agents (I5).
     #[must_use]
-    pub fn shows(&self, principal: &Principal, target: &Target) -> bool {
-        self.reaches(principal, &Provenance::default(), target)
+    pub fn shows(&self, principal: &Principal, target: &Target, now: Timestamp) -> bool {
+        self.reaches(principal, &Provenance::default(), target, now)
     }
 
     /// Whether `principal` may know of anything of `class` whose written form matches the glob `pattern`. May
     /// say so where there is nothing; says no only where there can be nothing.
     #[must_use]
-    pub fn may_show(&self, principal: &Principal, class: Class, pattern: &str) -> bool {
-        let opens = |row: Option<&Row>| row.is_some_and(|row| row.may_open(class, pattern));
+    pub fn may_show(&self, principal: &Principal, class: Class, pattern: &str, now: Timestamp) -> bool {
+        let view = seen_at(now);
+        let opens =
+            |row: Option<&Row>| row.is_some_and(|row| !row.is_enforced(view) || row.may_open(class, pattern));
         let agents = &principal.agents;
         !principal.sources.is_empty()
             && principal.sources.iter().all(|source| opens(self.sources.get(source)))
@@ -157,27 +239,40 @@ impl Policy {
 
     /// Whether `target` is visible and `provenance` does not deny it, as in [`Policy::open`].
     #[must_use]
-    pub fn leaves_open(&self, principal: &Principal, provenance: &Provenance, target: &Target) -> bool {
-        self.reaches(principal, provenance, target)
+    pub fn leaves_open(
+        &self,
+        principal: &Principal,
+        provenance: &Provenance,
+        target: &Target,
+        now: Timestamp,
+    ) -> bool {
+        self.reaches(principal, provenance, target, now)
     }
 
     /// Whether the credential's own rows, and those of `sources`, leave `target` open to anyone's yes.
-    fn reaches(&self, principal: &Principal, sources: &Provenance, target: &Target) -> bool {
+    fn reaches(&self, principal: &Principal, sources: &Provenance, target: &Target, now: Timestamp) -> bool {
         let text = target.to_string();
         let about = match target {
             Target::Tool(id) => self.index.get(id).map(|tool| About::Tool(*tool)),
             other => Some(About::Other(other.class(), &text)),
         };
-        let open = |row: Option<&Row>, about| row.is_some_and(|row| row.answer(about).0 != Answer::Deny);
+        let view = seen_at(now);
+        let open = |row: Option<&Row>, about| {
+            row.is_some_and(|row| !row.is_enforced(view) || row.reaches(about, view))
+        };
         about.is_some_and(|about| {
-            self.own(principal, about).verdict != Answer::Deny
+            self.sees(principal, about, view)
                 && sources.iter().all(|source| open(self.sources.get(source), about))
         })
     }
 
     /// The tools that `principal` may know of: the ceiling of its own sources, roles and agents (I5).
-    pub fn visible<'a>(&'a self, principal: &Principal) -> impl Iterator<Item = &'a ToolId> + use<'a> {
-        self.named(self.ceiling(principal))
+    pub fn visible<'a>(
+        &'a self,
+        principal: &Principal,
+        now: Timestamp,
+    ) -> impl Iterator<Item = &'a ToolId> + use<'a> {
+        self.named(self.ceiling(principal, seen_at(now)))
     }
 
     /// The visible tools that `provenance` does not deny: a list that shrinks with taint, as a courtesy.
@@ -185,9 +280,10 @@ impl Policy {
         &'a self,
         principal: &Principal,
         provenance: &Provenance,
+        now: Timestamp,
     ) -> impl Iterator<Item = &'a ToolId> + use<'a> {
-        let mut bits = self.ceiling(principal);
-        self.narrow(&mut bits, provenance);
+        let mut bits = self.ceiling(principal, seen_at(now));
+        self.narrow(&mut bits, provenance, seen_at(now));
         self.named(bits)
     }
 
@@ -200,6 +296,7 @@ impl Policy {
             rules: Vec::new(),
             epoch: self.epoch,
             visibility: Visibility::Hidden,
+            would_be: None,
         }
     }
 
@@ -218,32 +315,44 @@ impl Policy {
         bits.into_ones().filter_map(|at| self.tools.get(at))
     }
 
-    fn ceiling(&self, principal: &Principal) -> Bits {
+    fn ceiling(&self, principal: &Principal, view: View<'_>) -> Bits {
         let mut bits = Bits::none(self.tools.len());
         // Roles first: an empty set of roles leaves nothing, whatever the other dimensions say.
         for row in principal.roles.iter().filter_map(|role| self.roles.get(role)) {
-            bits.unite(row.reach());
+            match row.is_enforced(view) {
+                true => bits.unite(&row.reach(view)),
+                false => bits.fill(self.tools.len()),
+            }
         }
         if principal.sources.is_empty() {
             bits.clear();
         }
-        self.narrow(&mut bits, &principal.sources);
+        self.narrow(&mut bits, &principal.sources, view);
         if !self.agents.is_empty() {
             if principal.agents.is_empty() {
                 bits.clear();
             }
             for agent in &principal.agents {
-                intersect(&mut bits, self.agents.get(agent));
+                intersect(&mut bits, self.agents.get(agent), view);
             }
         }
         bits
     }
 
-    fn narrow(&self, bits: &mut Bits, provenance: &Provenance) {
+    fn narrow(&self, bits: &mut Bits, provenance: &Provenance, view: View<'_>) {
         for source in provenance.iter() {
-            intersect(bits, self.sources.get(source));
+            intersect(bits, self.sources.get(source), view);
         }
     }
+
+    fn all_rows(&self) -> impl Iterator<Item = &Row> {
+        self.sources.values().chain(self.roles.values()).chain(self.agents.values())
+    }
+}
+
+/// How visibility looks: at what is enforced at `now`, and at no arguments.
+fn seen_at(now: Timestamp) -> View<'static> {
+    View { now, shadow: Shadow::Recorded, case: None }
 }
 
 impl Permit {
@@ -267,9 +376,11 @@ impl Permit {
 }
 
 /// A row that is not configured leaves nothing (I2).
-fn intersect(bits: &mut Bits, row: Option<&Row>) {
+fn intersect(bits: &mut Bits, row: Option<&Row>, view: View<'_>) {
     match row {
-        Some(row) => bits.intersect(row.reach()),
+        Some(row) if row.is_enforced(view) => bits.intersect(&row.reach(view)),
+        // What is only recorded takes nothing away.
+        Some(_) => {}
         None => bits.clear(),
     }
 }

@@ -5,6 +5,7 @@
 //! another (I12); never list a definition that was not accepted (DESIGN §4.6). It trusts its settings,
 //! which come from the configuration file alone (CASES A51), and nothing that an upstream says.
 
+mod accepted;
 mod account;
 mod aside;
 mod breaker;
@@ -61,6 +62,7 @@ use pool::{Attempts, Pool, Remembered};
 use process::Leftovers;
 
 pub use crate::wire::Revision;
+pub use accepted::accepted;
 pub use account::Account;
 pub use aside::Aside;
 pub use breaker::{BACKOFF_FIRST, BACKOFF_MAX, BREAKER_FAILURES_MAX, BREAKER_OPEN};

@@ -158,9 +158,15 @@ fn tool() -> ToolId {
 fn decision(verdict: Answer, reason: Reason) -> Decision {
     let place = Place { file: "gateway.toml".into(), line: 31, column: 5 };
     let dimension = Dimension::Source(SourceName::new("chat").unwrap());
-    let rule = Rule { dimension, answer: verdict, permission: Some("mail.*".to_owned()), place: Some(place) };
+    let rule = Rule {
+        dimension,
+        answer: verdict,
+        permission: Some("mail.*".to_owned()),
+        when: None,
+        place: Some(place),
+    };
     let visibility = Visibility::Visible;
-    Decision { verdict, reason, rules: vec![rule], epoch: PolicyEpoch(1), visibility }
+    Decision { verdict, reason, rules: vec![rule], epoch: PolicyEpoch(1), visibility, would_be: None }
 }
 
 fn facts(run: &RunId) -> CallFacts {

@@ -6,7 +6,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::config::{self, Config, Machine, Problems, Severity};
+use crate::config::{self, Config, Coverage, Machine, Problems, Severity};
+use crate::model::place::Place;
 
 use super::{exit, privileges};
 
@@ -16,6 +17,9 @@ pub(super) struct Check {
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = "gateway.toml", env = "SLUICEGATE_CONFIG")]
     config: PathBuf,
+    /// List the entries for tools that no test of the file exercises
+    #[arg(long)]
+    coverage: bool,
     /// Write one JSON object instead of text (docs/CONFIGURATION.md)
     #[arg(long)]
     json: bool,
@@ -28,15 +32,29 @@ enum Form {
     Json,
 }
 
+/// What is told beside the problems.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    Nothing,
+    Coverage,
+}
+
 pub(super) fn run(command: Check) -> anyhow::Result<ExitCode> {
     // As `serve` does, so that it finds what `serve` will find.
     privileges::keep()?;
     let form = if command.json { Form::Json } else { Form::Text };
-    let code = check(&command.config, &Machine::this(), form, &mut std::io::stdout().lock())?;
+    let beside = if command.coverage { Beside::Coverage } else { Beside::Nothing };
+    let code = check(&command.config, &Machine::this(), form, beside, &mut std::io::stdout().lock())?;
     Ok(ExitCode::from(code))
 }
 
-fn check(path: &Path, machine: &Machine, form: Form, out: &mut impl Write) -> std::io::Result<u8> {
+fn check(
+    path: &Path,
+    machine: &Machine,
+    form: Form,
+    beside: Beside,
+    out: &mut impl Write,
+) -> std::io::Result<u8> {
     let loaded = config::load_on(path, machine);
     let (problems, code) = match &loaded {
         Ok(config) => (&config.warnings, 0),
@@ -47,15 +65,37 @@ fn check(path: &Path, machine: &Machine, form: Form, out: &mut impl Write) -> st
             let mut answer = problems.to_json();
             if let (Some(object), Ok(config)) = (answer.as_object_mut(), &loaded) {
                 object.insert("digest".to_owned(), config.digest.to_string().into());
+                let Coverage { tests, calls, unexercised } = &config.coverage;
+                object.insert("tests".to_owned(), serde_json::json!({ "tests": tests, "calls": calls }));
+                if beside == Beside::Coverage {
+                    let entry = |(place, what): &(Place, String)| serde_json::json!({ "file": &*place.file, "line": place.line, "column": place.column, "entry": what });
+                    let all: Vec<_> = unexercised.iter().map(entry).collect();
+                    object.insert("unexercised".to_owned(), all.into());
+                }
             }
             writeln!(out, "{answer}")?;
         }
         Form::Text => {
             write!(out, "{problems}")?;
+            if let (Beside::Coverage, Ok(config)) = (beside, &loaded) {
+                coverage(&config.coverage, out)?;
+            }
             writeln!(out, "{}", summary(path, problems, loaded.as_ref().ok()))?;
         }
     }
     Ok(code)
+}
+
+fn coverage(coverage: &Coverage, out: &mut impl Write) -> std::io::Result<()> {
+    let Coverage { tests, calls, unexercised } = coverage;
+    for (place, what) in unexercised {
+        writeln!(out, "{place}: no test exercises {what}")?;
+    }
+    writeln!(
+        out,
+        "tests: {tests}, calls decided: {calls}, entries for tools without a test: {}",
+        unexercised.len()
+    )
 }
 
 fn summary(path: &Path, problems: &Problems, config: Option<&Config>) -> String {
@@ -83,7 +123,7 @@ mod tests {
         let path = dir.path().join("gateway.toml");
         std::fs::write(&path, text).unwrap();
         let mut out = Vec::new();
-        let code = check(&path, &Machine::this(), form, &mut out).unwrap();
+        let code = check(&path, &Machine::this(), form, Beside::Nothing, &mut out).unwrap();
         (code, String::from_utf8(out).unwrap().replace(&path.display().to_string(), "gateway.toml"))
     }
 
@@ -138,7 +178,7 @@ mod tests {
     fn a_file_that_is_not_there_is_one_clear_error() {
         let mut out = Vec::new();
         let path = Path::new("/nonexistent/gateway.toml");
-        let code = check(path, &Machine::this(), Form::Text, &mut out).unwrap();
+        let code = check(path, &Machine::this(), Form::Text, Beside::Nothing, &mut out).unwrap();
         let out = String::from_utf8(out).unwrap();
         assert_eq!(code, exit::CONFIGURATION);
         assert!(out.starts_with("/nonexistent/gateway.toml:1:1: error[file_unreadable]: "), "{out}");

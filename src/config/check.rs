@@ -7,7 +7,9 @@ mod assert;
 mod client;
 mod entry_point;
 mod fixed;
+mod guardrails;
 mod issuer;
+mod known;
 mod launch;
 mod listen;
 mod lists;
@@ -20,13 +22,16 @@ mod refine;
 mod resource;
 mod secret;
 mod tool;
+mod trial;
 mod trigger;
 mod upstream;
 mod user;
+mod when;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::model::digest::Sha256;
 use crate::model::target::Class;
 use crate::model::trigger::Declarations;
 use crate::policy::Rules;
@@ -39,8 +44,10 @@ use super::machine::Machine;
 use super::node::Located;
 use super::problem::{Problems, Sink};
 use super::raw::{self, Document};
-use super::{Config, Watch, node};
+use super::{Config, Coverage, Watch, node};
 
+pub use known::Compiled;
+pub(super) use known::compile;
 use names::Names;
 use quantity::Quantities;
 
@@ -93,6 +100,11 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
     let limits = Quantities::new(found);
     let audit = audit_settings(&document.audit, &state_dir, found);
     let lock_path = lock_path(&document.gateway, scope);
+    let tried = known::check(&rules, &upstreams, &lock_path, document, scope)
+        .map(|known| trial::check(&document.trials, &known, &rules.triggers, scope))
+        .unwrap_or_default();
+    let guardrails: Vec<_> = rules.guardrails.iter().map(ToString::to_string).collect();
+    let unexercised = known::unexercised(&rules, &tried.exercised);
     let watch = document.reload.watch.as_ref().is_some_and(|watch| watch.value);
     Config {
         fixed: fixed::gather(
@@ -120,10 +132,23 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
         mint,
         runs_max: limits.count(&document.limits.runs_max, "runs_max", run::RUNS_MAX_DEFAULT),
         upstreams,
+        coverage: Coverage { tests: document.trials.len(), calls: tried.calls, unexercised },
         rules,
         warnings: Problems::default(),
-        digest: loaded.digest,
+        digest: whole_digest(loaded, &guardrails),
     }
+}
+
+/// Over the files of the configuration, and over what its guardrails say.
+fn whole_digest(loaded: &Loaded, guardrails: &[String]) -> Sha256 {
+    if guardrails.is_empty() {
+        return loaded.digest;
+    }
+    let own = loaded.digest.to_string();
+    let lengths: Vec<_> = guardrails.iter().map(|text| text.len().to_string()).collect();
+    let each = lengths.iter().zip(guardrails).flat_map(|(length, text)| [length.as_str(), ":", text]);
+    let parts: Vec<&[u8]> = std::iter::once(own.as_str()).chain(each).map(str::as_bytes).collect();
+    Sha256::of_parts(&parts)
 }
 
 /// Where the admin socket is, whatever else is wrong.

@@ -56,6 +56,22 @@ codes! {
     BadName = "bad_name";
     /// A permission that cannot match any tool.
     BadPermission = "bad_permission";
+    /// A `when` that is no condition.
+    BadCondition = "bad_condition";
+    /// A condition that does not fit the schema of a tool.
+    ConditionInvalid = "condition_invalid";
+    /// A condition that says nothing about a destination of a tool.
+    DestinationOpen = "destination_open";
+    /// Guardrails that cannot be read, or are none.
+    BadGuardrail = "bad_guardrail";
+    /// A test that does not say what it needs to.
+    BadTest = "bad_test";
+    /// A test that was not answered as it expects.
+    TestFailed = "test_failed";
+    /// Sources write through an upstream whose answers are trusted.
+    StoredTrust = "stored_trust";
+    /// The accepted definitions cannot be read.
+    LockUnreadable = "lock_unreadable";
     /// Keys that exclude each other, or one that needs another.
     Conflict = "conflict";
     /// A setting that a running gateway cannot change.
@@ -132,6 +148,12 @@ codes! {
     NoAgent = "no_agent";
     /// Two roles of one credential disagree on a tool.
     RoleDisagreement = "role_disagreement";
+    /// Something that is not enforced yet.
+    Shadow = "shadow";
+    /// A test that could not be run, because the definition of a tool is not known.
+    TestNotRun = "test_not_run";
+    /// Tools whose labels nobody declared.
+    LabelsMissing = "labels_missing";
     /// A pattern that no declared upstream can match.
     MatchesNothing = "matches_nothing";
     /// An entry that a stricter or an earlier one already covers.

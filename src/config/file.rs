@@ -215,7 +215,7 @@ fn node(value: DeValue<'_>, lines: &Lines<'_>) -> Node {
             Err(_) => Node::Other("an integer beyond 64 bits"),
         },
         DeValue::Boolean(value) => Node::Boolean(value),
-        DeValue::Float(_) => Node::Other("a fraction"),
+        DeValue::Float(number) => Node::Fraction(number.as_str().to_owned()),
         DeValue::Datetime(_) => Node::Other("a date"),
         DeValue::Table(table) => Node::Table(entries(table, lines)),
         DeValue::Array(items) => {

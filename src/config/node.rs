@@ -25,7 +25,9 @@ pub(super) enum Node {
     Boolean(bool),
     List(Vec<Located<Node>>),
     Table(Entries),
-    /// What no key of ours takes: floats, dates, integers beyond 64 bits. Its type's name.
+    /// As it was written.
+    Fraction(String),
+    /// What no key of ours takes: dates, integers beyond 64 bits. Its type's name.
     Other(&'static str),
 }
 
@@ -48,6 +50,7 @@ impl Node {
             Self::Boolean(_) => "a boolean",
             Self::List(_) => "an array",
             Self::Table(_) => "a table",
+            Self::Fraction(_) => "a fraction",
             Self::Other(kind) => kind,
         }
     }

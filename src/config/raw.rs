@@ -10,6 +10,7 @@ mod mint;
 mod secret;
 mod tls;
 mod tool;
+mod trial;
 mod upstream;
 
 use super::file::Loaded;
@@ -19,11 +20,12 @@ use super::problem::Sink;
 pub(super) use assert::MayAssert;
 pub(super) use entry_point::{EntryPoint, Key, Listen, Vouches};
 pub(super) use issuer::{Issuer, Jwks, Refine, RefineRule};
-pub(super) use lists::{Entry as ListEntry, Lists, Row, form};
+pub(super) use lists::{Entry as ListEntry, Lists, Row, Shadow, form};
 pub(super) use mint::{Dispatcher, Mint};
 pub(super) use secret::{Secret, Secrets};
 pub(super) use tls::{Client, Reach, Tls};
 pub(super) use tool::{SAYS, ToolRule};
+pub(super) use trial::{ANSWERS, Step, Trial};
 pub(super) use upstream::{FinerRule, Upstream};
 
 /// Everything that was written.
@@ -44,6 +46,8 @@ pub(super) struct Document {
     pub(super) limits: Limits,
     pub(super) audit: Audit,
     pub(super) reload: Reload,
+    pub(super) guardrails: Vec<Located<String>>,
+    pub(super) trials: Vec<Trial>,
 }
 
 /// `[gateway]`.
@@ -121,6 +125,8 @@ impl Document {
             limits: Limits::read(&root),
             audit: Audit::read(&root),
             reload: Reload::read(&root),
+            guardrails: root.texts("guardrails").unwrap_or_default(),
+            trials: Trial::read_all(&root),
         };
         root.finish(LATER);
         document
@@ -129,14 +135,12 @@ impl Document {
 
 /// Sections that later versions read.
 const LATER: &[Later] = &[
-    ("tests", "policy tests"),
     ("flows", "flows between tool classes"),
     ("requests", "request shapes"),
     ("approvers", "approval by a person"),
     ("approval", "approval by a person"),
     ("plans", "plans"),
     ("plan", "plans"),
-    ("guardrails", "Cedar guardrails"),
     ("sinks", "audit sinks"),
     ("telemetry", "traces"),
     ("console", "the console"),
@@ -150,7 +154,7 @@ impl Gateway {
             lock_file: fields.text("lock_file"),
             url: fields.text("url"),
         };
-        fields.finish(&[("guardrails", "Cedar guardrails")]);
+        fields.finish(&[]);
         gateway
     }
 }

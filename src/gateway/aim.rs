@@ -143,7 +143,7 @@ impl Look<'_> {
     }
 
     fn shows(&self, target: &Target) -> bool {
-        self.world.policy.shows(self.principal, target)
+        self.world.policy.shows(self.principal, target, self.world.now())
     }
 
     async fn entries(&self, upstreams: &[&UpstreamName], kind: ListKind) -> Vec<Result<Entries, Failure>> {
@@ -160,7 +160,7 @@ pub(super) fn may_show_template(
     template: &str,
 ) -> bool {
     let pattern = format!("{upstream}:{}", starred(template));
-    world.policy.may_show(principal, Class::Resource, &pattern)
+    world.policy.may_show(principal, Class::Resource, &pattern, world.now())
 }
 
 fn at(id: PromptId) -> Aim {

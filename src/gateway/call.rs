@@ -7,6 +7,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::Gateway;
@@ -93,7 +94,7 @@ impl Gateway {
         if !passed.adds.is_empty() {
             self.announce_taint(&run);
         }
-        let Passed { pending, facts, fleet, form, share, capabilities, .. } = passed;
+        let Passed { pending, facts, fleet, form, share, capabilities, values, .. } = passed;
         let task = match aim {
             Aim::Task(task) => TaskSide::Of(task),
             _ => making,
@@ -110,6 +111,7 @@ impl Gateway {
             session: exchange.session.clone(),
             share,
             capabilities,
+            values,
             revision: exchange.revision,
             method: method.code(),
             taints: method.taints(Toward::Upstream),
@@ -210,6 +212,7 @@ struct Passed {
     form: AnswerForm,
     share: Share,
     capabilities: Option<Arc<str>>,
+    values: Bytes,
 }
 
 impl Stage<'_> {
@@ -240,7 +243,13 @@ impl Stage<'_> {
             Mark::Clean => Provenance::default(),
         };
         let closed = section.closed();
-        let standing = Standing { provenance: section.provenance(), brings: &brings, closed: &closed };
+        let standing = Standing {
+            provenance: section.provenance(),
+            brings: &brings,
+            closed: &closed,
+            trigger: section.trigger(principal),
+            now: section.now(),
+        };
         let permit = match self.world.policy.decide(principal, standing, call) {
             Ruling::Permit(permit) => permit,
             Ruling::Refuse(_, decision) => return Err(self.refused(facts, decision)),
@@ -256,6 +265,9 @@ impl Stage<'_> {
             .map_err(|(_, reason)| self.closed(facts.clone(), reason))?;
         let slot = slot.map_err(|reason| self.closed(facts.clone(), reason))?;
         let call = admission.permit().call();
+        let is_looked_at = call.target.tool().is_some_and(|tool| self.world.policy.looks_at(tool));
+        // A slice keeps the whole request in memory, so only where it may be asked for again.
+        let values = if is_looked_at { call.values.clone() } else { Bytes::new() };
         facts.adds.join(&section.taint(&brings));
         section.store(call);
         let adds = facts.adds.clone();
@@ -264,7 +276,7 @@ impl Stage<'_> {
         let form = self.form();
         let share = self.share(&upstream);
         let capabilities = self.capabilities(&upstream, &facts).filter(|_| share != Share::All);
-        Ok(Passed { pending, facts, adds, fleet, form, share, capabilities })
+        Ok(Passed { pending, facts, adds, fleet, form, share, capabilities, values })
     }
 
     /// What the policy refuses: as if nonexistent where hidden, with its reason where visible.
@@ -284,8 +296,9 @@ impl Stage<'_> {
     /// The answers to what a task asked: each is decided as what it answers (DESIGN §6).
     fn check_answers(&self, section: &Section<'_>, facts: &CallFacts) -> Result<(), Box<Refusal>> {
         let Some(At::Task(_, task)) = self.at else { return Ok(()) };
+        let principal = &self.exchange.caller.principal;
         for (_, target) in task.answered(&self.named.params) {
-            let decided = decide(self.world, section, &target, &self.exchange.caller.principal);
+            let decided = decide(self.world, section, &target, principal, &Bytes::new());
             if let Err((reason, decision)) = decided {
                 let target = Some(target);
                 return Err(self.closed(CallFacts { decision, target, ..facts.clone() }, reason));
@@ -320,9 +333,12 @@ impl Stage<'_> {
                 let answered = task.answered(params);
                 let asked: Vec<_> = answered.iter().map(|(key, _)| key.as_str()).collect();
                 let own = OwnName::Task { own: task.own(), asked: &asked };
-                call_of(tool, payload(own), *arguments)
+                call_of(tool, payload(own), *arguments, task.values().clone())
             }
-            At::Tool(tool) => call_of(tool, payload(OwnName::Name(tool.id.tool.as_str())), *arguments),
+            At::Tool(tool) => {
+                let values = params.get("arguments").unwrap_or_default();
+                call_of(tool, payload(OwnName::Name(tool.id.tool.as_str())), *arguments, values)
+            }
             At::Other { server, target, own } => {
                 let own = match (own, self.named.what) {
                     (None, _) => OwnName::Kept,
@@ -335,6 +351,7 @@ impl Stage<'_> {
                     returns: server.returns(target).clone(),
                     stores: Stores::Nothing,
                     arguments: *arguments,
+                    values: Bytes::new(),
                     payload: payload(own),
                 }
             }
@@ -356,7 +373,9 @@ impl Stage<'_> {
             Target::Elicitation(upstream.clone()),
             Target::Roots(upstream.clone()),
         ];
-        let open = targets.iter().filter(|target| self.world.policy.leaves_open(principal, &sources, target));
+        let open = targets
+            .iter()
+            .filter(|target| self.world.policy.leaves_open(principal, &sources, target, self.world.now()));
         let members: Vec<_> = open
             .filter_map(|target| {
                 let part = self.able.part(target.class())?;

@@ -82,7 +82,7 @@ impl Gateway {
     /// What the gateway carries for this credential. A class that nothing opens to it is not there for it.
     fn capabilities(&self, exchange: &Exchange, revision: Revision) -> serde_json::Value {
         let world = self.worlds.now();
-        let opens = |class| world.policy.may_show(&exchange.caller.principal, class, "*");
+        let opens = |class| world.policy.may_show(&exchange.caller.principal, class, "*", world.now());
         // A server that was never started may tell of changes.
         let subscribe = world.catalogue.servers().iter().any(|server| {
             let features = world.fleet.features(&server.name);

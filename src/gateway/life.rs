@@ -160,7 +160,7 @@ impl Gateway {
             parked: Parked::default(),
             watches: Places::default(),
             tasks: TaskTable::default(),
-            worlds: Worlds::new(World::compile(Arc::new(in_force), catalogue, fleet)),
+            worlds: Worlds::new(World::compile(Arc::new(in_force), catalogue, fleet, rooms.clock.clone())),
             gate: Gate::new(in_flight),
             journal: rooms.journal,
             upstreams: rooms.upstreams,

@@ -124,8 +124,8 @@ impl Viewer<'_> {
         };
         let target = target.filter(|target| is_known(server.returns(target), self.principal));
         target.is_some_and(|target| match self.under {
-            None => world.policy.shows(self.principal, &target),
-            Some(provenance) => world.policy.leaves_open(self.principal, provenance, &target),
+            None => world.policy.shows(self.principal, &target, world.now()),
+            Some(provenance) => world.policy.leaves_open(self.principal, provenance, &target, world.now()),
         })
     }
 }
@@ -136,7 +136,7 @@ pub(super) fn may_list(world: &World, principal: &Principal, kind: ListKind, ser
     let features = world.fleet.features(&server.name);
     features.is_none_or(|features| features.has(Feature::listing(kind)))
         && server.may_list(kind, &principal.sources)
-        && world.policy.may_show(principal, class_of(kind), &everything(kind, server))
+        && world.policy.may_show(principal, class_of(kind), &everything(kind, server), world.now())
 }
 
 /// Whether words of `returns` are no news to `principal`.

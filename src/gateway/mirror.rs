@@ -251,7 +251,7 @@ impl Gateway {
                 }
                 let mut decisions = Vec::new();
                 for target in targets {
-                    decisions.push(decide(world, section, target, &speaker.principal)?);
+                    decisions.push(decide(world, section, target, &speaker.principal, &leg.values)?);
                 }
                 let first = decisions.into_iter().next().ok_or((Reason::Fault, None))?;
                 Ok((section.provenance().clone(), first))
@@ -286,12 +286,13 @@ async fn ask_in_session(questions: &[Asked], leg: &Leg, line: &Line) -> Option<H
     Some(Heard { speaker: speaker?, said })
 }
 
-/// Decides on `target` alone, which brings nothing.
+/// Decides on `target` alone, which brings nothing; `values` are the arguments, where it is a tool.
 pub(super) fn decide(
     world: &World,
     section: &Section<'_>,
     target: &Target,
     principal: &Principal,
+    values: &Bytes,
 ) -> Result<Decision, (Reason, Option<Decision>)> {
     let pin = target.tool().map(|tool| world.catalogue.tool(tool).map(|tool| tool.pin));
     let pin: Option<Pin> = match pin {
@@ -301,11 +302,18 @@ pub(super) fn decide(
         None => None,
     };
     let (nothing, closed) = (Provenance::default(), section.closed());
-    let standing = Standing { provenance: section.provenance(), brings: &nothing, closed: &closed };
+    let standing = Standing {
+        provenance: section.provenance(),
+        brings: &nothing,
+        closed: &closed,
+        trigger: section.trigger(principal),
+        now: section.now(),
+    };
     let payload = Payload { method: "", bytes: Bytes::new(), progress_token: None };
     let arguments = ArgumentFacts { sha256: Sha256::of(b""), bytes: 0 };
     let target = target.clone();
-    let call = Call { target, pin, returns: nothing.clone(), stores: Stores::Nothing, arguments, payload };
+    let (returns, stores, values) = (nothing.clone(), Stores::Nothing, values.clone());
+    let call = Call { target, pin, returns, stores, arguments, values, payload };
     match world.policy.decide(principal, standing, call) {
         // Nothing that waits holds a permit: whatever goes on is decided again.
         Ruling::Permit(permit) => Ok(permit.decision().clone()),

@@ -52,6 +52,8 @@ pub(super) struct Leg {
     pub(super) accepts: Accepts,
     /// What the client can be asked.
     pub(super) able: Able,
+    /// The arguments, where a condition may look at them when it is decided again.
+    pub(super) values: Bytes,
     /// Who shares the upstream's instance: one that is everybody's may ask nothing.
     pub(super) share: Share,
     /// What it can be asked by this call's upstream, as that is told.

@@ -101,7 +101,7 @@ impl Gateway {
         };
         self.upstreams.replace(upstreams).await;
         let (catalogue, fleet) = (self.upstreams.catalogue(), self.upstreams.fleet());
-        making.put(World::compile(Arc::new(in_force), catalogue, fleet));
+        making.put(World::compile(Arc::new(in_force), catalogue, fleet, self.clock.clone()));
         drop(before);
         let limits = configured.limits;
         self.gate.adjust(configured.in_flight);

@@ -56,6 +56,8 @@ pub(super) struct Task {
     /// What its server calls it.
     own: String,
     tool: ToolId,
+    /// The arguments of the call that made it, where a condition may look at them.
+    values: Bytes,
     principal: Arc<Principal>,
     run: RunId,
     revision: Revision,
@@ -118,6 +120,11 @@ impl Task {
     /// The tool that made it.
     pub(super) fn tool(&self) -> &ToolId {
         &self.tool
+    }
+
+    /// The arguments of the call that made it.
+    pub(super) fn values(&self) -> &Bytes {
+        &self.values
     }
 
     /// What its server calls it.
@@ -259,6 +266,7 @@ impl Gateway {
             id: id.clone(),
             own: made.id,
             tool: tool.clone(),
+            values: leg.values.clone(),
             principal: Arc::clone(&leg.facts.principal),
             run: leg.run.id().clone(),
             revision: leg.revision,

@@ -216,7 +216,7 @@ impl Gateway {
                 let provenance = section.provenance();
                 !section.is_closed()
                     && told.missing_from(provenance).is_empty()
-                    && world.policy.leaves_open(principal, provenance, target)
+                    && world.policy.leaves_open(principal, provenance, target, world.now())
             })
         })
     }

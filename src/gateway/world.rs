@@ -7,6 +7,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use crate::clock::Clock;
 use crate::identity::{Authenticator, EntryPoints, ListenerVouches, Minter};
 use crate::model::call::{ArgumentFacts, Call, Payload};
 use crate::model::decision::PolicyEpoch;
@@ -14,7 +18,7 @@ use crate::model::digest::Sha256;
 use crate::model::principal::Principal;
 use crate::model::provenance::Provenance;
 use crate::model::target::Target;
-use crate::policy::{Policy, Rules};
+use crate::policy::{KnownTool, Policy, Rules};
 use crate::run::Run;
 use crate::telemetry::Finding;
 use crate::upstream::{Asker, Catalogue, Fleet, Route, Tool, Upstreams};
@@ -46,6 +50,7 @@ pub(super) struct World {
     pub(super) policy: Policy,
     pub(super) catalogue: Arc<Catalogue>,
     pub(super) fleet: Fleet,
+    clock: Clock,
 }
 
 /// The world of now.
@@ -59,10 +64,23 @@ pub(super) struct Worlds {
 }
 
 impl World {
-    pub(super) fn compile(in_force: Arc<InForce>, catalogue: Arc<Catalogue>, fleet: Fleet) -> Self {
-        let ids: Vec<_> = catalogue.tools().iter().map(|tool| tool.id.clone()).collect();
-        let policy = Policy::compile(in_force.rules.clone(), &ids, in_force.epoch);
-        Self { in_force, policy, catalogue, fleet }
+    pub(super) fn compile(
+        in_force: Arc<InForce>,
+        catalogue: Arc<Catalogue>,
+        fleet: Fleet,
+        clock: Clock,
+    ) -> Self {
+        let policy = Policy::compile(in_force.rules.clone(), &known_tools(&catalogue), in_force.epoch);
+        for misfit in policy.misfits() {
+            let (tool, place, message) = (&misfit.tool, &misfit.place, &misfit.message);
+            tracing::error!(%tool, %place, "a condition closes the tool: {message}");
+        }
+        Self { in_force, policy, catalogue, fleet, clock }
+    }
+
+    /// The time by which what is only recorded yet is looked at.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.wall()
     }
 
     /// The tools that `principal` may know of, and, where `under` is given, that are not closed to a
@@ -73,8 +91,8 @@ impl World {
         under: Option<&Provenance>,
     ) -> Vec<&'a Tool> {
         let ids: Box<dyn Iterator<Item = _>> = match under {
-            None => Box::new(self.policy.visible(principal)),
-            Some(provenance) => Box::new(self.policy.open(principal, provenance)),
+            None => Box::new(self.policy.visible(principal, self.now())),
+            Some(provenance) => Box::new(self.policy.open(principal, provenance, self.now())),
         };
         ids.filter_map(|id| self.catalogue.tool(id)).collect()
     }
@@ -116,8 +134,9 @@ impl Worlds {
     /// Compiles the rules for a catalogue that changed.
     pub(super) async fn follow(&self, upstreams: &Upstreams) {
         let making = self.make().await;
-        let in_force = Arc::clone(&self.now().in_force);
-        making.put(World::compile(in_force, upstreams.catalogue(), upstreams.fleet()));
+        let before = self.now();
+        let (in_force, clock) = (Arc::clone(&before.in_force), before.clock.clone());
+        making.put(World::compile(in_force, upstreams.catalogue(), upstreams.fleet(), clock));
     }
 }
 
@@ -132,14 +151,22 @@ impl Making<'_> {
     }
 }
 
-/// The call of `tool` with these parameters: what is decided on and the bytes that are sent.
-pub(super) fn call_of(tool: &Tool, payload: Payload, arguments: ArgumentFacts) -> Call {
+/// The tools of `catalogue` as the policy knows them.
+fn known_tools(catalogue: &Catalogue) -> Vec<KnownTool> {
+    let each = |tool: &Tool| KnownTool { id: tool.id.clone(), schema: tool.input_schema.clone() };
+    catalogue.tools().iter().map(each).collect()
+}
+
+/// The call of `tool` with these parameters and the arguments `values`: what is decided on and the bytes that are
+/// sent.
+pub(super) fn call_of(tool: &Tool, payload: Payload, arguments: ArgumentFacts, values: Bytes) -> Call {
     Call {
         target: Target::Tool(tool.id.clone()),
         pin: Some(tool.pin),
         returns: tool.returns.clone(),
         stores: tool.stores,
         arguments,
+        values,
         payload,
     }
 }

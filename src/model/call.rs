@@ -24,6 +24,8 @@ pub struct Call {
     pub stores: Stores,
     /// Digest and size of the arguments, for the record.
     pub arguments: ArgumentFacts,
+    /// The arguments as they are sent, for conditions to look at: the raw object, empty where there is none.
+    pub values: Bytes,
     /// The `params` that are sent.
     pub payload: Payload,
 }

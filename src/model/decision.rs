@@ -2,6 +2,9 @@
 //!
 //! Must never be a bare yes or no: a decision always names its reason and its determining rules.
 
+use std::fmt;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::name::{AgentName, RoleName, SourceName};
@@ -22,6 +25,28 @@ pub enum Answer {
     Deny,
 }
 
+impl Answer {
+    /// Every answer, the loosest first.
+    pub const ALL: [Self; 4] = [Self::Allow, Self::Plan, Self::Ask, Self::Deny];
+
+    /// The word in the configuration and in records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Plan => "plan",
+            Self::Ask => "ask",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.as_str())
+    }
+}
+
 /// The dimension that gave an answer.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case", tag = "dimension", content = "name")]
@@ -40,6 +65,26 @@ pub enum Dimension {
     Closed(SourceName),
     /// The accepted definition of the tool.
     Pin,
+    /// A guardrail, by its `@id` or its place.
+    Guardrail(Arc<str>),
+    /// The conditions of the tool, which do not fit its schema or the call.
+    Condition,
+}
+
+impl fmt::Display for Dimension {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Source(name) => write!(out, "source {name}"),
+            Self::Role(name) => write!(out, "role {name}"),
+            Self::Agent(name) => write!(out, "agent {name}"),
+            Self::Roles => out.write_str("no role"),
+            Self::Agents => out.write_str("no agent"),
+            Self::Closed(name) => write!(out, "closed source {name}"),
+            Self::Pin => out.write_str("changed definition"),
+            Self::Guardrail(name) => write!(out, "guardrail {name}"),
+            Self::Condition => out.write_str("condition"),
+        }
+    }
 }
 
 /// One rule that determined a decision.
@@ -53,6 +98,9 @@ pub struct Rule {
     /// The permission as written; absent where no rule matched and the default denied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permission: Option<String>,
+    /// Its condition as written, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
     /// Where it was written; absent where no rule matched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
@@ -71,6 +119,20 @@ pub struct Decision {
     pub epoch: PolicyEpoch,
     /// Whether the tool is visible to the credential: in the ceiling of its own sources, roles and agent.
     pub visibility: Visibility,
+    /// What would have been decided if everything that is only recorded yet counted, where that is something else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub would_be: Option<WouldBe>,
+}
+
+/// A decision that was not enforced (`enforce = false`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WouldBe {
+    /// The strictest answer.
+    pub verdict: Answer,
+    /// The one word for why.
+    pub reason: Reason,
+    /// The rules that gave the strictest answer.
+    pub rules: Vec<Rule>,
 }
 
 /// Whether a credential may know of a tool (invariant I5).

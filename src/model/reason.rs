@@ -99,6 +99,14 @@ reasons! {
         RoleDenies = "role_denies", Never, "The user's roles do not allow this tool. Do not retry; go on without it.";
         /// The agent is not allowed the call.
         AgentDenies = "agent_denies", Never, "This agent is not allowed this tool. Do not retry; go on without it.";
+        /// A guardrail forbids the call.
+        GuardrailDenies = "guardrail_denies", Never, "A rule that holds for everybody here forbids this call. Do not retry; go on without it.";
+        /// What the condition of a permission looks at is not what the tool's schema says, or could not be evaluated.
+        ConditionError = "condition_error", Never, "The arguments are not what the permission for this tool can look at. Check them against the tool's schema.";
+        /// A condition does not fit the input schema of the tool, so that nothing can be told of its calls.
+        ConditionInvalid = "condition_invalid", Never, "A permission for this tool does not fit the tool's schema. An operator has to mend it.";
+        /// An argument that the tool's schema does not know, or that can be mistaken for another.
+        ArgumentUnknown = "argument_unknown", Never, "The tool's schema does not know one of the arguments. Leave it out.";
         /// The call needs a reviewed plan.
         PlanRequired = "plan_required", Never, "This tool may be used here only under a reviewed plan, and this gateway reviews none yet. Do not retry.";
         /// The call needs a person's approval.

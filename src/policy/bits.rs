@@ -20,6 +20,11 @@ impl Bits {
         }
     }
 
+    /// Puts every number below `size` into the set.
+    pub(super) fn fill(&mut self, size: usize) {
+        (0..size).for_each(|number| self.insert(number));
+    }
+
     /// Adds what `other` holds.
     pub(super) fn unite(&mut self, other: &Self) {
         for (word, theirs) in self.0.iter_mut().zip(&other.0) {

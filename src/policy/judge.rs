@@ -4,57 +4,92 @@
 //! the order of its checks that a tool exists which it may not see (I5).
 
 use crate::model::call::Pin;
-use crate::model::decision::{Answer, Decision, Dimension, Rule, Visibility};
+use crate::model::decision::{Answer, Decision, Dimension, Rule, Visibility, WouldBe};
 use crate::model::name::{RoleName, SourceName};
 use crate::model::principal::Principal;
 use crate::model::reason::Reason;
 
-use super::row::{About, Row};
-use super::rules::Permission;
+use super::case::Case;
+use super::row::{About, Row, Said, Shadow, View};
 use super::{DETERMINING_RULES_MAX, Policy, Standing};
 
+/// What is judged.
+#[derive(Clone, Copy)]
+pub(super) struct Question<'a> {
+    pub(super) principal: &'a Principal,
+    pub(super) standing: Standing<'a>,
+    pub(super) about: About<'a>,
+    pub(super) pin: Option<Pin>,
+    pub(super) case: Option<&'a Case<'a>>,
+}
+
+impl<'a> Question<'a> {
+    fn view(self, shadow: Shadow) -> View<'a> {
+        View { now: self.standing.now, shadow, case: self.case }
+    }
+}
+
 impl Policy {
-    pub(super) fn judge(
-        &self,
-        principal: &Principal,
-        standing: Standing<'_>,
-        about: About<'_>,
-        pin: Option<Pin>,
-    ) -> Decision {
-        let mut findings = self.own(principal, about);
-        if findings.verdict == Answer::Deny {
-            return self.decision(Reason::NotVisible, Visibility::Hidden, findings);
+    /// The decision, and what it would be if everything in shadow counted.
+    pub(super) fn judge(&self, question: Question<'_>) -> Decision {
+        let decision = self.join(self.findings(question, Shadow::Recorded));
+        if !self.is_in_shadow(question) {
+            return decision;
         }
-        let Standing { provenance, .. } = standing;
-        for source in standing.closed_for(principal) {
-            findings.add(Finding::silent(Dimension::Closed(source.clone())));
+        let would_be = self.join(self.findings(question, Shadow::Enforced));
+        let is_same = (would_be.verdict, would_be.reason) == (decision.verdict, decision.reason);
+        let Decision { verdict, reason, rules, .. } = would_be;
+        Decision { would_be: (!is_same).then_some(WouldBe { verdict, reason, rules }), ..decision }
+    }
+
+    /// What every dimension says, in their order.
+    pub(super) fn findings<'a>(&'a self, question: Question<'a>, shadow: Shadow) -> Findings<'a> {
+        let Question { principal, standing, about, pin, case } = question;
+        let view = question.view(shadow);
+        let mut findings = self.own(principal, about, view);
+        if !self.sees(principal, about, view) {
+            findings.visibility = Visibility::Hidden;
+            return findings;
         }
-        for source in provenance.iter().filter(|source| !principal.sources.contains(source)) {
-            findings.add(Finding::of(self.sources.get(source), about, || Dimension::Source(source.clone())));
+        let closed = standing.closed_for(principal).map(|source| Dimension::Closed(source.clone()));
+        // Whatever else is said, a person said no.
+        findings.all.splice(0..0, closed.map(Finding::silent));
+        for source in standing.provenance.iter().filter(|source| !principal.sources.contains(source)) {
+            findings.of(self.sources.get(source), about, view, || Dimension::Source(source.clone()));
         }
-        if findings.verdict < Answer::Deny && matches!(pin, Some(Pin::Changed { .. })) {
+        if let Some(case) = case {
+            findings.all.extend(self.unfit(case));
+            findings.all.extend(self.forbidden(case));
+        }
+        if findings.verdict() < Answer::Deny && matches!(pin, Some(Pin::Changed { .. })) {
             findings.add(Finding::silent(Dimension::Pin));
         }
-        let reason = match findings.verdict {
-            Answer::Allow => Reason::Allowed,
-            Answer::Plan => Reason::PlanRequired,
-            Answer::Ask => Reason::ApprovalRequired,
-            Answer::Deny => findings.refusal(),
-        };
-        self.decision(reason, Visibility::Visible, findings)
+        findings
+    }
+
+    /// Whether the credential may know of it: no own row denies it whatever the arguments are (I5).
+    pub(super) fn sees(&self, principal: &Principal, about: About<'_>, view: View<'_>) -> bool {
+        let reaches =
+            |row: Option<&Row>| row.is_some_and(|row| !row.is_enforced(view) || row.reaches(about, view));
+        let Principal { sources, roles, agents, .. } = principal;
+        !sources.is_empty()
+            && sources.iter().all(|source| reaches(self.sources.get(source)))
+            && roles.iter().any(|role| reaches(self.roles.get(role)))
+            && (self.agents.is_empty()
+                || !agents.is_empty() && agents.iter().all(|agent| reaches(self.agents.get(agent))))
     }
 
     /// The answers of the credential's own sources, its roles and its agents.
-    pub(super) fn own<'a>(&'a self, principal: &Principal, about: About<'_>) -> Findings<'a> {
-        let mut findings = Findings { verdict: Answer::Allow, all: Vec::new() };
+    fn own<'a>(&'a self, principal: &Principal, about: About<'_>, view: View<'_>) -> Findings<'a> {
+        let mut findings = Findings { visibility: Visibility::Visible, all: Vec::new() };
         if principal.sources.is_empty() {
             // `identity` refuses a credential without a source; should one come here, it may nothing.
-            findings.verdict = Answer::Deny;
+            findings.visibility = Visibility::Hidden;
         }
         for source in principal.sources.iter() {
-            findings.add(Finding::of(self.sources.get(source), about, || Dimension::Source(source.clone())));
+            findings.of(self.sources.get(source), about, view, || Dimension::Source(source.clone()));
         }
-        for finding in self.loosest_roles(principal, about) {
+        for finding in self.loosest_roles(principal, about, view) {
             findings.add(finding);
         }
         if !self.agents.is_empty() {
@@ -62,36 +97,100 @@ impl Policy {
                 findings.add(Finding::silent(Dimension::Agents));
             }
             for agent in &principal.agents {
-                findings.add(Finding::of(self.agents.get(agent), about, || Dimension::Agent(agent.clone())));
+                findings.of(self.agents.get(agent), about, view, || Dimension::Agent(agent.clone()));
             }
         }
         findings
     }
 
     /// The roles with the loosest answer: together they are what the subject's roles say.
-    fn loosest_roles<'a>(&'a self, principal: &Principal, about: About<'_>) -> Vec<Finding<'a>> {
-        let each =
-            |role: &RoleName| Finding::of(self.roles.get(role), about, || Dimension::Role(role.clone()));
-        let mut all: Vec<_> = principal.roles.iter().map(each).collect();
-        match all.iter().map(|finding| finding.answer).min() {
-            Some(loosest) => all.retain(|finding| finding.answer == loosest),
+    fn loosest_roles<'a>(
+        &'a self,
+        principal: &Principal,
+        about: About<'_>,
+        view: View<'_>,
+    ) -> Vec<Finding<'a>> {
+        let mut all = Findings { visibility: Visibility::Visible, all: Vec::new() };
+        for role in &principal.roles {
+            let name = |role: &RoleName| Dimension::Role(role.clone());
+            all.of(self.roles.get(role), about, view, || name(role));
+        }
+        let mut all = all.all;
+        match all.iter().map(|finding| finding.said.answer).min() {
+            Some(loosest) => all.retain(|finding| finding.said.answer == loosest),
             None => all.push(Finding::silent(Dimension::Roles)),
         }
         all
     }
 
-    fn decision(&self, reason: Reason, visibility: Visibility, findings: Findings<'_>) -> Decision {
-        let Findings { verdict, all } = findings;
-        let determining = all.into_iter().filter(|finding| finding.answer == verdict);
+    /// What closes the tool, because a condition does not fit its schema.
+    fn unfit(&self, case: &Case<'_>) -> Option<Finding<'_>> {
+        let misfit = case.looked().invalid.first()?;
+        let mut finding = Finding::silent(Dimension::Condition);
+        finding.said.trouble = Some(Reason::ConditionInvalid);
+        finding.place = Some(misfit.place.clone());
+        Some(finding)
+    }
+
+    /// The guardrails that forbid the call. One that cannot be told forbids it too.
+    fn forbidden(&self, case: &Case<'_>) -> Vec<Finding<'_>> {
+        let looked = case.looked();
+        if looked.guardrails.is_empty() {
+            return Vec::new();
+        }
+        let finding = |number: &u32, trouble: Option<Reason>| {
+            let guardrail = usize::try_from(*number).ok().and_then(|number| self.guardrails.get(number));
+            let name = guardrail.map_or("", |guardrail| guardrail.name());
+            let mut finding = Finding::silent(Dimension::Guardrail(name.into()));
+            finding.said.trouble = trouble;
+            finding.place = guardrail.map(|guardrail| guardrail.place().clone());
+            finding
+        };
+        match case.truths(&looked.guardrails) {
+            Err(reason) => {
+                let mut finding = Finding::silent(Dimension::Condition);
+                finding.said.trouble = Some(reason);
+                vec![finding]
+            }
+            Ok(truths) => {
+                let forbids = truths.hold.iter().chain(&truths.open).map(|number| finding(number, None));
+                let failed = truths.failed.iter().map(|n| finding(n, Some(Reason::ConditionError)));
+                forbids.chain(failed).collect()
+            }
+        }
+    }
+
+    fn is_in_shadow(&self, question: Question<'_>) -> bool {
+        if !self.has_shadow {
+            return false;
+        }
+        let Question { principal, standing, about, .. } = question;
+        let is_it = |row: Option<&Row>| row.is_some_and(|row| row.is_in_shadow(about, standing.now));
+        principal.sources.iter().chain(standing.provenance.iter()).any(|name| is_it(self.sources.get(name)))
+            || principal.roles.iter().any(|name| is_it(self.roles.get(name)))
+            || principal.agents.iter().any(|name| is_it(self.agents.get(name)))
+    }
+
+    fn join(&self, findings: Findings<'_>) -> Decision {
+        let visibility = findings.visibility;
+        let verdict = findings.verdict();
+        let reason = match (visibility, verdict) {
+            (Visibility::Hidden, _) => Reason::NotVisible,
+            (Visibility::Visible, Answer::Allow) => Reason::Allowed,
+            (Visibility::Visible, Answer::Plan) => Reason::PlanRequired,
+            (Visibility::Visible, Answer::Ask) => Reason::ApprovalRequired,
+            (Visibility::Visible, Answer::Deny) => findings.refusal(),
+        };
+        let determining = findings.all.into_iter().filter(|finding| finding.said.answer == verdict);
         let rules = determining.take(DETERMINING_RULES_MAX).map(Finding::into_rule).collect();
-        Decision { verdict, reason, rules, epoch: self.epoch, visibility }
+        Decision { verdict, reason, rules, epoch: self.epoch, visibility, would_be: None }
     }
 }
 
 impl<'a> Standing<'a> {
     /// The closed sources that have influenced the run or would.
     fn closed_for(self, principal: &Principal) -> impl Iterator<Item = &'a SourceName> {
-        let Self { provenance, brings, closed } = self;
+        let Self { provenance, brings, closed, .. } = self;
         let is_met = move |source: &&SourceName| {
             [provenance, brings, &principal.sources].iter().any(|sources| sources.contains(source))
         };
@@ -99,54 +198,88 @@ impl<'a> Standing<'a> {
     }
 }
 
-/// Every answer so far, and the strictest of them.
+/// Every answer so far.
 pub(super) struct Findings<'a> {
-    pub(super) verdict: Answer,
-    all: Vec<Finding<'a>>,
+    pub(super) visibility: Visibility,
+    pub(super) all: Vec<Finding<'a>>,
 }
 
 impl<'a> Findings<'a> {
+    /// The strictest of the answers. What is hidden is denied.
+    pub(super) fn verdict(&self) -> Answer {
+        let strictest = self.all.iter().map(|finding| finding.said.answer).max();
+        match self.visibility {
+            Visibility::Hidden => Answer::Deny,
+            Visibility::Visible => strictest.unwrap_or(Answer::Deny),
+        }
+    }
+
     fn add(&mut self, finding: Finding<'a>) {
-        self.verdict = self.verdict.max(finding.answer);
         self.all.push(finding);
+    }
+
+    /// Adds what `row` says. One that is not configured denies; one in shadow says nothing.
+    fn of(
+        &mut self,
+        row: Option<&'a Row>,
+        about: About<'_>,
+        view: View<'_>,
+        dimension: impl FnOnce() -> Dimension,
+    ) {
+        match row {
+            None => self.add(Finding::silent(dimension())),
+            Some(row) if !row.is_enforced(view) => {
+                let said = Said { answer: Answer::Allow, ..Finding::silent(Dimension::Pin).said };
+                self.add(Finding { dimension: dimension(), said, place: None });
+            }
+            Some(row) => {
+                let said = row.answer(about, view);
+                self.add(Finding { dimension: dimension(), said, place: None });
+            }
+        }
     }
 
     /// The reason of a denial: that of the first dimension that denies.
     fn refusal(&self) -> Reason {
-        match self.all.iter().find(|finding| finding.answer == Answer::Deny).map(|found| &found.dimension) {
-            Some(Dimension::Source(_)) | None => Reason::SourceDenies,
-            Some(Dimension::Role(_) | Dimension::Roles) => Reason::RoleDenies,
-            Some(Dimension::Agent(_) | Dimension::Agents) => Reason::AgentDenies,
-            Some(Dimension::Closed(_)) => Reason::SourceClosed,
-            Some(Dimension::Pin) => Reason::PinChanged,
-        }
+        let Some(first) = self.all.iter().find(|finding| finding.said.answer == Answer::Deny) else {
+            return Reason::SourceDenies;
+        };
+        first.said.trouble.unwrap_or(match first.dimension {
+            Dimension::Source(_) => Reason::SourceDenies,
+            Dimension::Role(_) | Dimension::Roles => Reason::RoleDenies,
+            Dimension::Agent(_) | Dimension::Agents => Reason::AgentDenies,
+            Dimension::Closed(_) => Reason::SourceClosed,
+            Dimension::Pin => Reason::PinChanged,
+            Dimension::Guardrail(_) => Reason::GuardrailDenies,
+            Dimension::Condition => Reason::ConditionError,
+        })
     }
 }
 
-/// One row's answer and the entry that gives it.
-struct Finding<'a> {
-    dimension: Dimension,
-    answer: Answer,
-    permission: Option<&'a Permission>,
+/// One dimension's answer and what gives it.
+pub(super) struct Finding<'a> {
+    pub(super) dimension: Dimension,
+    pub(super) said: Said<'a>,
+    /// Where it stands, where no entry of a list says it.
+    pub(super) place: Option<crate::model::place::Place>,
 }
 
-impl<'a> Finding<'a> {
-    fn of(row: Option<&'a Row>, about: About<'_>, dimension: impl FnOnce() -> Dimension) -> Self {
-        let (answer, permission) = row.map_or((Answer::Deny, None), |row| row.answer(about));
-        Self { dimension: dimension(), answer, permission }
-    }
-
+impl Finding<'_> {
     /// A denial that no entry gives.
     fn silent(dimension: Dimension) -> Self {
-        Self { dimension, answer: Answer::Deny, permission: None }
+        let said = Said { answer: Answer::Deny, entry: None, trouble: None, is_open: false };
+        Self { dimension, said, place: None }
     }
 
-    fn into_rule(self) -> Rule {
+    pub(super) fn into_rule(self) -> Rule {
+        let Self { dimension, said, place } = self;
+        let entry = said.entry;
         Rule {
-            dimension: self.dimension,
-            answer: self.answer,
-            permission: self.permission.map(|entry| entry.glob.as_str().to_owned()),
-            place: self.permission.map(|entry| entry.place.clone()),
+            dimension,
+            answer: said.answer,
+            permission: entry.map(|entry| entry.glob.as_str().to_owned()),
+            when: entry.and_then(|entry| entry.condition.as_ref()).map(|when| when.text().to_owned()),
+            place: entry.map(|entry| entry.place.clone()).or(place),
         }
     }
 }

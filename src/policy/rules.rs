@@ -2,12 +2,17 @@
 //!
 //! Must never be changed after it was checked; `config` fills it. Trusts that names were declared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
+use super::condition::Condition;
+use super::guardrail::Guardrail;
 use crate::model::glob::Glob;
 use crate::model::name::{AgentName, RoleName, SourceName};
 use crate::model::place::Place;
 use crate::model::target::Class;
+use crate::model::trigger::Declarations;
 
 /// Every list of the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,14 +23,24 @@ pub struct Rules {
     pub roles: BTreeMap<RoleName, RowLists>,
     /// `[agents.*]`. Where empty, agents are no dimension of the decision.
     pub agents: BTreeMap<AgentName, RowLists>,
+    /// The attributes that `trigger` has in each source.
+    pub triggers: Declarations,
+    /// `guardrails`.
+    pub guardrails: Vec<Guardrail>,
 }
 
 impl Rules {
+    /// Whether anything is only recorded, or was until a moment.
+    pub(super) fn has_shadow(&self) -> bool {
+        let in_row = |row: &RowLists| row.shadow.is_some() || row.lists.values().any(Lists::has_shadow);
+        self.sources.values().chain(self.roles.values()).chain(self.agents.values()).any(in_row)
+    }
+
     /// Whether anybody could ever be allowed `text` of `class`: some source, some role and, where there are
     /// agents, some agent leaves it open.
     #[must_use]
     pub fn may_ever(&self, class: Class, text: &str) -> bool {
-        let opens = |lists: &RowLists| lists.of(class).opens(text);
+        let opens = |lists: &RowLists| lists.shadow.is_some() || lists.of(class).opens(text);
         self.sources.values().any(opens)
             && self.roles.values().any(opens)
             && (self.agents.is_empty() || self.agents.values().any(opens))
@@ -35,7 +50,11 @@ impl Rules {
 /// The lists of one source, one role or one agent, by the class of what they speak of. A class without
 /// lists is denied (I2).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RowLists(BTreeMap<Class, Lists>);
+pub struct RowLists {
+    lists: BTreeMap<Class, Lists>,
+    /// Until when what it says is only recorded (`enforce = false`, `until`).
+    pub shadow: Option<Timestamp>,
+}
 
 impl RowLists {
     /// The lists of `class`; empty ones where nothing was written.
@@ -43,18 +62,18 @@ impl RowLists {
     pub fn of(&self, class: Class) -> &Lists {
         static NOTHING: Lists =
             Lists { allow: Vec::new(), plan: Vec::new(), ask: Vec::new(), deny: Vec::new() };
-        self.0.get(&class).unwrap_or(&NOTHING)
+        self.lists.get(&class).unwrap_or(&NOTHING)
     }
 
     /// Takes the lists of `class` out.
     pub(super) fn take(&mut self, class: Class) -> Lists {
-        self.0.remove(&class).unwrap_or_default()
+        self.lists.remove(&class).unwrap_or_default()
     }
 }
 
 impl FromIterator<(Class, Lists)> for RowLists {
     fn from_iter<Each: IntoIterator<Item = (Class, Lists)>>(lists: Each) -> Self {
-        Self(lists.into_iter().collect())
+        Self { lists: lists.into_iter().collect(), shadow: None }
     }
 }
 
@@ -72,9 +91,15 @@ pub struct Lists {
 }
 
 impl Lists {
+    fn has_shadow(&self) -> bool {
+        let Self { allow, plan, ask, deny } = self;
+        [allow, plan, ask, deny].into_iter().flatten().any(|entry| entry.shadow.is_some())
+    }
+
     fn opens(&self, text: &str) -> bool {
         let matches = |list: &Vec<Permission>| list.iter().any(|entry| entry.glob.matches(text));
-        !matches(&self.deny) && [&self.allow, &self.plan, &self.ask].into_iter().any(matches)
+        let denies = |entry: &Permission| entry.always_counts() && entry.glob.matches(text);
+        !self.deny.iter().any(denies) && [&self.allow, &self.plan, &self.ask].into_iter().any(matches)
     }
 }
 
@@ -85,4 +110,23 @@ pub struct Permission {
     pub glob: Glob,
     /// Where it stands.
     pub place: Place,
+    /// Under which condition it counts (`when`); always without one.
+    pub condition: Option<Condition>,
+    /// The destinations that its condition leaves open on purpose (`unconstrained`).
+    pub unconstrained: BTreeSet<String>,
+    /// Until when it is only recorded what it would say (`enforce = false`, `until`).
+    pub shadow: Option<Timestamp>,
+}
+
+impl Permission {
+    /// An entry that always counts.
+    #[must_use]
+    pub fn unconditional(glob: Glob, place: Place) -> Self {
+        Self { glob, place, condition: None, unconstrained: BTreeSet::new(), shadow: None }
+    }
+
+    /// Whether it counts whatever the call is and whenever it is made.
+    pub(super) fn always_counts(&self) -> bool {
+        self.condition.is_none() && self.shadow.is_none()
+    }
 }

@@ -24,6 +24,12 @@ fn tool(text: &str) -> ToolId {
     ToolId { upstream: UpstreamName::new(upstream).unwrap(), tool: ToolName::new(tool).unwrap() }
 }
 
+/// The tool with two arguments, `a` and `b`.
+fn known(text: &str) -> KnownTool {
+    let schema = r#"{"type":"object","properties":{"a":{"type":"string"},"b":{"type":"string"}}}"#;
+    KnownTool { id: tool(text), schema: Bytes::from_static(schema.as_bytes()) }
+}
+
 fn prompt(text: &str) -> Target {
     let (upstream, prompt) = text.split_once('.').unwrap();
     Target::Prompt(PromptId {
@@ -43,6 +49,7 @@ fn call_of(target: Target, pin: Pin) -> Call {
         returns: Provenance::default(),
         stores: Stores::Nothing,
         arguments: ArgumentFacts { sha256: Sha256::of(b""), bytes: 0 },
+        values: Bytes::new(),
         payload: Payload {
             method: "tools/call",
             bytes: bytes::Bytes::from_static(b"{}"),
@@ -66,7 +73,12 @@ fn provenance<'a>(sources: impl IntoIterator<Item = &'a str>) -> Provenance {
 /// A run of this provenance while no source is closed.
 fn standing(provenance: &Provenance) -> Standing<'_> {
     static NONE: BTreeSet<SourceName> = BTreeSet::new();
-    Standing { provenance, brings: provenance, closed: &NONE }
+    static TRIGGER: Trigger = Trigger { entries: Vec::new(), goal: None };
+    Standing { provenance, brings: provenance, closed: &NONE, trigger: &TRIGGER, now: now() }
+}
+
+fn now() -> Timestamp {
+    Timestamp::UNIX_EPOCH
 }
 
 fn principal(sources: &[&str], roles: &[&str], agents: &[&str]) -> Principal {
@@ -95,7 +107,7 @@ fn for_tools(lists: Lists) -> RowLists {
 /// Permissions on the lines from `line` on.
 fn permissions(globs: &[&str], line: u32) -> Vec<Permission> {
     let place = |line| Place { file: Arc::from("gateway.toml"), line, column: 1 };
-    let each = |(line, glob): (u32, &&str)| Permission { glob: Glob::new(glob).unwrap(), place: place(line) };
+    let each = |(line, glob): (u32, &&str)| Permission::unconditional(Glob::new(glob).unwrap(), place(line));
     (line..).zip(globs).map(each).collect()
 }
 

@@ -16,7 +16,7 @@ use crate::model::call::Call;
 use crate::model::claim::Claim;
 use crate::model::facts::RunId;
 use crate::model::name::{EntryPointName, SourceName, Subject, UpstreamName};
-use crate::model::principal::{Origin, RunRule};
+use crate::model::principal::{Origin, Principal, RunRule};
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
 use crate::model::run::{RunEnding, RunHistory};
@@ -155,7 +155,8 @@ impl Run {
             (Phase::Ending, None) | (Phase::Lost, _) => return Err(Reason::RunClosed),
         }
         state.used = state.used.max(now);
-        Ok(work(&mut Section { state: &mut state, shared: &self.shared, subject: &self.subject }))
+        let (shared, subject) = (&self.shared, &self.subject);
+        Ok(work(&mut Section { state: &mut state, shared, subject, now }))
     }
 
     /// Why the run has ended by itself at `now` under `rule`, if it has. A run whose history is lost
@@ -213,6 +214,7 @@ pub struct Section<'a> {
     state: &'a mut State,
     shared: &'a Shared,
     subject: &'a Subject,
+    now: Timestamp,
 }
 
 impl Section<'_> {
@@ -220,6 +222,21 @@ impl Section<'_> {
     #[must_use]
     pub fn provenance(&self) -> &Provenance {
         &self.state.provenance
+    }
+
+    /// What started the run, with what later tokens added, where tokens claim it; else what `principal` says.
+    #[must_use]
+    pub fn trigger<'a>(&'a self, principal: &'a Principal) -> &'a Trigger {
+        match &self.state.claim {
+            Some(_) => &self.state.trigger,
+            None => &principal.trigger,
+        }
+    }
+
+    /// When the section was entered.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.now
     }
 
     /// Adds the sources that the caller's credential carries now and gives those that are new to the run.

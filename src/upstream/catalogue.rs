@@ -113,6 +113,8 @@ pub struct Tool {
     pub returns: Provenance,
     /// Whether it writes where a later read will find it.
     pub stores: Stores,
+    /// The accepted input schema, raw.
+    pub input_schema: Bytes,
     /// Whether it declares an `outputSchema`: official clients validate against it even on errors.
     pub has_output_schema: bool,
     /// The arguments that travel as headers as well (2026-07-28, `x-mcp-header`).
@@ -176,6 +178,7 @@ impl Tool {
         let returns = settings.said(tool, |entry| entry.returns.as_ref()).unwrap_or(&settings.returns);
         Some(Self {
             listed: wire::tool::rename(&accepted.raw, &wire_name).ok()?,
+            input_schema: wire::tool::input_schema(&accepted.raw),
             has_output_schema: wire::tool::has_output_schema(&accepted.raw),
             param_headers: wire::tool::param_headers(&accepted.raw).ok()?,
             id: ToolId { upstream: settings.name.clone(), tool: tool.clone() },

@@ -328,7 +328,8 @@ fn owners(settings: &[Settings], accepted: &Accepted) -> HashMap<String, Upstrea
     owners
 }
 
-fn catalogue(
+/// What is listed of what is `accepted`, as far as `offered` is known.
+pub(super) fn catalogue(
     version: u64,
     settings: &[Settings],
     accepted: &Accepted,

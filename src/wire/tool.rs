@@ -21,6 +21,13 @@ pub fn rename(raw: &Bytes, name: &str) -> Result<Bytes, Fault> {
     tool.replace("name", &encode::quoted(name)).ok_or(Fault::Tool("it has no name"))
 }
 
+/// The input schema as it is written; empty where the definition has none.
+#[must_use]
+pub fn input_schema(raw: &Bytes) -> Bytes {
+    let tool = Object::of(raw);
+    tool.ok().and_then(|tool| tool.get("inputSchema")).unwrap_or_default()
+}
+
 /// Whether the tool promises a `structuredContent`: official clients then check every result for it.
 #[must_use]
 pub fn has_output_schema(raw: &Bytes) -> bool {

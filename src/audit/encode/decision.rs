@@ -4,21 +4,20 @@
 
 use super::{Cut, Cuts, FILE_BYTES_MAX};
 use crate::audit::line::{Object, whole_list};
-use crate::model::decision::{Answer, Decision, Dimension, Rule, Visibility};
+use crate::model::decision::{Decision, Dimension, Rule, Visibility};
 use crate::model::text::Bounded;
 
 /// Most determining rules in a record.
 const RULES_MAX: usize = 16;
 
+/// Bound of a condition in a record, in bytes. It stands whole in the configuration, at the place beside it.
+const WHEN_BYTES_MAX: usize = 512;
+
 /// The member `decision` of a record.
 pub(super) fn write(object: &mut Object<'_>, decision: &Decision, cuts: &mut Cuts) {
-    if decision.rules.len() > RULES_MAX {
-        let names: Vec<_> = decision.rules.iter().map(rule_text).collect();
-        let (bytes, sha256) = whole_list(names.iter().map(String::as_str));
-        cuts.0.push(Cut { member: "decision.rules", bytes, sha256 });
-    }
+    cut("decision.rules", &decision.rules, cuts);
     object.object("decision", |object| {
-        object.text("verdict", answer(decision.verdict));
+        object.text("verdict", decision.verdict.as_str());
         object.text("reason", decision.reason.code());
         object.objects("rules", decision.rules.iter().take(RULES_MAX), rule);
         object.number("epoch", decision.epoch.0);
@@ -29,18 +28,37 @@ pub(super) fn write(object: &mut Object<'_>, decision: &Decision, cuts: &mut Cut
                 Visibility::Hidden => "hidden",
             },
         );
+        if let Some(would_be) = &decision.would_be {
+            cut("decision.would_be.rules", &would_be.rules, cuts);
+            object.object("would_be", |object| {
+                object.text("verdict", would_be.verdict.as_str());
+                object.text("reason", would_be.reason.code());
+                object.objects("rules", would_be.rules.iter().take(RULES_MAX), rule);
+            });
+        }
     });
+}
+
+fn cut(member: &'static str, rules: &[Rule], cuts: &mut Cuts) {
+    if rules.len() > RULES_MAX {
+        let names: Vec<_> = rules.iter().map(rule_text).collect();
+        let (bytes, sha256) = whole_list(names.iter().map(String::as_str));
+        cuts.0.push(Cut { member, bytes, sha256 });
+    }
 }
 
 fn rule(object: &mut Object<'_>, rule: &Rule) {
     let (dimension, name) = dimension(&rule.dimension);
     object.text("dimension", dimension);
     if let Some(name) = name {
-        object.text("name", name);
+        object.text("name", Bounded::<FILE_BYTES_MAX>::new(name).as_str());
     }
-    object.text("answer", answer(rule.answer));
+    object.text("answer", rule.answer.as_str());
     if let Some(permission) = &rule.permission {
         object.text("permission", Bounded::<FILE_BYTES_MAX>::new(permission).as_str());
+    }
+    if let Some(when) = &rule.when {
+        object.text("when", Bounded::<WHEN_BYTES_MAX>::new(when).as_str());
     }
     if let Some(place) = &rule.place {
         object.object("place", |object| {
@@ -56,7 +74,7 @@ fn rule_text(rule: &Rule) -> String {
     let (dimension, name) = dimension(&rule.dimension);
     let permission = rule.permission.as_deref().unwrap_or("-");
     let place = rule.place.as_ref().map(ToString::to_string).unwrap_or_default();
-    format!("{dimension} {} {} {permission} {place}", name.unwrap_or("-"), answer(rule.answer))
+    format!("{dimension} {} {} {permission} {place}", name.unwrap_or("-"), rule.answer.as_str())
 }
 
 fn dimension(dimension: &Dimension) -> (&'static str, Option<&str>) {
@@ -68,14 +86,7 @@ fn dimension(dimension: &Dimension) -> (&'static str, Option<&str>) {
         Dimension::Agents => ("agents", None),
         Dimension::Closed(name) => ("closed", Some(name.as_str())),
         Dimension::Pin => ("pin", None),
-    }
-}
-
-fn answer(answer: Answer) -> &'static str {
-    match answer {
-        Answer::Allow => "allow",
-        Answer::Plan => "plan",
-        Answer::Ask => "ask",
-        Answer::Deny => "deny",
+        Dimension::Guardrail(name) => ("guardrail", Some(name)),
+        Dimension::Condition => ("condition", None),
     }
 }

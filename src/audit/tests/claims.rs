@@ -83,6 +83,7 @@ pub(super) fn events() -> Vec<Event> {
             dimension: Dimension::Closed(web.clone()),
             answer: Answer::Deny,
             permission: None,
+            when: None,
             place: None,
         }],
         ..decision(Answer::Deny, Reason::SourceClosed)

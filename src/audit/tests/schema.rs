@@ -47,8 +47,11 @@ fn rules_of_all_dimensions() -> Decision {
         Dimension::Roles,
         Dimension::Agents,
         Dimension::Pin,
+        Dimension::Guardrail("no money".into()),
+        Dimension::Condition,
     ];
-    let rule = |dimension| Rule { dimension, answer: Answer::Deny, permission: None, place: None };
+    let rule =
+        |dimension| Rule { dimension, answer: Answer::Deny, permission: None, when: None, place: None };
     Decision { rules: dimensions.map(rule).to_vec(), ..decision(Answer::Deny, Reason::RoleDenies) }
 }
 

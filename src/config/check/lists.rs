@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::code::Code;
-use crate::config::node::{Located, suggestion};
+use crate::config::node::suggestion;
 use crate::config::problem::Sink;
 use crate::config::raw::{self, Document, ListEntry, Row, Upstream};
 use crate::model::glob::{GLOB_BYTES_MAX, Glob, covers, reaches};
@@ -14,18 +14,30 @@ use crate::model::target::Class;
 use crate::model::uri::Uri;
 use crate::policy::{Lists, Permission, RowLists, Rules};
 
-use super::Scope;
+use super::when::{self, Home};
+use super::{Scope, guardrails, trigger};
 
 /// Longest wire name that all clients are known to take.
 pub(super) const WIRE_NAME_BYTES_SAFE: usize = 55;
 
 pub(super) fn check(document: &Document, scope: Scope<'_>) -> Rules {
     let names = scope.names;
-    let each = |row: &Row| lists(row, &document.upstreams, scope);
+    let triggers = trigger::declarations(&document.sources, scope);
+    let of_source = |row: &Row| {
+        let name = names.sources.get(&row.name.value);
+        let home = Home { source: name.as_ref(), triggers: &triggers };
+        let mut lists = lists(row, home, &document.upstreams, scope);
+        lists.shadow = when::shadow(&row.shadow, &row.name.place, scope);
+        lists
+    };
+    let home = Home { source: None, triggers: &triggers };
+    let each = |row: &Row| lists(row, home, &document.upstreams, scope);
     Rules {
-        sources: rows(&document.sources, |name| names.sources.get(name), each),
+        sources: rows(&document.sources, |name| names.sources.get(name), of_source),
         roles: rows(&document.roles, |name| names.roles.get(name), each),
         agents: rows(&document.agents, |name| names.agents.get(name), each),
+        guardrails: guardrails::read(&document.guardrails, scope),
+        triggers,
     }
 }
 
@@ -39,14 +51,14 @@ fn rows<Name: Ord>(
     checked.filter_map(|(name, lists)| Some((name?, lists))).collect()
 }
 
-fn lists(row: &Row, upstreams: &[Upstream], scope: Scope<'_>) -> RowLists {
-    row.lists.iter().map(|written| (written.class, of_class(written, upstreams, scope))).collect()
+fn lists(row: &Row, home: Home<'_>, upstreams: &[Upstream], scope: Scope<'_>) -> RowLists {
+    row.lists.iter().map(|written| (written.class, of_class(written, home, upstreams, scope))).collect()
 }
 
-fn of_class(written: &raw::Lists, upstreams: &[Upstream], scope: Scope<'_>) -> Lists {
+fn of_class(written: &raw::Lists, home: Home<'_>, upstreams: &[Upstream], scope: Scope<'_>) -> Lists {
     let raw::Lists { class, allow, plan, ask, deny } = written;
     let list = |entries: &[ListEntry]| {
-        let each = |entry| permission(*class, entry, upstreams, scope);
+        let each = |entry| permission(*class, entry, home, upstreams, scope);
         entries.iter().filter_map(each).collect::<Vec<_>>()
     };
     if class.is_answer() {
@@ -68,10 +80,13 @@ fn nobody_approves(class: Class, entry: &ListEntry, found: &Sink) {
 fn permission(
     class: Class,
     written: &ListEntry,
+    home: Home<'_>,
     upstreams: &[Upstream],
     scope: Scope<'_>,
 ) -> Option<Permission> {
-    let Located { value, place } = written;
+    let ListEntry { value, place, .. } = written;
+    let condition = when::condition(written, home, scope);
+    let shadow = when::shadow(&written.shadow, place, scope);
     let Some(glob) = Glob::new(value) else {
         let form = raw::form(class);
         let help = format!("write `{form}` in at most {GLOB_BYTES_MAX} visible ASCII characters");
@@ -79,7 +94,9 @@ fn permission(
         scope.found.error(Code::BadPermission, place, message, help);
         return None;
     };
-    let permission = Permission { glob, place: place.clone() };
+    let unconstrained = written.unconstrained.iter().map(|name| name.value.clone()).collect();
+    let permission =
+        Permission { condition, unconstrained, shadow, ..Permission::unconditional(glob, place.clone()) };
     let is_good = match class {
         Class::Tool => tool(value, place, upstreams, scope),
         Class::Prompt => prompt(value, place, scope),
@@ -234,7 +251,15 @@ fn warn_idle(lists: &Lists, found: &Sink) {
         ordered.iter().flat_map(|(word, list)| list.iter().map(move |entry| (*word, entry))).collect();
     for (at, (word, entry)) in strictest_first.iter().enumerate() {
         let mut before = strictest_first.iter().take(at);
-        let covering = before.find(|(_, other)| covers(other.glob.as_str(), entry.glob.as_str()));
+        // What counts only sometimes decides where it does, and lets the others decide where it does not.
+        let counts_here = |word: &str, other: &Permission| {
+            other.condition.is_none()
+                && other.shadow.is_none()
+                && (entry.condition.is_none() || word == "deny")
+        };
+        let covering = before.find(|(word, other)| {
+            counts_here(word, other) && covers(other.glob.as_str(), entry.glob.as_str())
+        });
         if let Some((covering_word, covering)) = covering {
             let message = format!("`{}` in `{word}` never decides", entry.glob);
             let (glob, at) = (&covering.glob, &covering.place);

@@ -42,6 +42,9 @@ fn says_nothing_new<'a>(
         [returns.is_some(), stores.is_some(), classes.is_some(), destinations.is_some(), content.is_some()]
     };
     let mut new = said(settings);
+    if !new.contains(&true) {
+        return false;
+    }
     for (other, _) in before {
         for (key, is_said) in new.iter_mut().zip(said(other)) {
             *key &= !is_said;

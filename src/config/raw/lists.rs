@@ -6,6 +6,7 @@
 use crate::config::code::Code;
 use crate::config::node::{Entry as NodeEntry, Fields, Located, Node, text_of};
 use crate::config::problem::Sink;
+use crate::model::place::Place;
 use crate::model::target::Class;
 
 /// One source, role or agent.
@@ -16,6 +17,8 @@ pub(in crate::config) struct Row {
     pub(in crate::config) lists: Vec<Lists>,
     /// `trigger`, of a source: attributes and their types.
     pub(in crate::config) trigger: Vec<(Located<String>, Located<String>)>,
+    /// Of a source.
+    pub(in crate::config) shadow: Shadow,
 }
 
 /// The four lists of one class.
@@ -29,7 +32,34 @@ pub(in crate::config) struct Lists {
 }
 
 /// A permission as it was written.
-pub(in crate::config) type Entry = Located<String>;
+#[derive(Debug)]
+pub(in crate::config) struct Entry {
+    pub(in crate::config) value: String,
+    pub(in crate::config) place: Place,
+    pub(in crate::config) when: Option<Located<String>>,
+    pub(in crate::config) unconstrained: Vec<Located<String>>,
+    pub(in crate::config) shadow: Shadow,
+}
+
+/// `enforce` and `until`.
+#[derive(Debug, Default)]
+pub(in crate::config) struct Shadow {
+    pub(in crate::config) enforce: Option<Located<bool>>,
+    pub(in crate::config) until: Option<Located<String>>,
+}
+
+impl Entry {
+    fn plain(written: Located<String>) -> Self {
+        let Located { value, place } = written;
+        Self { value, place, when: None, unconstrained: Vec::new(), shadow: Shadow::default() }
+    }
+}
+
+impl Shadow {
+    fn read(fields: &Fields<'_>) -> Self {
+        Self { enforce: fields.boolean("enforce"), until: fields.text("until") }
+    }
+}
 
 impl Row {
     /// `[roles.*]` and `[agents.*]`.
@@ -41,7 +71,8 @@ impl Row {
 
     /// `[sources.*]`.
     pub(super) fn read_source(name: Located<String>, fields: Fields<'_>) -> Self {
-        let row = Self { trigger: attributes(&fields), ..Self::written(name, &fields) };
+        let (trigger, shadow) = (attributes(&fields), Shadow::read(&fields));
+        let row = Self { trigger, shadow, ..Self::written(name, &fields) };
         fields.finish(&[("requests", "request shapes")]);
         row
     }
@@ -55,7 +86,7 @@ impl Row {
             lists.push(Lists::read(class, &fields));
             fields.finish(&[]);
         }
-        Self { name, lists, trigger: Vec::new() }
+        Self { name, lists, trigger: Vec::new(), shadow: Shadow::default() }
     }
 
     /// The lists for tools.
@@ -104,18 +135,21 @@ fn list(class: Class, fields: &Fields<'_>, key: &'static str) -> Vec<Entry> {
     }
 }
 
-/// `"mail.send"`, or, for a tool, `{ tool = "mail.send" }`.
+/// `"mail.send"`, or, for a tool, `{ tool = "mail.send", when = "…" }`.
 fn permission(class: Class, node: &Located<Node>, key: &str, found: &Sink) -> Option<Entry> {
     let is_table = matches!(node.value, Node::Table(_)) && class == Class::Tool;
     if !is_table {
-        return text_of(node, &format!("each entry of `{key}`"), found);
+        return text_of(node, &format!("each entry of `{key}`"), found).map(Entry::plain);
     }
     let fields = Fields::of(node, format!("an entry of `{key}`"), found)?;
     let tool = fields.text("tool");
+    let when = fields.text("when");
+    let unconstrained = fields.texts("unconstrained").unwrap_or_default();
+    let shadow = Shadow::read(&fields);
     if found.lacks(&node.place, &["tool"]) {
         let help = "write `{ tool = \"upstream.tool\" }`, or the permission alone in quotes";
         found.error(Code::MissingKey, &node.place, format!("an entry of `{key}` without `tool`"), help);
     }
-    fields.finish(&[("when", "conditions")]);
-    tool
+    fields.finish(&[]);
+    tool.map(|tool| Entry { when, unconstrained, shadow, ..Entry::plain(tool) })
 }

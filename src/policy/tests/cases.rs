@@ -27,7 +27,7 @@ fn policy() -> Policy {
             role("careful", lists(&["mail.read_*"], &[], &["mail.send"], &["browser.*"])),
         ]
         .into(),
-        agents: BTreeMap::new(),
+        ..Rules::default()
     };
     let tools = [
         "mail.send",
@@ -38,7 +38,7 @@ fn policy() -> Policy {
         "browser.open",
         "calendar.add",
     ];
-    Policy::compile(rules, &tools.map(tool), PolicyEpoch(7))
+    Policy::compile(rules, &tools.map(known), PolicyEpoch(7))
 }
 
 /// What a chat or email run gets: reason, and the lines of the determining rules.
@@ -125,7 +125,7 @@ fn a_decision_names_a_bounded_number_of_rules() {
     let many: Vec<String> = (0..100).map(|number| format!("s{number}")).collect();
     let sources = many.iter().map(|name| (SourceName::new(name).unwrap(), RowLists::default()));
     let rules = Rules { sources: sources.collect(), ..Rules::default() };
-    let policy = Policy::compile(rules, &[tool("mail.send")], PolicyEpoch(1));
+    let policy = Policy::compile(rules, &[known("mail.send")], PolicyEpoch(1));
     let names: Vec<&str> = many.iter().map(String::as_str).collect();
     let who = principal(&names, &[], &[]);
     let decided =

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::oracle::World;
+use super::oracle::{Entry, World};
 use super::properties::{GLOBS, TOOLS, decide, question, rules, world};
 use super::*;
 use crate::model::change::Changes;
@@ -88,7 +88,7 @@ fn narrow(world: &mut World, how: usize, at: usize, glob: &str) {
     let Some(name) = rows.keys().nth(at % 4).cloned() else { return };
     let Some(lists) = rows.get_mut(&name) else { return };
     match how {
-        0 => lists.deny.push(glob.to_owned()),
+        0 => lists.deny.push(Entry::always(glob)),
         1 => drop(lists.allow.pop()),
         2 => {
             let all = std::mem::take(&mut lists.allow);
@@ -109,7 +109,7 @@ proptest! {
         // The tools of one catalogue, so that what differs is the configuration alone.
         let (before, after) = (World { tools: tools.clone(), ..before }, World { tools: tools.clone(), ..after });
         let compile = |world: &World| {
-            let ids: Vec<_> = tools.iter().map(|text| tool(text)).collect();
+            let ids: Vec<_> = tools.iter().map(|text| known(text)).collect();
             Policy::compile(rules(world), &ids, PolicyEpoch(1))
         };
         let (old, new) = (decide(&compile(&before), &q), decide(&compile(&after), &q));

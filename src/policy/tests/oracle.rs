@@ -7,13 +7,34 @@ use std::collections::BTreeMap;
 /// What was written: row name to its lists.
 pub(super) type Written = BTreeMap<String, WrittenLists>;
 
-/// The globs of the four lists.
+/// The four lists.
 #[derive(Debug, Clone, Default)]
 pub(super) struct WrittenLists {
-    pub(super) allow: Vec<String>,
-    pub(super) plan: Vec<String>,
-    pub(super) ask: Vec<String>,
-    pub(super) deny: Vec<String>,
+    pub(super) allow: Vec<Entry>,
+    pub(super) plan: Vec<Entry>,
+    pub(super) ask: Vec<Entry>,
+    pub(super) deny: Vec<Entry>,
+}
+
+/// A glob, and the argument that has to be something for it to count.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    pub(super) glob: String,
+    pub(super) when: Option<When>,
+}
+
+/// `args.ARGUMENT == "VALUE"`, or the opposite.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct When {
+    pub(super) argument: &'static str,
+    pub(super) value: &'static str,
+    pub(super) is_not: bool,
+}
+
+impl Entry {
+    pub(super) fn always(glob: &str) -> Self {
+        Self { glob: glob.to_owned(), when: None }
+    }
 }
 
 /// One question, all of it as text.
@@ -25,6 +46,8 @@ pub(super) struct Question {
     pub(super) taint: Vec<String>,
     pub(super) tool: String,
     pub(super) is_pin_changed: bool,
+    /// What the call says; an argument that is not in it is absent.
+    pub(super) args: BTreeMap<&'static str, &'static str>,
 }
 
 /// Everything that is configured.
@@ -42,62 +65,95 @@ impl World {
         if !self.is_visible(q) {
             return "not_visible";
         }
-        let mut everything = q.clone();
-        everything.own_sources.extend(q.taint.iter().cloned());
-        match self.strictness(&everything) {
-            3 => "source_denies",
+        let dimensions = self.dimensions(q);
+        if let Some((_, reason)) = dimensions.iter().find(|(answer, _)| *answer == 3) {
+            return reason;
+        }
+        match dimensions.iter().map(|(answer, _)| *answer).max() {
             _ if q.is_pin_changed => "pin_changed",
-            2 => "approval_required",
-            1 => "plan_required",
+            Some(2) => "approval_required",
+            Some(1) => "plan_required",
             _ => "allowed",
         }
     }
 
-    /// Whether the credential's own sources, roles and agents leave the tool open to anyone's yes.
+    /// Whether the credential's own sources, roles and agents leave the tool open to anyone's yes, however their
+    /// conditions turn out.
     pub(super) fn is_visible(&self, q: &Question) -> bool {
-        self.tools.contains(&q.tool) && self.strictness(q) < 3
+        self.tools.contains(&q.tool)
+            && !q.own_sources.is_empty()
+            && q.own_sources.iter().all(|source| can_open(&self.sources, source, &q.tool))
+            && q.roles.iter().any(|role| can_open(&self.roles, role, &q.tool))
+            && (self.agents.is_empty()
+                || !q.agents.is_empty()
+                    && q.agents.iter().all(|agent| can_open(&self.agents, agent, &q.tool)))
     }
 
-    /// 0 allow, 1 plan, 2 ask, 3 deny, looking at `own_sources` and not at `taint`.
-    pub(super) fn strictness(&self, q: &Question) -> u8 {
-        if q.own_sources.is_empty() || q.roles.is_empty() {
-            return 3;
-        }
-        let mut worst = 0;
-        for source in &q.own_sources {
-            worst = worst.max(row(&self.sources, source, &q.tool));
-        }
-        let mut best_role = 3;
-        for role in &q.roles {
-            best_role = best_role.min(row(&self.roles, role, &q.tool));
-        }
-        worst = worst.max(best_role);
+    /// Whether, beside that, no source that has tainted the run denies it however its conditions turn out.
+    pub(super) fn is_open(&self, q: &Question) -> bool {
+        self.is_visible(q) && q.taint.iter().all(|source| can_open(&self.sources, source, &q.tool))
+    }
+
+    /// What each dimension says, 0 allow, 1 plan, 2 ask, 3 deny, and the reason if it is the one that denies.
+    fn dimensions(&self, q: &Question) -> Vec<(u8, &'static str)> {
+        let of_source = |source: &String| (row(&self.sources, source, &q.tool, &q.args), "source_denies");
+        let mut all: Vec<_> = q.own_sources.iter().map(of_source).collect();
+        let roles = q.roles.iter().map(|role| row(&self.roles, role, &q.tool, &q.args));
+        all.push((roles.min().unwrap_or(3), "role_denies"));
         if !self.agents.is_empty() {
-            if q.agents.is_empty() {
-                return 3;
-            }
-            for agent in &q.agents {
-                worst = worst.max(row(&self.agents, agent, &q.tool));
-            }
+            let agents = q.agents.iter().map(|agent| row(&self.agents, agent, &q.tool, &q.args));
+            all.push((agents.max().unwrap_or(3), "agent_denies"));
         }
-        worst
+        all.extend(q.taint.iter().map(of_source));
+        all
     }
 }
 
-fn row(written: &Written, name: &str, tool: &str) -> u8 {
-    let Some(lists) = written.get(name) else { return 3 };
-    let says = |list: &[String]| list.iter().any(|glob| matches(glob.as_bytes(), tool.as_bytes()));
-    if says(&lists.deny) {
-        3
-    } else if says(&lists.ask) {
-        2
-    } else if says(&lists.plan) {
-        1
-    } else if says(&lists.allow) {
-        0
-    } else {
-        3
+fn row(written: &Written, name: &str, tool: &str, args: &BTreeMap<&'static str, &'static str>) -> u8 {
+    // The strictest answer of every way in which what cannot be told may turn out.
+    ways(written, name, tool, |when| holds(when, args)).into_iter().max().unwrap()
+}
+
+/// Whether it is not denied in some way in which its conditions may turn out.
+fn can_open(written: &Written, name: &str, tool: &str) -> bool {
+    ways(written, name, tool, |_| None).iter().any(|answer| *answer < 3)
+}
+
+/// The answers of a row, one for each way in which what `told` does not tell may turn out.
+fn ways(written: &Written, name: &str, tool: &str, told: impl Fn(&When) -> Option<bool>) -> Vec<u8> {
+    let Some(lists) = written.get(name) else { return vec![3] };
+    let mut always = Vec::new();
+    let mut sometimes = Vec::new();
+    for (answer, list) in [(0, &lists.allow), (1, &lists.plan), (2, &lists.ask), (3, &lists.deny)] {
+        for entry in list.iter().filter(|entry| matches(entry.glob.as_bytes(), tool.as_bytes())) {
+            match &entry.when {
+                None => always.push(answer),
+                Some(when) => sometimes.push((answer, told(when))),
+            }
+        }
     }
+    let always = always.into_iter().max();
+    if always == Some(3) {
+        return vec![3];
+    }
+    let untold = sometimes.iter().filter(|(_, told)| told.is_none()).count();
+    let mut answers = Vec::new();
+    for way in 0..1_u32 << untold {
+        let mut turned = (0..).map(|at| way >> at & 1 == 1);
+        let mut counting = Vec::new();
+        for (answer, told) in &sometimes {
+            if told.unwrap_or_else(|| turned.next().unwrap()) {
+                counting.push(*answer);
+            }
+        }
+        answers.push(counting.into_iter().max().or(always).unwrap_or(3));
+    }
+    answers
+}
+
+/// Nothing where the argument is absent.
+fn holds(when: &When, args: &BTreeMap<&'static str, &'static str>) -> Option<bool> {
+    args.get(when.argument).map(|value| (*value == when.value) != when.is_not)
 }
 
 /// Exponential and plainly right.

@@ -1,10 +1,12 @@
 //! Properties over generated policies (I1, I2, I5).
 
+use std::cell::RefCell;
+
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::oracle::{Question, World, Written, WrittenLists};
+use super::oracle::{Entry, Question, When, World, Written, WrittenLists};
 use super::*;
 
 pub(super) const TOOLS: &[&str] = &["a.x", "a.y", "a.xy", "a-b.x", "b.x", "b.x.y", "b.read_x", "c.x"];
@@ -27,14 +29,15 @@ const SOURCES: &[&str] = &["s0", "s1", "s2", "s.3", "unconfigured"];
 const ROLES: &[&str] = &["r0", "r1", "r2", "unconfigured"];
 const AGENTS: &[&str] = &["g0", "g1", "unconfigured"];
 
+fn entry() -> impl Strategy<Value = Entry> {
+    let when = (select(&["a", "b"][..]), select(&["x", "y"][..]), any::<bool>())
+        .prop_map(|(argument, value, is_not)| When { argument, value, is_not });
+    (select(GLOBS), proptest::option::weighted(0.3, when))
+        .prop_map(|(glob, when)| Entry { when, ..Entry::always(glob) })
+}
+
 fn written(names: &'static [&'static str], rows: std::ops::Range<usize>) -> impl Strategy<Value = Written> {
-    let globs = || vec(select(GLOBS).prop_map(str::to_owned), 0..3);
-    let lists = (
-        vec(select(GLOBS).prop_map(str::to_owned), 0..4),
-        globs(),
-        globs(),
-        vec(select(GLOBS).prop_map(str::to_owned), 0..2),
-    )
+    let lists = (vec(entry(), 0..4), vec(entry(), 0..3), vec(entry(), 0..3), vec(entry(), 0..2))
         .prop_map(|(allow, plan, ask, deny)| WrittenLists { allow, plan, ask, deny });
     // The last name of each pool is never configured.
     btree_map(select(&names[..names.len() - 1]).prop_map(str::to_owned), lists, rows)
@@ -57,14 +60,16 @@ pub(super) fn question() -> impl Strategy<Value = Question> {
         proptest::sample::subsequence(names, 0..=max)
             .prop_map(|names| names.into_iter().map(str::to_owned).collect::<Vec<_>>())
     };
-    (some(SOURCES, 2), some(ROLES, 3), some(AGENTS, 2), some(SOURCES, 3), select(TOOLS), any::<bool>())
-        .prop_map(|(own_sources, roles, agents, taint, tool, is_pin_changed)| Question {
+    let args = btree_map(select(&["a", "b"][..]), select(&["x", "y"][..]), 0..3);
+    (some(SOURCES, 2), some(ROLES, 3), some(AGENTS, 2), some(SOURCES, 3), select(TOOLS), any::<bool>(), args)
+        .prop_map(|(own_sources, roles, agents, taint, tool, is_pin_changed, args)| Question {
             own_sources,
             roles,
             agents,
             taint,
             tool: tool.to_owned(),
             is_pin_changed,
+            args,
         })
 }
 
@@ -75,7 +80,8 @@ pub(super) fn rules(world: &World) -> Rules {
 /// The lists of `world`, written for `class`.
 fn rules_for(world: &World, class: Class) -> Rules {
     let lists = |written: &WrittenLists| {
-        let list = |globs: &[String]| permissions(&globs.iter().map(String::as_str).collect::<Vec<_>>(), 1);
+        // What is no tool has no conditions.
+        let list = |entries: &[Entry]| entries.iter().map(|entry| permission(entry, class)).collect();
         let lists = Lists {
             allow: list(&written.allow),
             plan: list(&written.plan),
@@ -88,11 +94,42 @@ fn rules_for(world: &World, class: Class) -> Rules {
         sources: world.sources.iter().map(|(n, l)| (SourceName::new(n).unwrap(), lists(l))).collect(),
         roles: world.roles.iter().map(|(n, l)| (RoleName::new(n).unwrap(), lists(l))).collect(),
         agents: world.agents.iter().map(|(n, l)| (AgentName::new(n).unwrap(), lists(l))).collect(),
+        ..Rules::default()
     }
 }
 
+fn permission(entry: &Entry, class: Class) -> Permission {
+    let unconditional = permissions(&[&entry.glob], 1).remove(0);
+    let condition = entry.when.as_ref().filter(|_| class == Class::Tool).map(|when| {
+        let When { argument, value, is_not } = when;
+        let is = if *is_not { "!=" } else { "==" };
+        condition(&format!("args.{argument} {is} \"{value}\""))
+    });
+    Permission { condition, ..unconditional }
+}
+
+/// Parsed once: there are eight of them in thousands of worlds.
+fn condition(text: &str) -> Condition {
+    thread_local!(static KNOWN: RefCell<BTreeMap<String, Condition>> = RefCell::default());
+    KNOWN.with_borrow_mut(|known| {
+        let parse = || Condition::parse(text, None).unwrap();
+        known.entry(text.to_owned()).or_insert_with(parse).clone()
+    })
+}
+
+/// The same without a condition anywhere.
+fn unconditional(mut world: World) -> World {
+    let World { sources, roles, agents, .. } = &mut world;
+    for WrittenLists { allow, plan, ask, deny } in
+        sources.values_mut().chain(roles.values_mut()).chain(agents.values_mut())
+    {
+        [allow, plan, ask, deny].into_iter().flatten().for_each(|entry| entry.when = None);
+    }
+    world
+}
+
 fn compile(world: &World) -> Policy {
-    let tools: Vec<ToolId> = world.tools.iter().map(|text| tool(text)).collect();
+    let tools: Vec<_> = world.tools.iter().map(|text| known(text)).collect();
     Policy::compile(rules(world), &tools, PolicyEpoch(1))
 }
 
@@ -109,7 +146,7 @@ fn taint(q: &Question) -> Provenance {
 
 pub(super) fn decide(policy: &Policy, q: &Question) -> Decision {
     let pin = if q.is_pin_changed { changed() } else { accepted() };
-    decision(policy.decide(&who(q), standing(&taint(q)), call(&q.tool, pin)))
+    decision(policy.decide(&who(q), standing(&taint(q)), saying(call(&q.tool, pin), q)))
 }
 
 /// The decision while `closed` are closed, on a call that brings what its tool returns and `brings`.
@@ -117,16 +154,22 @@ fn decide_closed(policy: &Policy, q: &Question, brings: &[&str], closed: &[&str]
     let pin = if q.is_pin_changed { changed() } else { accepted() };
     let (provenance, brings) = (taint(q), provenance(brings.iter().copied()));
     let closed = closed.iter().map(|name| SourceName::new(name).unwrap()).collect();
-    let standing = Standing { provenance: &provenance, brings: &brings, closed: &closed };
-    decision(policy.decide(&who(q), standing, call(&q.tool, pin)))
+    let standing = Standing { brings: &brings, closed: &closed, ..standing(&provenance) };
+    decision(policy.decide(&who(q), standing, saying(call(&q.tool, pin), q)))
+}
+
+/// `call` with the arguments of `q`.
+fn saying(call: Call, q: &Question) -> Call {
+    let values = serde_json::to_vec(&q.args).unwrap().into();
+    Call { values, ..call }
 }
 
 fn visible(policy: &Policy, q: &Question) -> BTreeSet<ToolId> {
-    policy.visible(&who(q)).cloned().collect()
+    policy.visible(&who(q), now()).cloned().collect()
 }
 
 fn open(policy: &Policy, q: &Question) -> BTreeSet<ToolId> {
-    policy.open(&who(q), &taint(q)).cloned().collect()
+    policy.open(&who(q), &taint(q), now()).cloned().collect()
 }
 
 /// A decision widens where its verdict becomes looser.
@@ -149,7 +192,7 @@ proptest! {
 
     #[test]
     fn i2_what_is_no_tool_is_decided_by_the_lists_of_its_own_class(world in world(), q in question()) {
-        let mut listed = world.clone();
+        let mut listed = unconditional(world.clone());
         listed.tools = TOOLS.iter().map(|&text| text.to_owned()).collect();
         let as_tool = decide(&compile(&listed), &q);
         let pin = if q.is_pin_changed { changed() } else { accepted() };
@@ -159,14 +202,15 @@ proptest! {
         // The same lists, written for prompts, say the same of a prompt of that name.
         let for_prompts = Policy::compile(rules_for(&world, Class::Prompt), &[], PolicyEpoch(1));
         prop_assert_eq!(&asked(&for_prompts), &as_tool);
-        prop_assert_eq!(for_prompts.shows(&who(&q), &prompt(&q.tool)), as_tool.visibility == Visibility::Visible);
-        let is_open = for_prompts.leaves_open(&who(&q), &taint(&q), &prompt(&q.tool));
+        prop_assert_eq!(for_prompts.shows(&who(&q), &prompt(&q.tool), now()), as_tool.visibility == Visibility::Visible);
+        let is_open = for_prompts.leaves_open(&who(&q), &taint(&q), &prompt(&q.tool), now());
+        prop_assert_eq!(is_open, listed.is_open(&q));
         prop_assert_eq!(is_open, !matches!(as_tool.reason, Reason::NotVisible | Reason::SourceDenies));
         // Written for tools, or for another class, they open no prompt.
         for other in Class::ALL.into_iter().filter(|class| *class != Class::Prompt) {
             let elsewhere = Policy::compile(rules_for(&world, other), &[], PolicyEpoch(1));
             prop_assert_eq!(asked(&elsewhere).reason, Reason::NotVisible);
-            prop_assert!(!elsewhere.shows(&who(&q), &prompt(&q.tool)));
+            prop_assert!(!elsewhere.shows(&who(&q), &prompt(&q.tool), now()));
         }
     }
 
@@ -177,8 +221,9 @@ proptest! {
         prop_assert_eq!(listed, world.is_visible(&q));
         prop_assert_eq!(decide(&policy, &q).reason == Reason::NotVisible, !listed);
         prop_assert!(open(&policy, &q).is_subset(&visible(&policy, &q)));
-        let closed_by_deny = matches!(decide(&policy, &q).reason, Reason::SourceDenies);
-        prop_assert_eq!(open(&policy, &q).contains(&tool(&q.tool)), listed && !closed_by_deny);
+        let is_open = open(&policy, &q).contains(&tool(&q.tool));
+        prop_assert_eq!(is_open, world.is_open(&q));
+        prop_assert!(is_open || decide(&policy, &q).verdict == Answer::Deny);
     }
 
     #[test]
@@ -239,7 +284,7 @@ proptest! {
         let mut stricter = world.clone();
         let rows = match row { 0 => &mut stricter.sources, 1 => &mut stricter.roles, _ => &mut stricter.agents };
         if let Some(lists) = rows.values_mut().nth(at) {
-            lists.deny.push(glob.to_owned());
+            lists.deny.push(Entry::always(glob));
         }
         let (before, after) = (compile(&world), compile(&stricter));
         prop_assert!(open(&after, &q).is_subset(&open(&before, &q)));
@@ -264,7 +309,7 @@ proptest! {
 
     #[test]
     fn i2_an_empty_policy_allows_nothing(q in question()) {
-        let tools: Vec<ToolId> = TOOLS.iter().map(|text| tool(text)).collect();
+        let tools: Vec<_> = TOOLS.iter().map(|text| known(text)).collect();
         let policy = Policy::compile(Rules::default(), &tools, PolicyEpoch(1));
         prop_assert_eq!(decide(&policy, &q).reason, Reason::NotVisible);
         prop_assert!(visible(&policy, &q).is_empty());

@@ -93,6 +93,7 @@ impl Bench {
                 sha256: Sha256::of(arguments.as_bytes()),
                 bytes: arguments.len() as u64,
             },
+            values: Bytes::copy_from_slice(arguments.as_bytes()),
             payload: Payload {
                 method: "tools/call",
                 bytes: Bytes::from(format!("{head}{arguments}}}")),
