@@ -12,10 +12,12 @@ mod credential;
 mod demo;
 mod demo_upstream;
 mod exit;
+mod explain;
 mod key;
 mod label;
 mod log;
 mod man;
+mod matrix;
 mod pins;
 mod privileges;
 mod reload;
@@ -25,6 +27,7 @@ mod runs;
 mod serve;
 mod source;
 mod token;
+mod who_can;
 
 use std::process::ExitCode;
 
@@ -54,10 +57,14 @@ enum Command {
     Demo(demo::Demo),
     #[command(hide = true)]
     DemoUpstream(demo_upstream::DemoUpstream),
+    /// Explain a decision: what each source, role and agent says to a call, and what would have to be different
+    Explain(explain::Explain),
     /// Make API keys
     Key(key::Key),
     /// Write the manual pages of this command line
     Man(man::Man),
+    /// Show what each source leaves open of each tool, in the terminal or as a page
+    Matrix(matrix::Matrix),
     /// Show and accept tool definitions that changed
     Pins(pins::Pins),
     /// Read the configuration of a running gateway anew, and say what changed and what is wider
@@ -76,6 +83,8 @@ enum Command {
     Source(source::Source),
     /// Make, renew and look at run tokens; rotate the key that signs them
     Token(token::Token),
+    /// List every source, role and agent that together can reach a tool
+    WhoCan(who_can::WhoCan),
 }
 
 /// Runs the command that the process was started with.
@@ -91,10 +100,12 @@ pub fn main() -> ExitCode {
         Command::Check(command) => check::run(command),
         Command::Demo(command) => demo::run(command),
         Command::DemoUpstream(command) => demo_upstream::run(command),
+        Command::Explain(command) => explain::run(&command),
         Command::Key(command) => key::run(command),
         Command::Completions(command) => completions::run(&command),
         Command::Connect(command) => connect::run(*command),
         Command::Man(command) => man::run(&command),
+        Command::Matrix(command) => matrix::run(&command),
         Command::Pins(command) => pins::run(command),
         Command::Reload(command) => reload::run(command),
         Command::Revocations(command) => revocations::run(command),
@@ -104,6 +115,7 @@ pub fn main() -> ExitCode {
         Command::Runs(command) => runs::run(command),
         Command::Source(command) => source::run(command),
         Command::Token(command) => token::run(command),
+        Command::WhoCan(command) => who_can::run(&command),
     };
     done.unwrap_or_else(|error| exit::failed(&error))
 }

@@ -52,13 +52,7 @@ pub(super) struct Label {
 impl Label {
     /// What is asked of the gateway. A text is read as what its source declares.
     pub(super) fn request(&self, declarations: &Declarations) -> anyhow::Result<TokenRequest> {
-        let mut sources: Vec<AskedSource> = Vec::new();
-        for kind in &self.sources {
-            sources.push(AskedSource { kind: kind.clone(), attributes: BTreeMap::new() });
-        }
-        for trigger in &self.triggers {
-            add(trigger, &mut sources, declarations).with_context(|| format!("--trigger {trigger}"))?;
-        }
+        let sources = sources(&self.sources, &self.triggers, declarations)?;
         let mut context = Map::new();
         for fact in &self.contexts {
             let (key, value) =
@@ -81,6 +75,20 @@ impl Label {
         request.check()?;
         Ok(request)
     }
+}
+
+/// The sources `kinds` with the attributes that `--trigger` gives them, read as what each source declares.
+pub(super) fn sources(
+    kinds: &[SourceName],
+    triggers: &[String],
+    declarations: &Declarations,
+) -> anyhow::Result<Vec<AskedSource>> {
+    let asked = |kind: &SourceName| AskedSource { kind: kind.clone(), attributes: BTreeMap::new() };
+    let mut sources: Vec<_> = kinds.iter().map(asked).collect();
+    for trigger in triggers {
+        add(trigger, &mut sources, declarations).with_context(|| format!("--trigger {trigger}"))?;
+    }
+    Ok(sources)
 }
 
 fn add(trigger: &str, sources: &mut [AskedSource], declarations: &Declarations) -> anyhow::Result<()> {

@@ -173,6 +173,16 @@ impl fmt::Display for ToolId {
     }
 }
 
+impl std::str::FromStr for ToolId {
+    type Err = NameError;
+
+    /// `upstream.tool`, as permissions name it. An upstream's name holds no dot, so the first one ends it.
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let (upstream, tool) = text.split_once('.').unwrap_or((text, ""));
+        Ok(Self { upstream: UpstreamName::new(upstream)?, tool: ToolName::new(tool)? })
+    }
+}
+
 fn plain(text: &str) -> Result<(), NameError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     check(text, NAME_BYTES_MAX, allowed, "letters, digits, `_`, `-` and `.` can")

@@ -141,6 +141,16 @@ pub struct RunRule {
     pub token_ttl_max: Duration,
 }
 
+impl RunRule {
+    /// What counts where nothing is said: one run per entry point and subject.
+    pub const DEFAULT: Self = Self {
+        scope: RunScope::Subject,
+        idle: RUN_IDLE_DEFAULT,
+        max: RUN_MAX_DEFAULT,
+        token_ttl_max: TOKEN_TTL_MAX_DEFAULT,
+    };
+}
+
 /// What starts a fresh run at an entry point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

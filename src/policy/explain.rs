@@ -185,11 +185,9 @@ impl Policy {
             }
         }
         remedies.push(match said.entry {
-            Some(entry) if said.is_open => format!(
-                "what `{}` names would have to be there ({})",
-                entry.condition.as_ref().map_or(entry.glob.as_str(), |condition| condition.text()),
-                entry.place
-            ),
+            Some(Permission { condition: Some(condition), place, .. }) if said.is_open => {
+                format!("what `{}` names would have to be there ({place})", condition.text())
+            }
             Some(entry) => {
                 format!("`{}` would have to leave `{}` ({})", entry.glob, said.answer, entry.place)
             }

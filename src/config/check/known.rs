@@ -12,7 +12,7 @@ use crate::config::raw::Document;
 use crate::model::call::Stores;
 use crate::model::decision::PolicyEpoch;
 use crate::model::label::ToolClass;
-use crate::model::name::{ToolId, ToolName, UpstreamName};
+use crate::model::name::ToolId;
 use crate::model::place::Place;
 use crate::model::target::Class;
 use crate::policy::{KnownTool, Lists, Permission, Policy, RowLists, Rules};
@@ -121,8 +121,7 @@ fn of_row(row: &RowLists) -> impl Iterator<Item = (&'static str, &Permission)> {
 
 /// The tool that a permission without `*` names.
 fn literal(text: &str) -> Option<ToolId> {
-    let (upstream, tool) = text.split_once('.').filter(|_| !text.contains('*'))?;
-    Some(ToolId { upstream: UpstreamName::new(upstream).ok()?, tool: ToolName::new(tool).ok()? })
+    Some(text).filter(|text| !text.contains('*'))?.parse().ok()
 }
 
 /// A condition that says nothing about a destination leaves it to whoever writes the arguments (DESIGN §4.3).

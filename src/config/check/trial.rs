@@ -14,13 +14,9 @@ use crate::config::raw::{ANSWERS, Step as Written, Trial as WrittenTrial};
 use crate::model::call::{ArgumentFacts, Call, Payload, Stores};
 use crate::model::decision::Answer;
 use crate::model::digest::Sha256;
-use crate::model::name::{
-    AttributeName, EntryPointName, SourceName, Subject, ToolId, ToolName, UpstreamName,
-};
+use crate::model::name::{AttributeName, EntryPointName, SourceName, Subject, ToolId};
 use crate::model::place::Place;
-use crate::model::principal::{
-    Label, Principal, RUN_IDLE_DEFAULT, RUN_MAX_DEFAULT, RunRule, RunScope, TOKEN_TTL_MAX_DEFAULT,
-};
+use crate::model::principal::{Label, Principal, RunRule};
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
 use crate::model::target::Target;
@@ -108,13 +104,7 @@ impl Reading<'_> {
         let trigger = self.trigger(&sources)?;
         let label =
             Label { entry_point, subject, roles: roles?, agents: agents?, sources: Provenance::of(sources) };
-        let runs = RunRule {
-            scope: RunScope::Claim,
-            idle: RUN_IDLE_DEFAULT,
-            max: RUN_MAX_DEFAULT,
-            token_ttl_max: TOKEN_TTL_MAX_DEFAULT,
-        };
-        Some(Principal { trigger, ..Principal::configured(label, runs) })
+        Some(Principal { trigger, ..Principal::configured(label, RunRule::DEFAULT) })
     }
 
     /// `trigger`, of the one source of the test.
@@ -216,10 +206,7 @@ impl Reading<'_> {
         expected: Answer,
         reason: Option<Reason>,
     ) -> Option<Step> {
-        let id = tool.value.split_once('.').and_then(|(upstream, name)| {
-            let upstream = UpstreamName::new(upstream).ok()?;
-            Some(ToolId { upstream, tool: ToolName::new(name).ok()? })
-        });
+        let id: Option<ToolId> = tool.value.parse().ok();
         let Some((id, settings)) = id.and_then(|id| Some((id.clone(), self.known.upstream(&id)?))) else {
             let message = format!("`{}` is no tool of a declared upstream", tool.value);
             self.bad(&tool.place, message, "write `upstream.tool`, without `*`");

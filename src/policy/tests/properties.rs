@@ -308,6 +308,41 @@ proptest! {
     }
 
     #[test]
+    fn who_can_reach_a_tool_is_everybody_who_is_not_denied(world in world(), q in question()) {
+        let policy = compile(&world);
+        let ways = policy.who_can(&tool(&q.tool), now());
+        let decided = decide(&policy, &Question { is_pin_changed: false, ..q.clone() });
+        // One of each: what several join to is never looser than the strictest of them.
+        let is_one_of_each = q.own_sources.len() == 1 && q.roles.len() == 1 && q.agents.len() <= 1;
+        let way = ways.iter().find(|way| {
+            q.own_sources.contains(&way.source.to_string())
+                && q.roles.contains(&way.role.to_string())
+                && way.agent.as_ref().is_none_or(|agent| q.agents.contains(&agent.to_string()))
+        });
+        if decided.verdict != Answer::Deny {
+            prop_assert!(way.is_some(), "{decided:?}");
+        }
+        if let (true, true, Some(way)) = (is_one_of_each, q.taint.is_empty(), way)
+            && (world.agents.is_empty() || q.agents.len() == 1)
+        {
+            prop_assert!(way.span.loosest <= decided.verdict && decided.verdict <= way.span.strictest);
+            prop_assert!(!way.span.conditions.is_empty() || way.span.loosest == way.span.strictest);
+        }
+    }
+
+    #[test]
+    fn an_explanation_is_the_decision_and_names_a_way_out_of_every_answer(world in world(), q in question()) {
+        let policy = compile(&world);
+        let pin = if q.is_pin_changed { changed() } else { accepted() };
+        let (who, taint) = (who(&q), taint(&q));
+        let explained = policy.explain(&who, standing(&taint), &saying(call(&q.tool, pin), &q));
+        prop_assert_eq!(&explained.decision, &decide(&policy, &q));
+        for voice in &explained.voices {
+            prop_assert_eq!(voice.remedies.is_empty(), voice.rule.answer == Answer::Allow);
+        }
+    }
+
+    #[test]
     fn i2_an_empty_policy_allows_nothing(q in question()) {
         let tools: Vec<_> = TOOLS.iter().map(|text| known(text)).collect();
         let policy = Policy::compile(Rules::default(), &tools, PolicyEpoch(1));
