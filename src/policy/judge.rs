@@ -52,13 +52,13 @@ impl Policy {
             return findings;
         }
         let closed = standing.closed_for(principal).map(|source| Dimension::Closed(source.clone()));
-        // Whatever else is said, a person said no.
-        findings.all.splice(0..0, closed.map(Finding::silent));
+        let unfit = case.and_then(|case| self.unfit(case));
+        // Whatever else is said: a person said no, or nothing can be told of the tool.
+        findings.all.splice(0..0, closed.map(Finding::silent).chain(unfit));
         for source in standing.provenance.iter().filter(|source| !principal.sources.contains(source)) {
             findings.of(self.sources.get(source), about, view, || Dimension::Source(source.clone()));
         }
         if let Some(case) = case {
-            findings.all.extend(self.unfit(case));
             findings.all.extend(self.forbidden(case));
         }
         if findings.verdict() < Answer::Deny && matches!(pin, Some(Pin::Changed { .. })) {

@@ -11,6 +11,7 @@ mod bridge;
 mod bridging;
 mod cases;
 mod claimed;
+mod conditions;
 mod conformance;
 mod crash;
 mod demo;
