@@ -211,6 +211,13 @@ impl Policy {
         self.index.get(tool).is_some_and(|at| self.looked.contains_key(at))
     }
 
+    /// Whether `tool`, at which something looks, has an argument of this name in its schema.
+    #[must_use]
+    pub fn has_argument(&self, tool: &ToolId, name: &str) -> bool {
+        let looked = self.index.get(tool).and_then(|at| self.looked.get(at));
+        looked.is_some_and(|looked| looked.arguments.contains_key(name))
+    }
+
     /// Every condition and guardrail that does not fit a tool, which is closed by it.
     pub fn misfits(&self) -> impl Iterator<Item = &Misfit> {
         self.looked.values().flat_map(|looked| &looked.invalid)

@@ -30,6 +30,7 @@ mod mail;
 mod mint;
 mod mirror;
 mod path;
+mod policies;
 mod privileges;
 mod progress;
 mod reload;

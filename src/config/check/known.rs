@@ -11,12 +11,13 @@ use crate::config::code::Code;
 use crate::config::raw::Document;
 use crate::model::call::Stores;
 use crate::model::decision::PolicyEpoch;
+use crate::model::glob::Glob;
 use crate::model::label::ToolClass;
 use crate::model::name::ToolId;
 use crate::model::place::Place;
 use crate::model::target::Class;
 use crate::policy::{KnownTool, Lists, Permission, Policy, RowLists, Rules};
-use crate::upstream::{self, LockError, Settings, Tool};
+use crate::upstream::{self, LockError, Settings, Tool, ToolSettings};
 
 use super::Scope;
 
@@ -128,11 +129,23 @@ fn literal(text: &str) -> Option<ToolId> {
 fn open_destinations(rules: &Rules, known: &Known<'_>, tools: &BTreeSet<ToolId>, scope: Scope<'_>) {
     for (_, _, entry) in entries(rules).filter(|(_, word, _)| *word != "deny") {
         let Some(condition) = &entry.condition else { continue };
-        let mut open: BTreeMap<&str, &ToolId> = BTreeMap::new();
+        let mut open: BTreeMap<String, &ToolId> = BTreeMap::new();
         for tool in tools.iter().filter(|tool| entry.glob.matches(&tool.to_string())) {
-            let labelled = known.upstream(tool).and_then(|s| s.said(&tool.tool, |e| e.destinations.as_ref()));
-            let is_open = |name: &&String| !condition.speaks_of(name) && !entry.unconstrained.contains(*name);
-            for name in labelled.into_iter().flatten().filter(is_open) {
+            let said =
+                |entry: &'_ ToolSettings| entry.destinations.clone().map(|all| (all, entry.glob.clone()));
+            let labelled = known.upstream(tool).and_then(|settings| settings.said(&tool.tool, said));
+            // A label on a pattern may be for another tool of it: where the schema is known it says so.
+            let is_there = |name: &str, glob: &Glob| match known.accepted.contains(tool) {
+                true => known.policy.has_argument(tool, name),
+                false => !glob.as_str().contains('*'),
+            };
+            let is_open = |(name, glob): &(String, Glob)| {
+                is_there(name, glob) && !condition.speaks_of(name) && !entry.unconstrained.contains(name)
+            };
+            let names = labelled
+                .into_iter()
+                .flat_map(|(names, glob)| names.into_iter().map(move |name| (name, glob.clone())));
+            for (name, _) in names.filter(is_open) {
                 open.entry(name).or_insert(tool);
             }
         }
