@@ -308,6 +308,39 @@ proptest! {
     }
 
     #[test]
+    fn i1_i2_i4_i5_a_run_of_calls_is_decided_as_the_slow_implementation_decides_it(
+        world in world(), q in question(),
+        returns in vec(proptest::option::of(select(SOURCES)), TOOLS.len()),
+        calls in vec((0..TOOLS.len(), btree_map(select(&["a", "b"][..]), select(&["x", "y"][..]), 0..3)), 1..12),
+    ) {
+        let policy = compile(&world);
+        let mut told = Question { taint: Vec::new(), is_pin_changed: false, ..q };
+        let mut steps = Vec::new();
+        for (at, args) in calls {
+            told = Question { tool: TOOLS[at].to_owned(), args, ..told };
+            let reason = world.reason(&told);
+            let expected = match reason {
+                "allowed" => Answer::Allow,
+                "plan_required" => Answer::Plan,
+                "approval_required" => Answer::Ask,
+                _ => Answer::Deny,
+            };
+            let brings = provenance(returns[at]);
+            let call = Call { returns: brings, ..saying(call(TOOLS[at], accepted()), &told) };
+            let place = Place { file: "tests".into(), line: 1, column: 1 };
+            let reason = Reason::ALL.iter().find(|known| known.code() == reason).copied();
+            steps.push(Step { call, expected, reason, place });
+            // What an allowed call brings counts from then on, and nothing takes it back.
+            if expected == Answer::Allow {
+                told.taint.extend(returns[at].map(str::to_owned));
+            }
+        }
+        let trial = Trial { principal: who(&told), now: now(), steps };
+        let misses = policy.try_out(trial, &mut BTreeSet::new());
+        prop_assert!(misses.is_empty(), "{misses:?}");
+    }
+
+    #[test]
     fn who_can_reach_a_tool_is_everybody_who_is_not_denied(world in world(), q in question()) {
         let policy = compile(&world);
         let ways = policy.who_can(&tool(&q.tool), now());

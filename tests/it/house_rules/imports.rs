@@ -130,6 +130,9 @@ const TABLE: &[Room] = &[
 const CRATES: &[(&str, &[&str])] = &[
     // rmcp re-parses, drops unknown fields and rounds large integers: never on the forwarding path.
     ("rmcp", &["demo"]),
+    // What decides is decided in one room.
+    ("cedar_policy", &["policy"]),
+    ("miette", &["policy"]),
     ("anyhow", &["cli", "main"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
