@@ -4,6 +4,7 @@
 //! types exists only if its constructor accepted what it was made from.
 
 pub mod barrier;
+pub mod budget;
 pub mod call;
 pub mod certificate;
 pub mod change;

@@ -5,6 +5,7 @@
 //! Trusts what the gateway reports of itself through [`Observed`].
 
 mod admin;
+mod budgets;
 mod certificates;
 mod figures;
 mod health;
@@ -15,7 +16,9 @@ mod tests;
 
 pub use admin::AdminResponder;
 pub use certificates::CertificateState;
-pub use figures::{Breaker, Figures, JournalFigures, Observed, ReloadFigures, UpstreamFigures};
+pub use figures::{
+    Breaker, BudgetFigures, Figures, JournalFigures, Observed, ReloadFigures, UpstreamFigures,
+};
 pub use health::{Finding, Halt, Readiness};
 pub use log::{Colour, LogError, LogFormat, start_log};
 pub use metrics::{CallTimes, Metrics};

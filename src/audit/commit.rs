@@ -342,6 +342,34 @@ fn fold_entry(live: &mut Live, seq: Seq, entry: &Entry) {
         Body::Close => Change::None,
     };
     live.apply(seq, at, change);
+    if let Some(facts) = facts_of(&entry.body) {
+        live.charge(at, &facts.metered.charges);
+    }
+}
+
+/// The facts of the call that `body` records, where it may count for budgets.
+fn facts_of(body: &Body) -> Option<&CallFacts> {
+    match body {
+        Body::Intent(facts, _) => Some(facts),
+        Body::Outcome { .. } | Body::Close => None,
+        Body::Event { event, .. } => match &**event {
+            Event::Denial { facts, .. }
+            | Event::List { facts, .. }
+            | Event::Suspended { facts, .. }
+            | Event::Resumed { facts, .. } => Some(facts),
+            Event::AuthenticationFailures { .. }
+            | Event::RunStart { .. }
+            | Event::RunEnd { .. }
+            | Event::Barrier { .. }
+            | Event::Taint { .. }
+            | Event::StoredCleared { .. }
+            | Event::Pin { .. }
+            | Event::Upstream { .. }
+            | Event::Mint(_)
+            | Event::TokenKey { .. }
+            | Event::Reload { .. } => None,
+        },
+    }
 }
 
 fn intended(facts: &CallFacts, tool: Option<Arc<str>>) -> Intended<'_> {

@@ -5,6 +5,7 @@
 //! and nowhere else (CASES A74, A82).
 
 mod decision;
+mod metered;
 mod mint;
 mod trigger;
 
@@ -331,6 +332,7 @@ fn call(object: &mut Object<'_>, facts: &CallFacts, adds: &Provenance, cuts: &mu
     if let Some(decided) = &facts.decision {
         decision::write(object, decided, cuts);
     }
+    metered::write(object, &facts.metered);
     if let Some(revision) = facts.revision {
         object.text("revision", revision);
     }

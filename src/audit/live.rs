@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Seq;
 use crate::model::barrier::{BarrierChange, Revoked, Since};
+use crate::model::budget::{COUNTS_MAX, Charge, Ledger, LedgerEntry};
 use crate::model::call::Stores;
 use crate::model::claim::{Claim, Tombstone};
 use crate::model::facts::RunId;
@@ -41,6 +42,8 @@ pub struct Live {
     pub revoked: BTreeMap<Revoked, Since>,
     /// Sources that nothing may come from.
     pub closed: BTreeMap<SourceName, Since>,
+    /// What budgets have counted.
+    pub budgets: Ledger,
 }
 
 /// A run that has not ended.
@@ -183,6 +186,10 @@ pub(super) struct StatePart {
     pub(super) revoked: Vec<RevokedPart>,
     #[serde(default)]
     pub(super) closed: Vec<ClosedPart>,
+    #[serde(default)]
+    pub(super) budgets: Vec<LedgerEntry>,
+    #[serde(default)]
+    pub(super) budgets_lost: Option<Timestamp>,
 }
 
 /// One caller whose credentials do not count.
@@ -259,7 +266,18 @@ impl Live {
             Change::StoredCleared { upstream, subject } => self.clear_stored(upstream, subject),
             Change::HistoryLost => {
                 self.runs.values_mut().for_each(|run| run.history = RunHistory::Lost);
+                // What the lost records counted is not known: whatever had begun to be counted is spent.
+                self.budgets.lost_at = self.budgets.lost_at.max(Some(at));
             }
+        }
+    }
+
+    /// The part of the fold that has to do with budgets: what a record made `at` this time counts.
+    pub(super) fn charge(&mut self, at: Timestamp, charges: &[Charge]) {
+        self.budgets.charge(charges, at);
+        // The gateway never counts more at once: what is more here is over.
+        if self.budgets.counts.len() > 2 * COUNTS_MAX {
+            self.budgets.forget_past(at);
         }
     }
 
@@ -334,9 +352,11 @@ impl Live {
         self.tombstones.insert((stone.entry_point.clone(), stone.txn.clone()), stone);
     }
 
-    /// Forgets ended runs of which no token may be valid at `now`.
+    /// Forgets ended runs of which no token may be valid at `now`, and what budgets counted in windows that are
+    /// over.
     pub(super) fn forget_dead(&mut self, now: Timestamp) {
         self.tombstones.retain(|_, stone| now < stone.until);
+        self.budgets.forget_past(now);
     }
 
     fn change_barrier(&mut self, change: &BarrierChange, since: Since) {
@@ -391,6 +411,8 @@ impl Live {
         self.runs.extend(part.runs.iter().map(|run| (run.run.clone(), run.clone())));
         self.open.extend(part.open.iter().map(|call| (call.intent, call.clone())));
         part.tombstones.iter().for_each(|stone| self.bury(stone.clone()));
+        self.budgets.counts.extend(part.budgets.iter().map(|entry| (entry.key, entry.clone())));
+        self.budgets.lost_at = self.budgets.lost_at.max(part.budgets_lost);
         for RevokedPart { who, at, by } in &part.revoked {
             self.revoked.insert(who.clone(), Since { at: *at, by: *by });
         }

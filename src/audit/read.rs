@@ -14,6 +14,7 @@ use super::Seq;
 use super::line::{Chain, FORMAT_VERSION, Kind, LINE_BYTES_MAX, leaf, split_digest};
 use super::live::{Change, ClosedPart, Intended, LiveRun, OpenCall, RevokedPart, StatePart, StoredPart};
 use crate::model::barrier::{BarrierChange, Revoked};
+use crate::model::budget::{Charge, LedgerEntry};
 use crate::model::call::Stores;
 use crate::model::claim::{Claim, Tombstone};
 use crate::model::digest::Sha256;
@@ -139,6 +140,9 @@ pub(super) struct Members {
     tombstones: Option<Vec<Tombstone>>,
     revoked: Option<Vec<RevokedPart>>,
     closed: Option<Vec<ClosedPart>>,
+    budgets: Option<Vec<LedgerEntry>>,
+    budgets_lost: Option<Timestamp>,
+    charges: Option<Vec<Charge>>,
     claim: Option<Claim>,
     origin: Option<Origin>,
     entries: Option<Vec<TriggerEntry>>,
@@ -228,6 +232,8 @@ impl Record {
             tombstones: members.tombstones.take().unwrap_or_default(),
             revoked: members.revoked.take().unwrap_or_default(),
             closed: members.closed.take().unwrap_or_default(),
+            budgets: members.budgets.take().unwrap_or_default(),
+            budgets_lost: members.budgets_lost.take(),
         };
         if kind == Kind::Intent {
             members.upstream = members.target().and_then(|(class, text)| target::upstream_of(class, text));
@@ -267,6 +273,11 @@ impl Record {
     pub(super) fn adds_sources(&self) -> bool {
         let Members { adds, entries, .. } = &self.members;
         adds.as_ref().is_some_and(|adds| !adds.is_empty()) || entries.as_ref().is_some_and(|e| !e.is_empty())
+    }
+
+    /// What the record counts for budgets.
+    pub(super) fn charges(&self) -> &[Charge] {
+        self.members.charges.as_deref().unwrap_or_default()
     }
 
     /// What the record changes; nothing where a member that this kind must have is missing.

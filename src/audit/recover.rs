@@ -221,6 +221,7 @@ fn apply(live: &mut Live, record: &Record) {
     if let Some(change) = record.change() {
         live.apply(record.seq, record.at, change);
     }
+    live.charge(record.at, record.charges());
 }
 
 /// Whether something behind the damage says that `seq` was durable when it was written. Then the damage

@@ -17,6 +17,7 @@ pub(super) fn write(lines: &mut Lines, stamp: &Stamp, live: &Live) {
     chunks(lines, stamp, "open", &open, |_| 1024, |object, call| encode::open_call(object, call));
     ended(lines, stamp, live);
     closed(lines, stamp, live);
+    budgets(lines, stamp, live);
 }
 
 fn runs(lines: &mut Lines, stamp: &Stamp, live: &Live) {
@@ -118,6 +119,32 @@ fn closed(lines: &mut Lines, stamp: &Stamp, live: &Live) {
             encode::actor(object, Some(&since.by));
         },
     );
+}
+
+fn budgets(lines: &mut Lines, stamp: &Stamp, live: &Live) {
+    let counted: Vec<_> = live.budgets.counts.values().collect();
+    chunks(
+        lines,
+        stamp,
+        "budgets",
+        &counted,
+        |_| 1024,
+        |object, entry| {
+            object.text("budget", entry.budget.as_str());
+            object.digest("key", &entry.key);
+            object.object("counts", |object| {
+                for (amount, count) in entry.counts.iter() {
+                    object.object(amount.code(), |object| {
+                        object.signed("since", count.since().0);
+                        object.number("used", count.used());
+                    });
+                }
+            });
+        },
+    );
+    if let Some(lost) = live.budgets.lost_at {
+        lines.push(stamp, Kind::State, |object| object.time("budgets_lost", lost));
+    }
 }
 
 fn chunks<T>(

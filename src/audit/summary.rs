@@ -124,7 +124,7 @@ fn call(begin: &Value, end: &Value, seq: u64) -> String {
     format!("{time}  {sources}  {subject}  {target}  {verdict}  {reason}  {duration}  #{seq}")
 }
 
-/// Why it ended so: the reason, what kind of error came back, and the rule that decided a refusal.
+/// Why it ended so: the reason, what kind of error came back, and the budget or the rule that decided a refusal.
 fn reason(end: &Value) -> String {
     let mut reason = match text(end, "/kind") {
         Some("unknown") => "unknown (the gateway died during the call)".to_owned(),
@@ -136,9 +136,14 @@ fn reason(end: &Value) -> String {
     if let Some(code) = end.pointer("/jsonrpc/code").and_then(Value::as_i64) {
         reason.push_str(&format!(" (error {code})"));
     }
-    if text(end, "/kind") == Some("denial")
-        && let Some(rule) = end.pointer("/decision/rules/0")
-    {
+    if text(end, "/kind") != Some("denial") {
+        return reason;
+    }
+    // What a budget refused the rules had let pass.
+    if let Some(budget) = text(end, "/budget/name") {
+        let limit = text(end, "/budget/limit").unwrap_or("-");
+        reason.push_str(&format!(" (budget {budget}: {limit})"));
+    } else if let Some(rule) = end.pointer("/decision/rules/0") {
         reason.push_str(&format!(" ({})", rule_text(rule)));
     }
     reason

@@ -1,6 +1,7 @@
 //! What the journal must hold: nothing acknowledged is lost, nothing lost is passed over, nothing halts for
 //! good. Each test ends with a look at the whole journal from outside ([`Room::verified`]).
 
+mod budgets;
 mod claims;
 mod damage;
 mod faults;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use super::disk::Disk;
 use super::*;
+use crate::model::budget::Metered;
 use crate::model::call::{ArgumentFacts, Stores};
 use crate::model::decision::{Answer, Decision, Dimension, PolicyEpoch, Rule, Visibility};
 use crate::model::digest::Sha256;
@@ -183,6 +185,7 @@ fn facts(run: &RunId) -> CallFacts {
         definition: Some(Sha256::of(b"definition")),
         arguments: Some(ArgumentFacts { sha256: Sha256::of(b"{}"), bytes: 2 }),
         decision: Some(decision(Answer::Allow, Reason::Allowed)),
+        metered: Metered::default(),
         revision: Some("2025-11-25"),
         request_id: Some(Bounded::new("7")),
         traceparent: None,

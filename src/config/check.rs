@@ -4,6 +4,7 @@
 //! error refuses the whole configuration.
 
 mod assert;
+mod budget;
 mod client;
 mod entry_point;
 mod fixed;
@@ -87,15 +88,16 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
         &mut labels,
         loaded,
     );
-    let mut upstreams = upstream::check(&document.upstreams, scope);
-    upstreams.iter_mut().for_each(|upstream| upstream.may_ask = may_ask(&rules, upstream));
+    let upstreams = upstreams(document, &rules, scope);
+    let budgets = budget::check(&document.budgets, &upstreams, scope);
     let (identity, mint) = vouching(document, keys, clients, &listeners, &state_dir, &mut labels);
     notes::say(document, &labels, scope);
     let (minters, dispatchers) = mint.as_ref().map_or((0, 0), |mint| (1, mint.dispatchers.len()));
     // The gateway's own issuer is written nowhere.
     let issuers = identity.issuers.len().saturating_sub(minters);
     let (keys, clients) = (identity.keys.len(), identity.clients.len());
-    let understood = [keys, clients, listeners.len(), upstreams.len(), issuers, minters, dispatchers];
+    let understood =
+        [keys, clients, listeners.len(), upstreams.len(), issuers, minters, dispatchers, budgets.len()];
     refuse_gaps(document, understood, loaded, found);
     let limits = Quantities::new(found);
     let audit = audit_settings(&document.audit, &state_dir, found);
@@ -125,7 +127,7 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
         admin,
         listeners,
         limits: socket_limits(&document.limits, limits),
-        in_flight: in_flight_limits(&document.limits, limits, &upstreams),
+        in_flight: in_flight_limits(&document.limits, limits, &upstreams, budgets),
         audit,
         state_dir,
         identity,
@@ -203,11 +205,12 @@ fn vouching(
 }
 
 /// What was left out has to have been reported: a table that vanished in silence would be a hole (I2).
-fn refuse_gaps(document: &Document, understood: [usize; 7], loaded: &Loaded, found: &Sink) {
-    let Document { keys, clients, listen, upstreams, issuers, mint, dispatchers, .. } = document;
+fn refuse_gaps(document: &Document, understood: [usize; 8], loaded: &Loaded, found: &Sink) {
+    let Document { keys, clients, listen, upstreams, issuers, mint, dispatchers, budgets, .. } = document;
     let minters = usize::from(mint.is_some());
     let (keys, clients, dispatchers) = (keys.len(), clients.len(), dispatchers.len());
-    let written = [keys, clients, listen.len(), upstreams.len(), issuers.len(), minters, dispatchers];
+    let (listen, upstreams, issuers, budgets) = (listen.len(), upstreams.len(), issuers.len(), budgets.len());
+    let written = [keys, clients, listen, upstreams, issuers, minters, dispatchers, budgets];
     if written != understood && !found.has_errors() {
         let message = "a table was not understood, and nothing says why";
         found.error(Code::BadValue, &loaded.start, message, "please report this as a fault of Sluicegate");
@@ -243,6 +246,7 @@ fn in_flight_limits(
     limits: &raw::Limits,
     read: Quantities<'_>,
     upstreams: &[crate::upstream::Settings],
+    budgets: Vec<limit::Budget>,
 ) -> limit::Settings {
     limit::Settings {
         in_flight_max: read.count(
@@ -259,6 +263,7 @@ fn in_flight_limits(
             .iter()
             .map(|upstream| (upstream.name.clone(), upstream.calls_in_flight_max))
             .collect(),
+        budgets,
     }
 }
 
@@ -328,6 +333,13 @@ const ADMIN_SOCKET_DEFAULT: &str = "admin.sock";
 const LOCK_FILE_DEFAULT: &str = "gateway.lock";
 /// What group and others may do with a file.
 const OTHERS_MODE: u32 = 0o077;
+
+/// Every upstream, with what the policy lets it ask.
+fn upstreams(document: &Document, rules: &Rules, scope: Scope<'_>) -> Vec<Settings> {
+    let mut upstreams = upstream::check(&document.upstreams, scope);
+    upstreams.iter_mut().for_each(|upstream| upstream.may_ask = may_ask(rules, upstream));
+    upstreams
+}
 
 /// What `upstream` may ever ask of a client.
 fn may_ask(rules: &Rules, upstream: &Settings) -> MayAsk {

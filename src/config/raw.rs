@@ -3,6 +3,7 @@
 //! Must never refer from one table to another: that is for `check`.
 
 mod assert;
+mod budget;
 mod entry_point;
 mod issuer;
 mod lists;
@@ -18,6 +19,7 @@ use super::node::{Entry, Fields, Later, Located, Node};
 use super::problem::Sink;
 
 pub(super) use assert::MayAssert;
+pub(super) use budget::Budget;
 pub(super) use entry_point::{EntryPoint, Key, Listen, Vouches};
 pub(super) use issuer::{Issuer, Jwks, Refine, RefineRule};
 pub(super) use lists::{Entry as ListEntry, Lists, Row, Shadow, form};
@@ -43,6 +45,7 @@ pub(super) struct Document {
     pub(super) sources: Vec<Row>,
     pub(super) roles: Vec<Row>,
     pub(super) agents: Vec<Row>,
+    pub(super) budgets: Vec<Budget>,
     pub(super) limits: Limits,
     pub(super) audit: Audit,
     pub(super) reload: Reload,
@@ -122,6 +125,7 @@ impl Document {
             sources: each(&root, "sources", "[sources.", Row::read_source),
             roles: each(&root, "roles", "[roles.", Row::read),
             agents: each(&root, "agents", "[agents.", Row::read),
+            budgets: budget::read(&root),
             limits: Limits::read(&root),
             audit: Audit::read(&root),
             reload: Reload::read(&root),
@@ -185,7 +189,7 @@ impl Limits {
             calls_in_flight_max: fields.quantity("calls_in_flight_max"),
             calls_in_flight_per_principal_max: fields.quantity("calls_in_flight_per_principal_max"),
         };
-        fields.finish(&[("rates", "rates and budgets"), ("budgets", "rates and budgets")]);
+        fields.finish(&[]);
         limits
     }
 }

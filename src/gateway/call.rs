@@ -25,7 +25,7 @@ use super::reply::{AnswerForm, Output};
 use super::task::{Task, TaskSide};
 use super::world::{World, call_of};
 use crate::audit::{Pending, Slot};
-use crate::limit::{Admission, Keys};
+use crate::limit::{Admission, Keys, Refused, Who};
 use crate::model::call::{Call, Pin, Stores};
 use crate::model::decision::{Decision, Visibility};
 use crate::model::facts::CallFacts;
@@ -36,7 +36,7 @@ use crate::model::target::Target;
 use crate::model::text::Bounded;
 use crate::policy::{Permit, Ruling, Standing};
 use crate::run::{Run, Section};
-use crate::upstream::{Fleet, Server, Share, Tool, Watch};
+use crate::upstream::{COST_DEFAULT, Fleet, Server, Share, Tool, Watch};
 use crate::wire::input::{self, GoesOn, request_digest};
 use crate::wire::method::{Mark, Toward};
 use crate::wire::{OwnName, Revision, StripMeta, headers};
@@ -94,7 +94,7 @@ impl Gateway {
         if !passed.adds.is_empty() {
             self.announce_taint(&run);
         }
-        let Passed { pending, facts, fleet, form, share, capabilities, values, .. } = passed;
+        let Passed { pending, facts, fleet, form, share, capabilities, values, result_max, .. } = passed;
         let task = match aim {
             Aim::Task(task) => TaskSide::Of(task),
             _ => making,
@@ -112,6 +112,7 @@ impl Gateway {
             share,
             capabilities,
             values,
+            result_max,
             revision: exchange.revision,
             method: method.code(),
             taints: method.taints(Toward::Upstream),
@@ -213,6 +214,7 @@ struct Passed {
     share: Share,
     capabilities: Option<Arc<str>>,
     values: Bytes,
+    result_max: Option<u64>,
 }
 
 impl Stage<'_> {
@@ -257,13 +259,10 @@ impl Stage<'_> {
         facts.decision = Some(permit.decision().clone());
         self.check_answers(section, &facts)?;
         self.check_param_headers().map_err(|reason| self.protocol(facts.clone(), reason))?;
-        let keys = Keys { principal, upstream: &upstream };
-        let admission = self
-            .gateway
-            .gate
-            .admit(permit, keys)
-            .map_err(|(_, reason)| self.closed(facts.clone(), reason))?;
+        // What is counted is counted for good: nothing is, where it could not be recorded.
         let slot = slot.map_err(|reason| self.closed(facts.clone(), reason))?;
+        let admission = self.admit(permit, &mut facts)?;
+        let result_max = admission.result_max();
         let call = admission.permit().call();
         let is_looked_at = call.target.tool().is_some_and(|tool| self.world.policy.looks_at(tool));
         // A slice keeps the whole request in memory, so only where it may be asked for again.
@@ -276,7 +275,35 @@ impl Stage<'_> {
         let form = self.form();
         let share = self.share(&upstream);
         let capabilities = self.capabilities(&upstream, &facts).filter(|_| share != Share::All);
-        Ok(Passed { pending, facts, adds, fleet, form, share, capabilities, values })
+        Ok(Passed { pending, facts, adds, fleet, form, share, capabilities, values, result_max })
+    }
+
+    /// Room for the call. What it counts for budgets, and which of them refuses it, its record says.
+    fn admit(&self, permit: Permit, facts: &mut CallFacts) -> Result<Admission<Permit>, Box<Refusal>> {
+        let target = permit.call().target.clone();
+        let principal = &self.exchange.caller.principal;
+        let who = Who { principal, run: facts.run.as_ref(), sources: &facts.provenance };
+        let keys = Keys { who, target: &target };
+        let admitted = self.gateway.gate.admit(permit, keys, self.cost(), self.gateway.clock.wall());
+        match admitted {
+            Ok(admission) => {
+                facts.metered.charges = admission.charges().to_vec();
+                Ok(admission)
+            }
+            Err((_, Refused { reason, spent })) => {
+                facts.metered.spent = spent;
+                Err(self.closed(facts.clone(), reason))
+            }
+        }
+    }
+
+    /// What the call costs. What is said about a task was paid for by the call that made it.
+    fn cost(&self) -> u64 {
+        match self.at {
+            Some(At::Tool(tool)) => tool.cost,
+            Some(At::Task(..)) => 0,
+            Some(At::Other { .. }) | None => COST_DEFAULT,
+        }
     }
 
     /// What the policy refuses: as if nonexistent where hidden, with its reason where visible.

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::able::Able;
 use super::port::{Accepts, ProtocolHeaders};
 use super::session::{InFlight, Session, Wants};
+use crate::model::budget::Metered;
 use crate::model::call::Stores;
 use crate::model::decision::PolicyEpoch;
 use crate::model::facts::{CLAIM_BYTES_MAX, CallFacts};
@@ -60,6 +61,7 @@ impl Caller {
             definition: None,
             arguments: None,
             decision: None,
+            metered: Metered::default(),
             revision: None,
             request_id: None,
             traceparent: None,

@@ -25,6 +25,7 @@ impl Gateway {
             // What could not be recorded has not ended; the next round tries again.
             let _halted = self.runs.expire(self.clock.wall(), &JournalOfRuns(&self.journal)).await;
             self.tasks.expire(self.clock.monotonic());
+            self.gate.sweep(self.clock.wall());
             for session in self.sessions.expire(self.clock.monotonic()) {
                 self.end_run_of(&session).await;
             }

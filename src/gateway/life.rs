@@ -72,7 +72,7 @@ pub struct Configured {
     pub entry_points: EntryPoints,
     /// What each listener vouches for by itself.
     pub listeners: HashMap<String, ListenerVouches>,
-    /// Calls in flight.
+    /// How much there may be.
     pub in_flight: limit::Settings,
     /// The limits of the gateway's own tables.
     pub limits: TableLimits,
@@ -134,7 +134,8 @@ impl Gateway {
     /// Why the runs of sessions that did not survive could not be ended on the record, or what is in force
     /// could not be recorded.
     pub async fn begin(rooms: Rooms) -> Result<(Arc<Self>, Tasks), Reason> {
-        let Rooms { live, configured, notices, .. } = rooms;
+        let Rooms { mut live, configured, notices, .. } = rooms;
+        let ledger = std::mem::take(&mut live.budgets);
         let Configured { limits, entry_points, in_flight, .. } = configured;
         let entry_points = entry_points.following(&EntryPoints::default(), FIRST_EPOCH);
         let rule_of = |entry_point: &_| entry_points.rule_of(entry_point);
@@ -161,7 +162,7 @@ impl Gateway {
             watches: Places::default(),
             tasks: TaskTable::default(),
             worlds: Worlds::new(World::compile(Arc::new(in_force), catalogue, fleet, rooms.clock.clone())),
-            gate: Gate::new(in_flight),
+            gate: Gate::new(in_flight, ledger),
             journal: rooms.journal,
             upstreams: rooms.upstreams,
             metrics: rooms.metrics,

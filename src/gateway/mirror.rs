@@ -24,6 +24,8 @@ use super::relay::Leg;
 use super::session::Answer;
 use super::world::World;
 use crate::audit::{Event, Seq};
+use crate::limit::{Keys, Refused, Who};
+use crate::model::budget::{Metered, Spent};
 use crate::model::call::{ArgumentFacts, Call, Payload, Pin, Stores};
 use crate::model::decision::{Decision, PolicyEpoch};
 use crate::model::digest::Sha256;
@@ -37,7 +39,7 @@ use crate::policy::{Ruling, Standing};
 use crate::run::Section;
 use crate::upstream::{Question, Said, Share};
 use crate::wire::input::{self, Asked, GoesOn};
-use crate::wire::{Id, Outcome, Response, encode};
+use crate::wire::{Id, Method, Object, Outcome, Response, encode};
 
 /// Longest wait for a client to answer a question of an upstream.
 pub const INPUT_WAIT_MAX: Duration = Duration::from_secs(300);
@@ -60,8 +62,39 @@ pub(super) enum After {
     Abandoned,
 }
 
-/// The provenance it was decided under and what was decided, or why not.
-type Decided = Result<(Provenance, Decision), (Reason, Option<Decision>)>;
+/// What was decided, or why not.
+type Decided = Result<Passes, Stops>;
+
+/// A question or an answer that may pass.
+struct Passes {
+    /// What it was decided under.
+    provenance: Provenance,
+    decision: Decision,
+    metered: Metered,
+}
+
+/// One that may not.
+struct Stops {
+    reason: Reason,
+    decision: Option<Decision>,
+    /// The budget that says so, if one does.
+    spent: Option<Spent>,
+}
+
+impl From<(Reason, Option<Decision>)> for Stops {
+    fn from((reason, decision): (Reason, Option<Decision>)) -> Self {
+        Self { reason, decision, spent: None }
+    }
+}
+
+/// Whether a question counts for budgets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Counting {
+    /// It is asked for the first time.
+    Yes,
+    /// It was counted then.
+    No,
+}
 
 /// What the client said, and who said it.
 struct Heard {
@@ -175,28 +208,44 @@ impl Gateway {
     /// Whether the run may answer `asked` at all, and its client can be asked. Recorded either way.
     pub(super) async fn may_be_asked(&self, asked: &Asked, leg: &Leg, intent: Seq) -> bool {
         let Some((target, facts)) = about(asked, asked.params.as_ref(), leg) else { return false };
-        let decided = self.decide_to_ask(target, asked, leg);
+        let decided = self.decide_to_ask(target, asked, leg, Counting::Yes);
         self.record_decided(decided, facts, |facts| Event::Suspended { facts, intent }).await
     }
 
     /// The same of what was asked and recorded before, and is asked again.
     pub(super) fn may_still_be_asked(&self, asked: &Asked, leg: &Leg) -> bool {
         let about = about(asked, asked.params.as_ref(), leg);
-        about.is_some_and(|(target, _)| self.decide_to_ask(target, asked, leg).is_ok())
+        about.is_some_and(|(target, _)| self.decide_to_ask(target, asked, leg, Counting::No).is_ok())
     }
 
-    fn decide_to_ask(&self, target: Target, asked: &Asked, leg: &Leg) -> Decided {
+    fn decide_to_ask(&self, target: Target, asked: &Asked, leg: &Leg, counting: Counting) -> Decided {
         let speaker = Speaker { principal: Arc::clone(&leg.facts.principal), under: leg.under };
-        match self.decide_again(&[target], &speaker, leg) {
-            // DESIGN §7: an instance that all share asks nobody, whichever era it speaks.
-            Ok(_) if leg.share == Share::All => Err((Reason::UpstreamRequestRefused, None)),
-            // What it cannot be asked it declines: nobody has to know that it may not either.
-            Ok(_) if !leg.able.can(asked, leg.revision) => Err((Reason::UpstreamRequestRefused, None)),
-            Ok(_) if !leg.revision.is_modern() && leg.accepts == Accepts::Json => {
-                Err((Reason::UpstreamRequestRefused, None))
+        // DESIGN §7: an instance that all share asks nobody, whichever era it speaks. What its client cannot be
+        // asked is declined: nobody has to know that it may not either.
+        let is_mute = leg.share == Share::All
+            || !leg.able.can(asked, leg.revision)
+            || (!leg.revision.is_modern() && leg.accepts == Accepts::Json);
+        self.decide_again(&[target], &speaker, leg, |section| match counting {
+            _ if is_mute => Err(Stops::from((Reason::UpstreamRequestRefused, None))),
+            Counting::Yes => self.count_question(asked, leg, section),
+            Counting::No => Ok(Metered::default()),
+        })
+    }
+
+    /// Counts what `asked` takes of the agent's model, for the budgets of the call that it is asked in.
+    fn count_question(&self, asked: &Asked, leg: &Leg, section: &Section<'_>) -> Result<Metered, Stops> {
+        let (Method::SamplingCreateMessage, Some(target)) = (&asked.method, &leg.facts.target) else {
+            return Ok(Metered::default());
+        };
+        let (principal, run) = (&leg.facts.principal, Some(leg.run.id()));
+        let keys = Keys { who: Who { principal, run, sources: section.provenance() }, target };
+        let counted = self.gate.ask(keys, tokens_of(asked), self.clock.wall());
+        counted.map(|charges| Metered { charges, spent: None }).map_err(|Refused { reason, spent }| {
+            if let Some(spent) = &spent {
+                self.metrics.budget_refusal(spent.budget.as_str(), reason);
             }
-            other => other,
-        }
+            Stops { reason, decision: None, spent }
+        })
     }
 
     /// Whether what the client said may go to the upstream, and the call may go on with it.
@@ -216,7 +265,7 @@ impl Gateway {
         facts.principal = Arc::clone(&speaker.principal);
         let mut targets = vec![target];
         targets.extend(leg.facts.target.clone());
-        let decided = self.decide_again(&targets, speaker, leg);
+        let decided = self.decide_again(&targets, speaker, leg, |_| Ok(Metered::default()));
         self.record_decided(decided, facts, |facts| Event::Resumed { facts, intent }).await
     }
 
@@ -229,36 +278,52 @@ impl Gateway {
         passes: impl FnOnce(Box<CallFacts>) -> Event,
     ) -> bool {
         match decided {
-            Ok((provenance, decision)) => {
-                let facts = CallFacts { provenance, decision: Some(decision), ..facts };
+            Ok(Passes { provenance, decision, metered }) => {
+                let facts = CallFacts { provenance, decision: Some(decision), metered, ..facts };
                 self.journal.record(passes(Box::new(facts))).await.is_ok()
             }
-            Err((reason, decision)) => {
+            Err(Stops { reason, decision, spent }) => {
+                let metered = Metered { charges: Vec::new(), spent };
                 let latency = self.latency_until_now(self.clock.monotonic());
-                let facts = Box::new(CallFacts { decision, ..facts });
+                let facts = Box::new(CallFacts { decision, metered, ..facts });
                 let _halted = self.journal.record(Event::Denial { facts, reason, latency }).await;
                 false
             }
         }
     }
 
-    /// Decides on every target with the provenance of now; what is decided on the first is given.
-    fn decide_again(&self, targets: &[Target], speaker: &Speaker, leg: &Leg) -> Decided {
+    /// Decides on every target with the provenance of now; what is decided on the first is given. `last` has the
+    /// last word where all may pass, and says what that counts.
+    fn decide_again(
+        &self,
+        targets: &[Target],
+        speaker: &Speaker,
+        leg: &Leg,
+        last: impl FnOnce(&Section<'_>) -> Result<Metered, Stops>,
+    ) -> Decided {
         let decided = leg.run.section(self.clock.wall(), |section| {
             self.worlds.within(|world| {
                 if !world.in_force.entry_points.holds(&speaker.principal, speaker.under) {
-                    return Err((Reason::CredentialUnknown, None));
+                    return Err(Stops::from((Reason::CredentialUnknown, None)));
                 }
                 let mut decisions = Vec::new();
                 for target in targets {
                     decisions.push(decide(world, section, target, &speaker.principal, &leg.values)?);
                 }
-                let first = decisions.into_iter().next().ok_or((Reason::Fault, None))?;
-                Ok((section.provenance().clone(), first))
+                let decision = decisions.into_iter().next().ok_or((Reason::Fault, None))?;
+                let metered = last(section)?;
+                Ok(Passes { provenance: section.provenance().clone(), decision, metered })
             })
         });
-        decided.unwrap_or_else(|closed| Err((closed, None)))
+        decided.unwrap_or_else(|closed| Err(Stops::from((closed, None))))
     }
+}
+
+/// How many tokens `asked` asks for at most (`maxTokens`); one that does not say so asks for any number.
+fn tokens_of(asked: &Asked) -> u64 {
+    let params = asked.params.as_ref().and_then(|params| Object::of(params).ok());
+    let raw = params.and_then(|params| params.get("maxTokens"));
+    raw.and_then(|raw| std::str::from_utf8(&raw).ok()?.parse().ok()).unwrap_or(u64::MAX)
 }
 
 /// What the request brought along, where that answers every question: a server that keeps no state is
@@ -345,6 +410,7 @@ fn about(asked: &Asked, raw: Option<&Bytes>, leg: &Leg) -> Option<(Target, CallF
         arguments: Some(ArgumentFacts { sha256: Sha256::of(bytes), bytes: length }),
         adds: Provenance::default(),
         stores: Stores::Nothing,
+        metered: Metered::default(),
         ..leg.facts.clone()
     };
     Some((target, facts))

@@ -4,10 +4,11 @@
 
 use super::Gateway;
 use crate::audit;
+use crate::limit::Fullness;
 use crate::model::call::Pin;
 use crate::model::reason::Reason;
 use crate::telemetry::{
-    Breaker, Figures, Finding, Halt, JournalFigures, Observed, Readiness, UpstreamFigures,
+    Breaker, BudgetFigures, Figures, Finding, Halt, JournalFigures, Observed, Readiness, UpstreamFigures,
 };
 
 impl Observed for Gateway {
@@ -27,6 +28,7 @@ impl Observed for Gateway {
             },
             upstreams: self.upstream_figures(),
             reloads: self.reload_figures(),
+            budgets: self.budget_figures(),
         }
     }
 
@@ -50,6 +52,17 @@ impl Observed for Gateway {
 }
 
 impl Gateway {
+    fn budget_figures(&self) -> Vec<BudgetFigures> {
+        let fullest = self.gate.fullest(self.clock.wall()).into_iter();
+        let figures = fullest.map(|Fullness { budget, amount, used, limit }| BudgetFigures {
+            budget,
+            amount: amount.code(),
+            used,
+            limit,
+        });
+        figures.collect()
+    }
+
     fn upstream_figures(&self) -> Vec<UpstreamFigures> {
         let catalogue = self.upstreams.catalogue();
         let conditions = self.upstreams.conditions().into_iter();

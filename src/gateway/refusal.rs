@@ -10,8 +10,9 @@ use crate::gateway::Gateway;
 use crate::gateway::missing::Missing;
 use crate::gateway::port::Reply;
 use crate::gateway::reply::{self, Output, Told};
+use crate::limit::Who;
 use crate::model::facts::{CLAIM_BYTES_MAX, CallFacts};
-use crate::model::reason::Reason;
+use crate::model::reason::{Reason, Retry};
 use crate::model::text::Bounded;
 use crate::telemetry::CallTimes;
 use crate::wire::{Id, Revision, encode, task};
@@ -48,18 +49,20 @@ impl Refusal {
 impl Gateway {
     /// Records `refusal`, then answers it.
     pub(super) async fn refuse(&self, refusal: Refusal, arrived: Duration) -> Reply {
-        let Refusal { facts, reason, form, revision } = refusal;
+        let Refusal { mut facts, reason, form, revision } = refusal;
         let latency = self.latency_until_now(arrived);
         let named = facts.named.clone();
         let verdict = facts.decision.as_ref().map(|decision| decision.verdict);
         self.metrics.call(verdict, reason, CallTimes { gateway: latency.total, upstream: None });
+        self.meter_refusal(&mut facts, reason);
+        let retry_after_s = facts.metered.spent.as_ref().map(|spent| spent.retry_after_s);
         let recorded = self.journal.record(Event::Denial { facts: Box::new(facts), reason, latency }).await;
-        let (reason, seq) = match recorded {
-            Ok(seq) => (reason, Some(seq.0)),
-            Err(halted) => (halted, None),
+        let (reason, seq, retry_after_s) = match recorded {
+            Ok(seq) => (reason, Some(seq.0), retry_after_s),
+            Err(halted) => (halted, None, None),
         };
         let status = reply::status(reason, revision);
-        let told = Told::refused(reason, seq);
+        let told = Told::refused(reason, seq).after(retry_after_s);
         let body = match form {
             Form::Silent => {
                 return Reply::Empty(match recorded {
@@ -90,6 +93,18 @@ impl Gateway {
             Form::Error(id) => reply::error(id.as_ref(), reason.sentence(), &told),
         };
         Reply::Json { status, body, session: None }
+    }
+
+    /// Counts a refusal for the budgets of its caller. One that passes by itself is nothing that was tried in vain.
+    fn meter_refusal(&self, facts: &mut CallFacts, reason: Reason) {
+        if let Some(spent) = &facts.metered.spent {
+            self.metrics.budget_refusal(spent.budget.as_str(), reason);
+        }
+        if reason.retry() == Retry::Never {
+            let CallFacts { principal, run, provenance, .. } = &*facts;
+            let who = Who { principal, run: run.as_ref(), sources: provenance };
+            facts.metered.charges = self.gate.denied(who, self.clock.wall());
+        }
     }
 
     /// The latency of something that ended here, without an upstream.

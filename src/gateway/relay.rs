@@ -58,6 +58,8 @@ pub(super) struct Leg {
     pub(super) share: Share,
     /// What it can be asked by this call's upstream, as that is told.
     pub(super) capabilities: Option<Arc<str>>,
+    /// The largest answer that budgets let it have, in bytes.
+    pub(super) result_max: Option<u64>,
     /// Of the method and the parameters, in 2026-07-28: what a request is known by that goes on with it.
     pub(super) request: Option<Sha256>,
     /// Answers that the request brought along (2026-07-28), until something is asked.
@@ -180,7 +182,7 @@ impl Gateway {
         let outcome = self.sift_questions(outcome, leg, open.seq()).await;
         let decision_id = Some(open.seq().0);
         let late = self.taint_by_what_was_stored_meanwhile(leg).await;
-        let (outcome, result) = measured(outcome).await;
+        let (outcome, result) = measured(outcome, leg.result_max).await;
         let facts = self.outcome_facts(&outcome, result, timings, leg, journal);
         self.measure(&facts, leg);
         let concluded = open.conclude(facts).await;
@@ -300,20 +302,24 @@ impl Leg {
     }
 }
 
-/// The answer with its digest and size; one that can no longer be read is none.
+/// The answer with its digest and size; one that can no longer be read is none, and one that is larger than budgets
+/// let it be is withheld.
 async fn measured(
     outcome: Result<upstream::Answer, Failure>,
+    bytes_max: Option<u64>,
 ) -> (Result<upstream::Answer, Failure>, Option<ResultFacts>) {
     let Ok(answer) = &outcome else { return (outcome, None) };
-    if answer.rest.is_nothing() {
+    let facts = if answer.rest.is_nothing() {
         let bytes = u64::try_from(answer.raw.len()).unwrap_or(u64::MAX);
-        let facts = ResultFacts { sha256: Sha256::of(&answer.raw), bytes };
-        return (outcome, Some(facts));
-    }
-    match Body::whole(answer.raw.clone(), &answer.rest).digest().await {
-        Ok((sha256, bytes)) => (outcome, Some(ResultFacts { sha256, bytes })),
-        Err(error) => (Err(Failure::Unkept(upstream::Detail::of_error(&error))), None),
-    }
+        ResultFacts { sha256: Sha256::of(&answer.raw), bytes }
+    } else {
+        match Body::whole(answer.raw.clone(), &answer.rest).digest().await {
+            Ok((sha256, bytes)) => ResultFacts { sha256, bytes },
+            Err(error) => return (Err(Failure::Unkept(upstream::Detail::of_error(&error))), None),
+        }
+    };
+    let is_too_large = bytes_max.is_some_and(|max| facts.bytes > max);
+    (if is_too_large { Err(Failure::TooLarge) } else { outcome }, Some(facts))
 }
 
 fn give_up(canceller: &mut Option<Canceller>) {

@@ -191,6 +191,7 @@ impl Gateway {
             unknown
         }));
         changes.add(self.upstreams.changes_by(&next.upstreams).await);
+        changes.add(self.gate.changes_by(&next.configured.in_flight));
         changes.add(next.elsewhere.clone());
         changes
     }

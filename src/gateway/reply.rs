@@ -24,6 +24,9 @@ pub(super) struct Told {
     pub(super) decision: &'static str,
     pub(super) reason: Reason,
     pub(super) retryable: bool,
+    /// When it is worth another try, in seconds, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) retry_after_s: Option<u64>,
     /// The record of the decision: what an operator looks up with `sluicegate audit show`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) decision_id: Option<u64>,
@@ -31,11 +34,21 @@ pub(super) struct Told {
 
 impl Told {
     pub(super) fn refused(reason: Reason, decision_id: Option<u64>) -> Self {
-        Self { decision: "deny", reason, retryable: reason.retry() == Retry::Later, decision_id }
+        Self::new("deny", reason, decision_id)
     }
 
     pub(super) fn failed(reason: Reason, decision_id: Option<u64>) -> Self {
-        Self { decision: "allow", reason, retryable: reason.retry() == Retry::Later, decision_id }
+        Self::new("allow", reason, decision_id)
+    }
+
+    fn new(decision: &'static str, reason: Reason, decision_id: Option<u64>) -> Self {
+        let retryable = reason.retry() == Retry::Later;
+        Self { decision, reason, retryable, retry_after_s: None, decision_id }
+    }
+
+    /// The same, and when to try again.
+    pub(super) fn after(self, retry_after_s: Option<u64>) -> Self {
+        Self { retry_after_s, ..self }
     }
 }
 

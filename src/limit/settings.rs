@@ -1,12 +1,13 @@
-//! The limits of calls in flight, checked.
+//! The limits, checked.
 //!
 //! Must never hold a zero: a limit that admits nothing is refused by `config`.
 
 use std::collections::BTreeMap;
 
+use super::Budget;
 use crate::model::name::UpstreamName;
 
-/// How many calls may be in flight.
+/// How much there may be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
     /// In the whole gateway (`limits.calls_in_flight_max`); refused with `gateway_busy`.
@@ -15,6 +16,8 @@ pub struct Settings {
     pub in_flight_per_principal_max: usize,
     /// Per upstream (`upstreams.X.calls_in_flight_max`); `upstream_busy`.
     pub in_flight_per_upstream_max: BTreeMap<UpstreamName, usize>,
+    /// What is counted over time (`[[budgets]]`).
+    pub budgets: Vec<Budget>,
 }
 
 /// `limits.calls_in_flight_max` where the configuration is silent.

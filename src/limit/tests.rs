@@ -1,5 +1,8 @@
 //! Tests of admission.
 
+mod budgets;
+mod property;
+
 use std::collections::BTreeSet;
 
 use super::*;
@@ -27,12 +30,14 @@ fn principal(entry_point: &str, subject: &str) -> Principal {
 }
 
 fn gate(in_flight_max: usize, per_principal: usize, per_upstream: usize) -> Gate {
-    Gate::new(Settings {
+    let settings = Settings {
         in_flight_max,
         in_flight_per_principal_max: per_principal,
         in_flight_per_upstream_max: [(upstream("mail"), per_upstream), (upstream("web"), per_upstream)]
             .into(),
-    })
+        ..Settings::default()
+    };
+    Gate::new(settings, Ledger::default())
 }
 
 fn upstream(name: &str) -> UpstreamName {
@@ -40,10 +45,12 @@ fn upstream(name: &str) -> UpstreamName {
 }
 
 fn admit(gate: &Gate, who: &Principal, to: &str) -> Result<Admission<&'static str>, Reason> {
-    let to = upstream(to);
-    gate.admit("call", Keys { principal: who, upstream: &to }).map_err(|(call, reason)| {
+    let (target, sources) = (Target::Completion(upstream(to)), Provenance::default());
+    let keys = Keys { who: Who { principal: who, run: None, sources: &sources }, target: &target };
+    gate.admit("call", keys, 1, Timestamp::UNIX_EPOCH).map_err(|(call, refused)| {
         assert_eq!(call, "call", "a refused call is handed back");
-        reason
+        assert_eq!(refused.spent, None, "no budget says so");
+        refused.reason
     })
 }
 
@@ -138,7 +145,12 @@ fn other_limits_count_for_the_next_call_and_evict_nothing_live() {
     let (gate, ann) = (gate(2, 2, 2), principal("keys.a", "user:ann"));
     let live = [admit(&gate, &ann, "mail").unwrap(), admit(&gate, &ann, "web").unwrap()];
     let in_flight_per_upstream_max = [(upstream("mail"), 2)].into();
-    gate.adjust(Settings { in_flight_max: 1, in_flight_per_principal_max: 2, in_flight_per_upstream_max });
+    gate.adjust(Settings {
+        in_flight_max: 1,
+        in_flight_per_principal_max: 2,
+        in_flight_per_upstream_max,
+        ..Settings::default()
+    });
     assert_eq!(gate.figures().in_flight, 2);
     assert_eq!(admit(&gate, &ann, "mail").unwrap_err(), Reason::GatewayBusy);
     drop(live);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::budget::Metered;
 use super::call::{ArgumentFacts, Stores};
 use super::decision::Decision;
 use super::digest::Sha256;
@@ -72,6 +73,8 @@ pub struct CallFacts {
     pub arguments: Option<ArgumentFacts>,
     /// The decision, where one was made.
     pub decision: Option<Decision>,
+    /// What it counts for budgets, and which of them refused it.
+    pub metered: Metered,
     /// The negotiated protocol revision, where one was.
     pub revision: Option<&'static str>,
     /// The caller's own request id as JSON text. Claimed, bounded.

@@ -128,6 +128,11 @@ name!(
 );
 
 name!(
+    /// A budget as the configuration names it.
+    BudgetName,
+    plain
+);
+name!(
     /// A kind of request that an entry point vouches for (`tctx.goal`).
     Goal,
     plain

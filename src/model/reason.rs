@@ -61,7 +61,7 @@ pub enum Group {
     Protocol,
     /// The run table.
     Run,
-    /// Limits of calls in flight.
+    /// Limits and budgets.
     Limit,
     /// The journal.
     Journal,
@@ -288,6 +288,16 @@ reasons! {
         UpstreamBusy = "upstream_busy", Later, "The tool server is busy.";
         /// The upstream has as many instances as it may.
         InstancesFull = "instances_full", Later, "The tool server has no free instance.";
+        /// A budget counts as many calls in this minute as it may.
+        RateExceeded = "rate_exceeded", Later, "Too many calls in this minute. Wait as long as `retry_after_s` says.";
+        /// A budget of an hour or a day is spent: calls, cost, sampling requests or their tokens.
+        BudgetExceeded = "budget_exceeded", Later, "The budget for this is spent. Do not retry before `retry_after_s`; go on without it.";
+        /// A budget has as many calls in flight as it may.
+        BudgetBusy = "budget_busy", Later, "Too many calls of this kind are in flight. Wait for one to end.";
+        /// The caller was refused so often that it is refused everything for the rest of the hour.
+        DenialsExceeded = "denials_exceeded", Later, "Too much of what was asked for was refused. Everything is refused until `retry_after_s` has passed.";
+        /// The table of what budgets count is full.
+        BudgetsFull = "budgets_full", Later, "Too many budgets are counted at once.";
         /// The dispatcher asked for more tokens than it may in a minute.
         MintRateExceeded = "mint_rate_exceeded", Later, "Too many tokens were asked for. Ask again in a minute.";
         /// The gateway is shutting down.

@@ -30,6 +30,21 @@ pub struct Figures {
     pub upstreams: Vec<UpstreamFigures>,
     /// The configuration.
     pub reloads: ReloadFigures,
+    /// Each limit of each budget.
+    pub budgets: Vec<BudgetFigures>,
+}
+
+/// One limit of a budget at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BudgetFigures {
+    /// The budget's name in the configuration.
+    pub budget: String,
+    /// The word for what it limits.
+    pub amount: &'static str,
+    /// What it counted in the window of now, in the fullest of its counts.
+    pub used: u64,
+    /// What it may count.
+    pub limit: u64,
 }
 
 /// Which configuration is in force, and how many were tried since the start.

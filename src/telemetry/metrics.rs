@@ -14,6 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use super::budgets::Budgets;
 use super::certificates::Certificates;
 use super::figures::{Breaker, Figures, ReloadFigures};
 use super::health::Readiness;
@@ -30,6 +31,7 @@ pub struct Metrics {
     upstream_time: Family<UpstreamLabels, Histogram>,
     journal_sync_time: Histogram,
     gauges: Gauges,
+    budgets: Budgets,
     pub(super) certificates: Certificates,
 }
 
@@ -61,6 +63,7 @@ impl Metrics {
         let help = "What one sync of the journal took";
         registry.register_with_unit("journal_sync", help, Unit::Seconds, journal_sync_time.clone());
         let gauges = Gauges::register(&mut registry);
+        let budgets = Budgets::register(&mut registry);
         let certificates = Certificates::register(&mut registry);
         Self {
             registry,
@@ -70,6 +73,7 @@ impl Metrics {
             upstream_time,
             journal_sync_time,
             gauges,
+            budgets,
             certificates,
         }
     }
@@ -92,6 +96,11 @@ impl Metrics {
         self.refusals.get_or_create(&RefusalLabels { listener: listener.to_owned(), reason }).inc();
     }
 
+    /// A budget refused something. `budget` is its name in the configuration.
+    pub fn budget_refusal(&self, budget: &str, reason: Reason) {
+        self.budgets.refused(budget, reason);
+    }
+
     /// The journal was synced.
     pub fn journal_sync(&self, took: Duration) {
         self.journal_sync_time.observe(took.as_secs_f64());
@@ -101,6 +110,7 @@ impl Metrics {
     #[must_use]
     pub fn text(&self, figures: &Figures, readiness: &Readiness) -> String {
         self.gauges.set(figures, readiness);
+        self.budgets.set(&figures.budgets);
         let mut text = String::new();
         // Writing to a string cannot fail; an incomplete text lacks its `# EOF` and is refused by scrapers.
         let _ = encode(&mut text, &self.registry);

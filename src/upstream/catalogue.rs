@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::lock::Definition;
-use super::settings::{Finer, Prefix, Settings, Share};
+use super::settings::{COST_DEFAULT, Finer, Prefix, Settings, Share};
 use crate::model::call::{Pin, Stores};
 use crate::model::name::{ToolId, ToolName, UpstreamName};
 use crate::model::provenance::Provenance;
@@ -115,6 +115,8 @@ pub struct Tool {
     pub stores: Stores,
     /// The accepted input schema, raw.
     pub input_schema: Bytes,
+    /// What a call of it costs, for budgets.
+    pub cost: u64,
     /// Whether it declares an `outputSchema`: official clients validate against it even on errors.
     pub has_output_schema: bool,
     /// The arguments that travel as headers as well (2026-07-28, `x-mcp-header`).
@@ -186,6 +188,7 @@ impl Tool {
             pin,
             returns: returns.clone(),
             stores: settings.said(tool, |entry| entry.stores).unwrap_or_default(),
+            cost: settings.said(tool, |entry| entry.cost).unwrap_or(COST_DEFAULT),
         })
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::settings::{Finer, Settings, Share};
+use super::settings::{COST_DEFAULT, Finer, Settings, Share};
 use crate::model::call::Stores;
 use crate::model::change::{Changes, listed};
 use crate::model::glob::{self, Glob};
@@ -67,20 +67,23 @@ struct Rule<'a> {
     glob: &'a Glob,
     returns: Option<&'a Provenance>,
     stores: Option<Stores>,
+    cost: Option<u64>,
 }
 
 fn tool_rules(settings: &Settings) -> Vec<Rule<'_>> {
-    settings
-        .tools
-        .iter()
-        .map(|rule| Rule { glob: &rule.glob, returns: rule.returns.as_ref(), stores: rule.stores })
-        .collect()
+    let said = settings.tools.iter().map(|rule| Rule {
+        glob: &rule.glob,
+        returns: rule.returns.as_ref(),
+        stores: rule.stores,
+        cost: rule.cost,
+    });
+    said.collect()
 }
 
 fn finer_rules(finer: &[Finer]) -> Vec<Rule<'_>> {
     finer
         .iter()
-        .map(|finer| Rule { glob: &finer.glob, returns: Some(&finer.returns), stores: None })
+        .map(|finer| Rule { glob: &finer.glob, returns: Some(&finer.returns), stores: None, cost: None })
         .collect()
 }
 
@@ -111,6 +114,12 @@ fn less_said<'a>(
         if rank(after.unwrap_or_default()) < rank(before.unwrap_or_default()) {
             let how = "less of what is written counts in later results".to_owned();
             less.entry(how).or_default().push(which(by));
+        }
+        let cost = |rule: &Rule<'a>| rule.cost;
+        let (before, _) = said(old, &way.matched, 0, cost);
+        let (after, by) = said(new, &way.matched, old.len(), cost);
+        if after.unwrap_or(COST_DEFAULT) < before.unwrap_or(COST_DEFAULT) {
+            less.entry("calls cost less".to_owned()).or_default().push(which(by));
         }
     }
     let said = |(what, mut whose): (String, Vec<String>)| {

@@ -169,13 +169,23 @@ pub struct ToolSettings {
     pub destinations: Option<BTreeSet<String>>,
     /// The arguments that hold what is told.
     pub content: Option<BTreeSet<String>>,
+    /// What a call costs, for budgets.
+    pub cost: Option<u64>,
 }
 
 impl ToolSettings {
     /// An entry that says nothing yet.
     #[must_use]
     pub fn of(glob: Glob) -> Self {
-        Self { glob, returns: None, stores: None, classes: None, destinations: None, content: None }
+        Self {
+            glob,
+            returns: None,
+            stores: None,
+            classes: None,
+            destinations: None,
+            content: None,
+            cost: None,
+        }
     }
 }
 
@@ -261,6 +271,8 @@ pub const START_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 pub const CALL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 /// `list_wait` where the configuration is silent.
 pub const LIST_WAIT_DEFAULT: Duration = Duration::from_secs(5);
+/// `upstreams.X.tools.cost` where the configuration is silent: what a call costs, for budgets.
+pub const COST_DEFAULT: u64 = 1;
 /// `result_max` where the configuration is silent.
 pub const RESULT_MAX_DEFAULT: usize = 16 * 1024 * 1024;
 

@@ -9,6 +9,7 @@ mod activation;
 mod bad_input;
 mod bridge;
 mod bridging;
+mod budgets;
 mod cases;
 mod claimed;
 mod conditions;

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use super::*;
 use crate::audit::disk::Op;
 
-fn validator() -> jsonschema::Validator {
+pub(super) fn validator() -> jsonschema::Validator {
     let schema: serde_json::Value =
         serde_json::from_str(include_str!("../../../docs/audit.schema.json")).unwrap();
     jsonschema::validator_for(&schema).unwrap()
@@ -22,6 +22,7 @@ fn full(run: &RunId) -> CallFacts {
     facts.named = Some(Bounded::new(&"n\u{1b}".repeat(200)));
     facts.adds = sources(["web"]);
     facts.stores = Stores::Subject;
+    facts.metered = budgets::metered(9);
     facts
 }
 

@@ -40,6 +40,36 @@ impl<'a> Quantities<'a> {
         }
     }
 
+    /// What a budget may count, from 1. Absent where it was not written, or is wrong.
+    pub(super) fn amount(self, written: &Quantity, key: &str) -> Option<u64> {
+        self.number(written, key, 1)
+    }
+
+    /// What a call costs, from 0.
+    pub(super) fn cost(self, written: &Quantity, default: u64) -> u64 {
+        self.number(written, "cost", 0).unwrap_or(default)
+    }
+
+    fn number(self, written: &Quantity, key: &str, min: u64) -> Option<u64> {
+        let Located { value, place } = written.as_ref()?;
+        let Node::Integer(number) = value else {
+            let message = format!("`{key}` takes an integer, and {} was written", value.kind());
+            self.found.error(Code::WrongType, place, message, "write a number like 100");
+            return None;
+        };
+        let read = u64::try_from(*number).ok().filter(|number| (min..=AMOUNT_MAX).contains(number));
+        if read.is_none() {
+            let message = format!("`{key}` cannot be {number}");
+            self.found.error(
+                Code::OutOfRange,
+                place,
+                message,
+                format!("write a number from {min} to {AMOUNT_MAX}"),
+            );
+        }
+        read
+    }
+
     /// A size that is held in memory, from 1 KiB.
     pub(super) fn bytes_in_memory(self, written: &Quantity, key: &str, default: usize) -> usize {
         let fallback = u64::try_from(default).unwrap_or(BYTES_MAX);
@@ -109,6 +139,8 @@ impl<'a> Quantities<'a> {
 
 /// Largest count that a setting takes.
 const COUNT_MAX: usize = 1_000_000;
+/// Largest amount of a budget: no gateway counts as much in a day.
+const AMOUNT_MAX: u64 = 1_000_000_000_000;
 /// Smallest size that a setting takes, in bytes.
 const BYTES_MIN: u64 = 1 << 10;
 /// Largest size that a setting takes, in bytes.

@@ -10,8 +10,9 @@ use crate::config::raw::{SAYS, ToolRule};
 use crate::model::call::Stores;
 use crate::model::glob::{Glob, covers};
 use crate::model::label::ToolClass;
-use crate::upstream::ToolSettings;
+use crate::upstream::{COST_DEFAULT, ToolSettings};
 
+use super::quantity::Quantities;
 use super::upstream::provenance;
 use super::{Scope, bad_word};
 
@@ -38,8 +39,15 @@ fn says_nothing_new<'a>(
     before: impl Iterator<Item = &'a (ToolSettings, &'a ToolRule)>,
 ) -> bool {
     let said = |settings: &ToolSettings| {
-        let ToolSettings { glob: _, returns, stores, classes, destinations, content } = settings;
-        [returns.is_some(), stores.is_some(), classes.is_some(), destinations.is_some(), content.is_some()]
+        let ToolSettings { glob: _, returns, stores, classes, destinations, content, cost } = settings;
+        [
+            returns.is_some(),
+            stores.is_some(),
+            classes.is_some(),
+            destinations.is_some(),
+            content.is_some(),
+            cost.is_some(),
+        ]
     };
     let mut new = said(settings);
     if !new.contains(&true) {
@@ -68,6 +76,7 @@ fn one(rule: &ToolRule, scope: Scope<'_>) -> Option<ToolSettings> {
     });
     let classes = rule.classes.as_ref().map(|classes| tool_classes(classes, scope));
     let (destinations, content) = (names(rule.destinations.as_ref()), names(rule.content.as_ref()));
+    let cost = rule.cost.is_some().then(|| Quantities::new(found).cost(&rule.cost, COST_DEFAULT));
     both_labels(rule, scope);
     if found.lacks(&rule.place, SAYS) {
         let help = format!("add one of `{}`, or remove the entry", SAYS.join("`, `"));
@@ -78,7 +87,7 @@ fn one(rule: &ToolRule, scope: Scope<'_>) -> Option<ToolSettings> {
         Some(checked) => Some(checked?),
         None => None,
     };
-    Some(ToolSettings { glob, returns, stores, classes, destinations, content })
+    Some(ToolSettings { glob, returns, stores, classes, destinations, content, cost })
 }
 
 fn pattern(rule: &ToolRule, scope: Scope<'_>) -> Option<Glob> {

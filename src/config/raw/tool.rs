@@ -2,6 +2,7 @@
 //!
 //! Must never say which of several entries counts: that is for `check`.
 
+use super::Quantity;
 use super::upstream::rules as entries;
 use crate::config::node::{Fields, Located};
 use crate::model::place::Place;
@@ -16,10 +17,12 @@ pub(in crate::config) struct ToolRule {
     pub(in crate::config) classes: Option<Vec<Located<String>>>,
     pub(in crate::config) destinations: Option<Vec<Located<String>>>,
     pub(in crate::config) content: Option<Vec<Located<String>>>,
+    pub(in crate::config) cost: Quantity,
 }
 
 /// What an entry may say beside the tools that it is about.
-pub(in crate::config) const SAYS: &[&str] = &["returns", "stores", "classes", "destinations", "content"];
+pub(in crate::config) const SAYS: &[&str] =
+    &["returns", "stores", "classes", "destinations", "content", "cost"];
 
 /// Every entry of `tools`.
 pub(super) fn rules(fields: &Fields<'_>) -> Vec<ToolRule> {
@@ -33,6 +36,7 @@ pub(super) fn rules(fields: &Fields<'_>) -> Vec<ToolRule> {
             classes: fields.texts("classes"),
             destinations: fields.texts("destinations"),
             content: fields.texts("content"),
+            cost: fields.quantity("cost"),
         };
         (rule, &[])
     })

@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::gateway::chronicle::JournalOfRuns;
 use crate::gateway::life::recover;
 use crate::model::barrier::{BarrierChange, Revoked, Since};
+use crate::model::budget::Metered;
 use crate::model::call::Stores;
 use crate::model::facts::{CallFacts, RunId};
 use crate::model::name::{
@@ -306,6 +307,7 @@ fn facts(principal: &Arc<Principal>, run: Option<RunId>) -> CallFacts {
         definition: None,
         arguments: None,
         decision: None,
+        metered: Metered::default(),
         revision: None,
         request_id: None,
         traceparent: None,
