@@ -43,6 +43,7 @@ mod treatment;
 mod watch;
 mod world;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -54,7 +55,7 @@ use crate::audit::Journal;
 use crate::clock::Clock;
 use crate::console::ReloadRequest;
 use crate::identity::Presented;
-use crate::limit::Gate;
+use crate::limit::{Failures, Gate};
 use crate::model::facts::CallFacts;
 use crate::model::reason::Reason;
 use crate::model::text::Bounded;
@@ -93,6 +94,7 @@ pub struct Gateway {
     tasks: TaskTable,
     worlds: Worlds,
     gate: Gate,
+    failures: Failures,
     journal: Journal,
     upstreams: Upstreams,
     metrics: Arc<Metrics>,
@@ -105,11 +107,18 @@ pub struct Gateway {
 
 impl Gateway {
     /// Step two of the path: from what a request presents to who it is. Reads headers only. A listener
-    /// vouches for what the configuration in force says of its name, if that is what it presents.
+    /// vouches for what the configuration in force says of its name, if that is what it presents. `address` is
+    /// whose refused credentials are counted together, where that is known.
     ///
     /// # Errors
     /// The reason why nobody can be told; it is counted (I6).
-    pub async fn authenticate(&self, presented: &Presented<'_>, listener: &str) -> Result<Accepted, Reason> {
+    pub async fn authenticate(
+        &self,
+        presented: &Presented<'_>,
+        listener: &str,
+        address: Option<IpAddr>,
+    ) -> Result<Accepted, Reason> {
+        self.may_present(address).inspect_err(|reason| self.count_refusal(listener, *reason))?;
         let in_force = Arc::clone(&self.worlds.now().in_force);
         // Another socket may have had this name, or has it by the next configuration.
         let vouches = presented.listener.confirmed_by(in_force.listeners.get(listener));
@@ -121,8 +130,22 @@ impl Gateway {
             Ok(principal) => Ok(Accepted { principal, under: in_force.epoch }),
             Err(reason) => {
                 self.count_refusal(listener, reason);
+                self.count_failure(address, reason);
                 Err(reason)
             }
+        }
+    }
+
+    /// Whether a credential from `address` is looked at: not where too many were refused in this minute.
+    fn may_present(&self, address: Option<IpAddr>) -> Result<(), Reason> {
+        let Some(address) = address else { return Ok(()) };
+        self.failures.check(address, self.clock.wall()).map_err(|_seconds| Reason::AuthenticationsExceeded)
+    }
+
+    /// Counts a refused credential. That its keys cannot be had is nobody's failure who presents one.
+    fn count_failure(&self, address: Option<IpAddr>, reason: Reason) {
+        if let Some(address) = address.filter(|_| reason != Reason::KeysUnavailable) {
+            self.failures.count(address, self.clock.wall());
         }
     }
 

@@ -11,6 +11,7 @@
 
 mod budget;
 mod changes;
+mod failures;
 mod meter;
 mod settings;
 #[cfg(test)]
@@ -35,6 +36,7 @@ use crate::model::reason::Reason;
 use crate::model::target::Target;
 
 pub use budget::{BUDGETS_MAX, Budget, CHARGES_PER_CALL_MAX, Filter, Per};
+pub use failures::{ADDRESSES_MAX, Failures};
 pub use meter::Fullness;
 pub use settings::*;
 
@@ -127,7 +129,7 @@ impl Gate {
     /// What `next` changes in the budgets of now.
     #[must_use]
     pub fn changes_by(&self, next: &Settings) -> Changes {
-        changes::of(&self.0.table().settings.budgets, &next.budgets)
+        changes::of(&self.0.table().settings, next)
     }
 
     /// Takes a place for `permit` and counts what it costs, or hands it back with the reason why there is no room.

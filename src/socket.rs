@@ -27,6 +27,7 @@ pub use proxies::{Network, NetworkError};
 pub use server::{Drained, Server};
 pub use tls::{Refreshed, Tls, TlsError, TlsFiles, is_open_to_others};
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ use crate::model::certificate::ClientCertificate;
 pub struct Peer {
     /// Its uid as the kernel reports it; absent on TCP.
     pub uid: Option<u32>,
+    /// Its address; absent on a unix socket. Nobody is known by it.
+    pub address: Option<IpAddr>,
     /// The certificate that it showed in the TLS handshake, and that verified.
     pub certificate: Option<Arc<ClientCertificate>>,
 }

@@ -264,6 +264,8 @@ fn in_flight_limits(
             .map(|upstream| (upstream.name.clone(), upstream.calls_in_flight_max))
             .collect(),
         budgets,
+        failed_authentications_per_minute: read
+            .amount(&limits.failed_authentications_per_minute, "failed_authentications_per_minute"),
     }
 }
 

@@ -86,6 +86,7 @@ pub(super) struct Limits {
     pub(super) runs_max: Quantity,
     pub(super) calls_in_flight_max: Quantity,
     pub(super) calls_in_flight_per_principal_max: Quantity,
+    pub(super) failed_authentications_per_minute: Quantity,
 }
 
 /// `[audit]`.
@@ -188,6 +189,7 @@ impl Limits {
             runs_max: fields.quantity("runs_max"),
             calls_in_flight_max: fields.quantity("calls_in_flight_max"),
             calls_in_flight_per_principal_max: fields.quantity("calls_in_flight_per_principal_max"),
+            failed_authentications_per_minute: fields.quantity("failed_authentications_per_minute"),
         };
         fields.finish(&[]);
         limits

@@ -10,6 +10,8 @@ use crate::model::reason::Reason;
 
 /// When a caller whose keys cannot be had may ask again, in seconds.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("2");
+/// When a caller may ask again from whose address too many credentials were refused in a minute, in seconds.
+const NEXT_MINUTE: HeaderValue = HeaderValue::from_static("60");
 
 /// Adds what a caller refused for `reason` is told.
 pub(super) fn add(reason: Reason, headers: &mut HeaderMap) {
@@ -18,6 +20,11 @@ pub(super) fn add(reason: Reason, headers: &mut HeaderMap) {
         // Not the caller's fault, and no other credential would help.
         R::KeysUnavailable => {
             headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+            return;
+        }
+        // No credential at all is looked at.
+        R::AuthenticationsExceeded => {
+            headers.insert(RETRY_AFTER, NEXT_MINUTE);
             return;
         }
         // RFC 9449 §7.1.
@@ -55,7 +62,8 @@ mod tests {
             let mut headers = HeaderMap::new();
             add(*reason, &mut headers);
             let said = headers.get(WWW_AUTHENTICATE).map(|value| value.to_str().unwrap());
-            assert_eq!(said.is_none(), *reason == Reason::KeysUnavailable, "{reason}");
+            let asks_for_none = [Reason::KeysUnavailable, Reason::AuthenticationsExceeded].contains(reason);
+            assert_eq!(said.is_none(), asks_for_none, "{reason}");
             let said = said.unwrap_or_default();
             assert!(!said.contains("metadata") && !said.contains(reason.sentence()), "{said}");
         }

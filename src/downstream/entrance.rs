@@ -3,6 +3,7 @@
 //! Host and Origin, then path and method, then the credential, all on the head alone; only then types and
 //! the body. Must never read a byte of a body before its sender is a principal.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +52,11 @@ impl Rules {
         let listener = settings.name.as_str().into();
         Self { settings, listener, hosts, limits: body, stream_age_max: limits.stream_age_max }
     }
+
+    /// Whose refused credentials are counted together. Behind a proxy that is everybody, so nobody's are.
+    fn address_of(&self, peer: &Peer) -> Option<IpAddr> {
+        peer.address.filter(|_| self.settings.reach.proxies.is_empty())
+    }
 }
 
 impl Entrance {
@@ -88,7 +94,8 @@ impl Entrance {
             peer_uid: peer.uid,
             certificate: peer.certificate.as_deref(),
         };
-        let accepted = self.gateway.authenticate(&presented, &rules.settings.name).await;
+        let accepted =
+            self.gateway.authenticate(&presented, &rules.settings.name, rules.address_of(peer)).await;
         accepted.map(|accepted| (verb, accepted)).map_err(Refused::Counted)
     }
 
@@ -97,13 +104,15 @@ impl Entrance {
         &self,
         rules: &Rules,
         head: Parts,
+        peer: &Peer,
         incoming: Incoming,
     ) -> Response<ReplyBody> {
         if let Err(reason) = rules.hosts.check(&head) {
             return close(self.refuse(rules, Refused::Uncounted(reason)));
         }
         let (gateway, listener) = (Arc::clone(&self.gateway), rules.settings.name.clone());
-        match ToEnd::new(token::answer(gateway, listener, rules.limits.timeout, head, incoming)).await {
+        let (address, timeout) = (rules.address_of(peer), rules.limits.timeout);
+        match ToEnd::new(token::answer(gateway, listener, address, timeout, head, incoming)).await {
             Answered::Whole(response) => response,
             Answered::Unread(response) => close(response),
         }
@@ -136,7 +145,7 @@ impl Respond for Entrance {
         let (head, incoming) = request.into_parts();
         let rules = self.rules.load_full();
         if token::is_asked(&head, &self.gateway) {
-            return self.hand_to_dispatchers(&rules, head, incoming).await;
+            return self.hand_to_dispatchers(&rules, head, &peer, incoming).await;
         }
         let (verb, accepted) = match self.admit(&rules, &head, &peer).await {
             Ok(admitted) => admitted,

@@ -48,6 +48,7 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         Reason::PathUnknown => StatusCode::NOT_FOUND,
         Reason::HttpMethodForbidden => StatusCode::METHOD_NOT_ALLOWED,
         Reason::KeysUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Reason::AuthenticationsExceeded => StatusCode::TOO_MANY_REQUESTS,
         _ => StatusCode::UNAUTHORIZED,
     }
 }

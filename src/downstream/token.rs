@@ -7,13 +7,15 @@
 mod form;
 mod grant;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use data_encoding::BASE64;
 use http::header::{
-    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, PRAGMA, WWW_AUTHENTICATE,
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, PRAGMA, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
@@ -51,6 +53,7 @@ pub(super) enum Answered {
 pub(super) async fn answer(
     gateway: Arc<Gateway>,
     listener: String,
+    address: Option<IpAddr>,
     timeout: Duration,
     head: Parts,
     incoming: Incoming,
@@ -77,13 +80,14 @@ pub(super) async fn answer(
             return Answered::Unread(error(status, "invalid_request", unread.reason.sentence()));
         }
     };
-    Answered::Whole(exchange(&gateway, &listener, &head.headers, &body).await)
+    Answered::Whole(exchange(&gateway, &listener, address, &head.headers, &body).await)
 }
 
 /// From the form on: who asks, then what for.
 async fn exchange(
     gateway: &Gateway,
     listener: &str,
+    address: Option<IpAddr>,
     headers: &HeaderMap,
     body: &Bytes,
 ) -> Response<ReplyBody> {
@@ -106,11 +110,12 @@ async fn exchange(
             };
         }
     };
-    let dispatcher = match gateway.dispatcher(presented.credential(), listener).await {
+    let dispatcher = match gateway.dispatcher(presented.credential(), listener, address).await {
         Ok(dispatcher) => dispatcher,
         Err(reason @ Reason::KeysUnavailable) => {
             return error(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", reason.sentence());
         }
+        Err(reason @ Reason::AuthenticationsExceeded) => return slow_down(reason.sentence()),
         Err(reason) => return unknown_client(reason),
     };
     let asked = grant::read(&form, &gateway.token_audience());
@@ -134,15 +139,18 @@ async fn exchange(
         }
         // It went out of the configuration while its keys were waited for.
         Err(TokenRefused { reason: reason @ Reason::CredentialUnknown, .. }) => unknown_client(reason),
-        Err(TokenRefused { reason, message }) => {
-            let (status, word) = status_of(reason, misasked);
-            let mut refused = error(status, word, &message);
-            if status == StatusCode::TOO_MANY_REQUESTS {
-                refused.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from_static("60"));
-            }
-            refused
-        }
+        Err(TokenRefused { reason, message }) => match status_of(reason, misasked) {
+            (StatusCode::TOO_MANY_REQUESTS, _) => slow_down(&message),
+            (status, word) => error(status, word, &message),
+        },
     }
+}
+
+/// Whatever is counted in a minute begins anew in one.
+fn slow_down(message: &str) -> Response<ReplyBody> {
+    let mut refused = error(StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", message);
+    refused.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("60"));
+    refused
 }
 
 /// What a refusal is called (RFC 6749, 5.2; RFC 8693, 2.2.2: what is not acceptable of a subject token is

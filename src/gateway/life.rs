@@ -25,7 +25,7 @@ use crate::audit::{Journal, Live};
 use crate::clock::Clock;
 use crate::console::ReloadRequest;
 use crate::identity::{Authenticator, EntryPoints, ListenerVouches, Minter, Opened};
-use crate::limit::{self, Gate};
+use crate::limit::{self, Failures, Gate};
 use crate::model::decision::PolicyEpoch;
 use crate::model::digest::Sha256;
 use crate::model::reason::Reason;
@@ -162,6 +162,7 @@ impl Gateway {
             watches: Places::default(),
             tasks: TaskTable::default(),
             worlds: Worlds::new(World::compile(Arc::new(in_force), catalogue, fleet, rooms.clock.clone())),
+            failures: Failures::new(in_flight.failed_authentications_per_minute),
             gate: Gate::new(in_flight, ledger),
             journal: rooms.journal,
             upstreams: rooms.upstreams,

@@ -3,6 +3,7 @@
 //! Must never let a token leave before its record is durable, nor a key sign before its record is. What is
 //! refused after its asker is known is recorded singly, like every refusal (I6).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Gateway;
@@ -63,13 +64,18 @@ impl Gateway {
         &self,
         credential: ClientCredential<'_>,
         listener: &str,
+        address: Option<IpAddr>,
     ) -> Result<Arc<Dispatcher>, Reason> {
+        self.may_present(address).inspect_err(|reason| self.count_refusal(listener, *reason))?;
         let known = match self.worlds.now().in_force.minter.clone() {
             Some(minter) => minter.dispatcher(credential).await,
             None => Err(Reason::CredentialUnknown),
         };
         let known = known.and_then(|dispatcher| self.counts(&dispatcher).map(|()| dispatcher));
-        known.inspect_err(|reason| self.count_refusal(listener, *reason))
+        known.inspect_err(|reason| {
+            self.count_refusal(listener, *reason);
+            self.count_failure(address, *reason);
+        })
     }
 
     /// One token for a dispatcher, or the record of why there is none. `order` is what was understood of

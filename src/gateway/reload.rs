@@ -104,6 +104,7 @@ impl Gateway {
         making.put(World::compile(Arc::new(in_force), catalogue, fleet, self.clock.clone()));
         drop(before);
         let limits = configured.limits;
+        self.failures.adjust(configured.in_flight.failed_authentications_per_minute);
         self.gate.adjust(configured.in_flight);
         self.sessions.limit(limits.of_sessions());
         self.streams.limit(limits.streams_max);

@@ -67,6 +67,7 @@ pub fn status(reason: Reason, revision: Option<Revision>) -> StatusCode {
         (_, R::BodyTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
         (_, R::HeadTooLarge) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         (_, R::BodyTimeout | R::HeadTimeout) => StatusCode::REQUEST_TIMEOUT,
+        (_, R::AuthenticationsExceeded) => StatusCode::TOO_MANY_REQUESTS,
         (_, R::ConnectionsFull | R::SessionsFull | R::StreamsFull | R::Draining | R::KeysUnavailable) => {
             StatusCode::SERVICE_UNAVAILABLE
         }

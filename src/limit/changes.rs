@@ -2,11 +2,24 @@
 //!
 //! Must never keep silent where somebody may do more: a budget that counts less, or begins to count anew, is wider.
 
+use super::Settings;
 use super::budget::{Budget, Counted};
 use crate::model::change::Changes;
 
 /// What `new` changes in `old`.
-pub(super) fn of(old: &[Budget], new: &[Budget]) -> Changes {
+pub(super) fn of(old: &Settings, new: &Settings) -> Changes {
+    let mut changes = of_budgets(&old.budgets, &new.budgets);
+    let key = "failed_authentications_per_minute";
+    match (old.failed_authentications_per_minute, new.failed_authentications_per_minute) {
+        (Some(old), None) => changes.widen(format!("no `{key}` any more (it was {old})")),
+        (Some(old), Some(new)) if new > old => changes.widen(format!("`{key}` {new} instead of {old}")),
+        (old, new) if old != new => changes.change(format!("`{key}` changed")),
+        _ => {}
+    }
+    changes
+}
+
+pub(super) fn of_budgets(old: &[Budget], new: &[Budget]) -> Changes {
     let mut changes = Changes::default();
     let find = |budgets: &[Budget], name| budgets.iter().find(|budget| budget.name == name).cloned();
     for before in old {

@@ -18,6 +18,9 @@ pub struct Settings {
     pub in_flight_per_upstream_max: BTreeMap<UpstreamName, usize>,
     /// What is counted over time (`[[budgets]]`).
     pub budgets: Vec<Budget>,
+    /// Refused credentials per address and minute beyond which no further one is looked at
+    /// (`limits.failed_authentications_per_minute`); any number where absent.
+    pub failed_authentications_per_minute: Option<u64>,
 }
 
 /// `limits.calls_in_flight_max` where the configuration is silent.

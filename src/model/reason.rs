@@ -187,6 +187,8 @@ reasons! {
         ConnectionsFull = "connections_full", Later, "Too many connections are open.";
         /// The TLS handshake failed: no common version, a client certificate that does not verify, plain HTTP.
         TlsHandshakeFailed = "tls_handshake_failed", Never, "This port speaks TLS, and the handshake failed.";
+        /// So many credentials from the peer's address were refused that no further one is looked at in this minute.
+        AuthenticationsExceeded = "authentications_exceeded", Later, "Too many credentials from this address were refused. Try again in a minute.";
         /// The peer is not one of the proxies of the listener (`behind_proxy`).
         ProxyUndeclared = "proxy_undeclared", Never, "Only declared proxies may connect here.";
 

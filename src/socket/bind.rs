@@ -49,7 +49,7 @@ pub(super) enum Accepted {
     /// It can be served.
     Open(Stream, Peer),
     /// It has to shake hands first.
-    Tls(TcpStream, Tls),
+    Tls(TcpStream, Peer, Tls),
     /// It comes from none of the proxies, and is closed.
     Undeclared,
 }
@@ -202,15 +202,16 @@ impl Listener {
                 }
                 // Answers are small and written whole: waiting to fill a segment only adds latency.
                 stream.set_nodelay(true)?;
+                let peer = Peer { address: Some(from.ip()), ..Peer::default() };
                 Ok(match tls {
-                    Some(tls) => Accepted::Tls(stream, tls.clone()),
-                    None => Accepted::Open(Stream::Tcp(stream), Peer::default()),
+                    Some(tls) => Accepted::Tls(stream, peer, tls.clone()),
+                    None => Accepted::Open(Stream::Tcp(stream), peer),
                 })
             }
             Kind::Unix { listener, .. } => {
                 let (stream, _) = listener.accept().await?;
                 let uid = stream.peer_cred()?.uid();
-                Ok(Accepted::Open(Stream::Unix(stream), Peer { uid: Some(uid), certificate: None }))
+                Ok(Accepted::Open(Stream::Unix(stream), Peer { uid: Some(uid), ..Peer::default() }))
             }
         }
     }

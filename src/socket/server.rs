@@ -153,7 +153,7 @@ async fn welcome<R: Respond>(
         Accepted::Open(stream, peer) => {
             connection::serve(stream, peer, responder, limits, drain, std::future::pending()).await;
         }
-        Accepted::Tls(stream, tls) => tls::serve(stream, tls, responder, limits, drain).await,
+        Accepted::Tls(stream, peer, tls) => tls::serve(stream, peer, tls, responder, limits, drain).await,
         Accepted::Undeclared => {}
     }
 }

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::support::audit::of_kind;
@@ -332,6 +333,33 @@ async fn a_budget_of_calls_in_flight_has_room_again_when_one_ends() {
     drop(third);
     assert!(gateway.stop().success());
     assert!(!site.executed().contains(&"second".to_owned()));
+    check_audit(&site);
+}
+
+#[tokio::test]
+async fn an_address_whose_credentials_are_refused_too_often_has_to_wait() {
+    let site = Site::with_oracle("[limits]\nfailed_authentications_per_minute = 3\n");
+    let gateway = site.start();
+    let (good, bad) = (Client::new(&gateway.url, CHAT_KEY), Client::new(&gateway.url, "sg_nobody"));
+    assert_eq!(good.modern(1, "tools/list", json!({})).await.status, StatusCode::OK);
+    let mut last = bad.post("{}").await;
+    // At most one minute ends meanwhile.
+    for _ in 0..7 {
+        if last.status == StatusCode::TOO_MANY_REQUESTS {
+            break;
+        }
+        assert_eq!((last.status, last.reason().as_str()), (StatusCode::UNAUTHORIZED, "credential_unknown"));
+        last = bad.post("{}").await;
+    }
+    assert_eq!(
+        (last.status, last.reason().as_str()),
+        (StatusCode::TOO_MANY_REQUESTS, "authentications_exceeded")
+    );
+    assert_eq!(last.headers["retry-after"], "60");
+    assert!(last.headers.get("www-authenticate").is_none());
+    assert!(gateway.stop().success());
+    let counted = of_kind(&site, "auth_failures");
+    assert!(counted.iter().any(|line| line["reason"] == "authentications_exceeded"), "{counted:?}");
     check_audit(&site);
 }
 

@@ -29,6 +29,7 @@ fn settings(budgets: Vec<Budget>) -> Settings {
         in_flight_per_principal_max: usize::MAX,
         in_flight_per_upstream_max: [(upstream("mail"), usize::MAX), (upstream("web"), usize::MAX)].into(),
         budgets,
+        ..Settings::default()
     }
 }
 
@@ -268,7 +269,7 @@ fn a_call_that_counts_for_more_than_a_record_holds_is_refused() {
 #[test]
 fn what_lets_more_pass_is_wider_and_what_lets_less_is_not() {
     let day = |limit| budget("b", &[(Amount::CallsPerDay, limit)]);
-    let widened = |old: &[Budget], new: &[Budget]| changes::of(old, new).widened().to_vec();
+    let widened = |old: &[Budget], new: &[Budget]| changes::of_budgets(old, new).widened().to_vec();
     assert_eq!(widened(&[day(5)], &[day(5)]), Vec::<String>::new());
     assert_eq!(widened(&[day(5)], &[day(4), budget("new", &[])]), Vec::<String>::new());
     assert_eq!(widened(&[day(5)], &[]), ["budget b is gone"]);
@@ -278,6 +279,47 @@ fn what_lets_more_pass_is_wider_and_what_lets_less_is_not() {
     let per = [Per::Run].into();
     let anew = widened(&[day(5)], &[Budget { per, ..day(5) }]);
     assert_eq!(anew, ["budget b counts something else, and begins anew"]);
-    let lower = changes::of(&[day(5)], &[day(4)]);
+    let lower = changes::of_budgets(&[day(5)], &[day(4)]);
     assert_eq!(lower.changed(), ["budget b changed"]);
+    let with = |failed| Settings { failed_authentications_per_minute: failed, ..settings(vec![]) };
+    let widened = |old, new| changes::of(&with(old), &with(new)).widened().len();
+    assert_eq!([widened(Some(5), None), widened(Some(5), Some(6))], [1, 1]);
+    assert_eq!([widened(None, Some(5)), widened(Some(5), Some(4)), widened(Some(5), Some(5))], [0, 0, 0]);
+}
+
+#[test]
+fn refused_credentials_are_counted_by_address_for_a_minute() {
+    let address = |text: &str| text.parse::<std::net::IpAddr>().unwrap();
+    let failures = Failures::new(Some(2));
+    let (ann, bob, now) = (address("192.0.2.1"), address("::ffff:192.0.2.2"), at("2026-11-27T12:00:50Z"));
+    failures.count(ann, now);
+    assert_eq!(failures.check(ann, now), Ok(()));
+    failures.count(address("::ffff:192.0.2.1"), now);
+    assert_eq!(failures.check(ann, now), Err(10), "written differently, it is the same address");
+    assert_eq!(failures.check(bob, now), Ok(()));
+    let set_back = at("2026-11-27T11:00:00Z");
+    assert_eq!(failures.check(ann, set_back), Err(60), "a clock that is set back frees nobody");
+    assert_eq!(failures.check(ann, at("2026-11-27T12:01:00Z")), Ok(()));
+    let (one, other) = (address("2001:db8::1"), address("2001:db8::2"));
+    failures.count(one, now);
+    failures.count(other, now);
+    assert!(failures.check(one, now).is_err(), "a /64 is one holder");
+    failures.adjust(None);
+    assert_eq!(failures.check(one, now), Ok(()));
+}
+
+#[test]
+fn i11_addresses_without_a_place_share_a_count() {
+    let failures = Failures::new(Some(3));
+    let now = at(NOON);
+    let address = |number: usize| std::net::IpAddr::V4(std::net::Ipv4Addr::from(number as u32));
+    for number in 0..ADDRESSES_MAX {
+        failures.count(address(number), now);
+    }
+    for number in 0..3 {
+        assert_eq!(failures.check(address(ADDRESSES_MAX + 9), now), Ok(()));
+        failures.count(address(ADDRESSES_MAX + number), now);
+    }
+    assert!(failures.check(address(ADDRESSES_MAX + 9), now).is_err());
+    assert_eq!(failures.check(address(0), now), Ok(()), "who has a place keeps it");
 }

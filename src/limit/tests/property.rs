@@ -231,6 +231,7 @@ fn settings(budgets: &[Written]) -> Settings {
         in_flight_per_principal_max: usize::MAX,
         in_flight_per_upstream_max: [(upstream("mail"), usize::MAX), (upstream("web"), usize::MAX)].into(),
         budgets: budgets.iter().enumerate().map(|(at, written)| budget(at, written)).collect(),
+        ..Settings::default()
     }
 }
 

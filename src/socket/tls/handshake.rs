@@ -21,6 +21,7 @@ use crate::socket::{ConnectionLimits, HANDSHAKE_TIMEOUT, LINGER_BYTES_MAX, LINGE
 /// Serves one connection of a TLS listener: the handshake, and what comes after it.
 pub(in crate::socket) async fn serve<R: Respond>(
     tcp: TcpStream,
+    peer: Peer,
     tls: Tls,
     responder: Arc<R>,
     limits: ConnectionLimits,
@@ -36,7 +37,7 @@ pub(in crate::socket) async fn serve<R: Respond>(
     match shaken.unwrap_or(Err(Failure::Slow)) {
         Ok((stream, certificate)) => {
             let ends = Tls::ends(tls.0.clock.clone(), certificate.clone(), trust);
-            let peer = Peer { uid: None, certificate };
+            let peer = Peer { certificate, ..peer };
             connection::serve(stream, peer, responder, limits, drain, ends).await;
         }
         Err(Failure::Gone) => {}
