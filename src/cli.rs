@@ -11,15 +11,18 @@ mod connect;
 mod credential;
 mod demo;
 mod demo_upstream;
+mod diff;
 mod exit;
 mod explain;
 mod key;
 mod label;
+mod learn;
 mod log;
 mod man;
 mod matrix;
 mod pins;
 mod privileges;
+mod recorded;
 mod reload;
 mod revocations;
 mod run;
@@ -55,12 +58,16 @@ enum Command {
     Connect(Box<connect::Connect>),
     /// Try the gateway on demo tool servers, with a key for each source, and watch each call being decided
     Demo(demo::Demo),
+    /// Show what another policy would have said to the calls that a journal holds
+    Diff(diff::Diff),
     #[command(hide = true)]
     DemoUpstream(demo_upstream::DemoUpstream),
     /// Explain a decision: what each source, role and agent says to a call, and what would have to be different
     Explain(explain::Explain),
     /// Make API keys
     Key(key::Key),
+    /// Write the least policy that covers what a journal holds, to be read and pasted
+    Learn(learn::Learn),
     /// Write the manual pages of this command line
     Man(man::Man),
     /// Show what each source leaves open of each tool, in the terminal or as a page
@@ -99,11 +106,13 @@ pub fn main() -> ExitCode {
         Command::Audit(command) => audit::run(&command),
         Command::Check(command) => check::run(command),
         Command::Demo(command) => demo::run(command),
+        Command::Diff(command) => diff::run(&command),
         Command::DemoUpstream(command) => demo_upstream::run(command),
         Command::Explain(command) => explain::run(&command),
         Command::Key(command) => key::run(command),
         Command::Completions(command) => completions::run(&command),
         Command::Connect(command) => connect::run(*command),
+        Command::Learn(command) => learn::run(&command),
         Command::Man(command) => man::run(&command),
         Command::Matrix(command) => matrix::run(&command),
         Command::Pins(command) => pins::run(command),

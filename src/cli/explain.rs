@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
@@ -12,13 +13,15 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::{admin, columns, exit, label};
+use crate::audit::{self, Recorded, Seq};
+use crate::clock::Clock;
 use crate::config::Compiled;
-use crate::model::call::{ArgumentFacts, Call, Payload, Stores};
+use crate::model::call::Call;
 use crate::model::decision::{Answer, Decision};
-use crate::model::digest::Sha256;
 use crate::model::name::{AgentName, EntryPointName, RoleName, SourceName, Subject, ToolId};
 use crate::model::principal::{Label, Principal, RunRule};
 use crate::model::provenance::Provenance;
+use crate::model::reason::Reason;
 use crate::model::target::Target;
 use crate::model::text::printable;
 use crate::model::trigger::{Declarations, Trigger, TriggerEntry};
@@ -31,14 +34,18 @@ use crate::policy::{Explanation, Standing, Voice};
   sluicegate explain --source email --role assistant --trigger sender=x@y.example \\
       mail.reply '{\"to\":\"x@y.example\"}'
   sluicegate explain --source chat --tainted web --role assistant mail.send --json
+  sluicegate explain 4711
+
+With the number of a record, as `sluicegate audit tail` shows it behind `#`, the recorded decision is told beside
+what the policy of now would say. The journal keeps no arguments: give them again where conditions look at them.
 
 Ends with 0 where the call is allowed, and with 1 where it is not.")]
 pub(super) struct Explain {
     #[command(flatten)]
     caller: Caller,
-    /// The tool, as permissions name it: upstream.tool
-    #[arg(value_name = "TOOL")]
-    tool: String,
+    /// The tool, as permissions name it (upstream.tool), or the number of a recorded call
+    #[arg(value_name = "TOOL|SEQ")]
+    what: String,
     /// The arguments of the call, a JSON object. Without them every argument is absent
     #[arg(value_name = "ARGUMENTS")]
     arguments: Option<String>,
@@ -53,7 +60,7 @@ pub(super) struct Explain {
 #[derive(Debug, clap::Args)]
 pub(super) struct Caller {
     /// A source of the credential; may be repeated
-    #[arg(long = "source", required = true, value_name = "SOURCE", value_parser = SourceName::new)]
+    #[arg(long = "source", value_name = "SOURCE", value_parser = SourceName::new)]
     sources: Vec<SourceName>,
     /// A source that the run has read since; may be repeated
     #[arg(long = "tainted", value_name = "SOURCE", value_parser = SourceName::new)]
@@ -98,35 +105,102 @@ impl Caller {
 
 pub(super) fn run(command: &Explain) -> anyhow::Result<ExitCode> {
     let config = admin::configuration(&command.target.config)?;
-    let tool: ToolId =
-        command.tool.parse().context("write the tool as permissions name it: upstream.tool")?;
     let values = arguments(command.arguments.as_deref())?;
-    let compiled = config.compile([]).map_err(|error| exit::misconfigured(&error.into()))?;
-    unknown(&compiled, &tool)?;
-    let principal = command.caller.principal(&config.rules.triggers)?;
-    let tainted = Provenance::of(command.caller.sources.iter().chain(&command.caller.tainted).cloned());
-    let now = command.caller.at.unwrap_or_else(|| crate::clock::Clock::system().wall());
-    let (nothing, closed) = (Provenance::default(), BTreeSet::new());
-    let (trigger, brings) = (&principal.trigger, &nothing);
-    let standing = Standing { provenance: &tainted, brings, closed: &closed, trigger, now };
-    let call = Call {
-        target: Target::Tool(tool),
-        pin: None,
-        returns: Provenance::default(),
-        stores: Stores::Nothing,
-        arguments: ArgumentFacts { sha256: Sha256::of(&values), bytes: 0 },
-        values,
-        payload: Payload { method: "tools/call", bytes: Bytes::new(), progress_token: None },
+    let asked = match command.what.parse() {
+        Ok(seq) => Asked::recorded(&config.state_dir, Seq(seq))?,
+        Err(_) => Asked::by_hand(command, &config.rules.triggers)?,
     };
-    let explanation = compiled.policy.explain(&principal, standing, &call);
+    let compiled = config.compile([]).map_err(|error| exit::misconfigured(&error.into()))?;
+    if let (Some(tool), None) = (asked.target.tool(), &asked.then) {
+        unknown(&compiled, tool)?;
+    }
+    let (nothing, closed) = (Provenance::default(), BTreeSet::new());
+    let standing = Standing {
+        provenance: &asked.provenance,
+        brings: &nothing,
+        closed: &closed,
+        trigger: &asked.principal.trigger,
+        now: asked.at,
+    };
+    let name = asked.target.to_string();
+    let call = Call::hypothetical(asked.target, values);
+    let explanation = compiled.policy.explain(&asked.principal, standing, &call);
     let out = &mut std::io::stdout().lock();
-    let allowed = explanation.decision.verdict == Answer::Allow;
-    let told = match command.json {
-        true => admin::json(&explanation, out),
-        false => tell(&command.tool, &explanation, out).map_err(Into::into),
+    let is_allowed = explanation.decision.verdict == Answer::Allow;
+    let told = match (command.json, &asked.then) {
+        (true, None) => admin::json(&explanation, out),
+        (true, Some(then)) => admin::json(&serde_json::json!({ "then": then, "now": explanation }), out),
+        (false, then) => tell_both(&name, then.as_ref(), &explanation, out).map_err(Into::into),
     };
     let code = admin::conclude(told)?;
-    Ok(if allowed { code } else { ExitCode::from(exit::FINDINGS) })
+    Ok(if is_allowed { code } else { ExitCode::from(exit::FINDINGS) })
+}
+
+/// What is explained.
+struct Asked {
+    principal: Principal,
+    provenance: Provenance,
+    target: Target,
+    at: Timestamp,
+    /// What was decided, of a recorded call.
+    then: Option<Then>,
+}
+
+/// A recorded decision.
+#[derive(Debug, serde::Serialize)]
+struct Then {
+    seq: u64,
+    at: Timestamp,
+    verdict: Answer,
+    reason: Reason,
+    rules: Vec<String>,
+}
+
+impl Asked {
+    fn by_hand(command: &Explain, declarations: &Declarations) -> anyhow::Result<Self> {
+        let caller = &command.caller;
+        let tool: ToolId =
+            command.what.parse().context("write the tool as permissions name it: upstream.tool")?;
+        if caller.sources.is_empty() {
+            bail!("say whose call it is: `--source SOURCE`, and `--role ROLE`");
+        }
+        Ok(Self {
+            principal: caller.principal(declarations)?,
+            provenance: Provenance::of(caller.sources.iter().chain(&caller.tainted).cloned()),
+            target: Target::Tool(tool),
+            at: caller.at.unwrap_or_else(|| Clock::system().wall()),
+            then: None,
+        })
+    }
+
+    /// The call that the record `seq` decides on: of an outcome, its intent.
+    fn recorded(state_dir: &Path, seq: Seq) -> anyhow::Result<Self> {
+        let shown = audit::show(&state_dir.join("journal"), seq)?;
+        let call = shown.iter().find_map(|shown| audit::recorded(&shown.line));
+        let Some(Recorded { seq, at, principal, provenance, target, verdict, reason, rules, .. }) = call
+        else {
+            bail!("the record {} decides on no call", seq.0);
+        };
+        let target = target.context("the call was for something that did not exist")?;
+        let then = Some(Then { seq: seq.0, at, verdict, reason, rules });
+        Ok(Self { principal, provenance, target, at, then })
+    }
+}
+
+fn tell_both(
+    name: &str,
+    then: Option<&Then>,
+    now: &Explanation,
+    out: &mut impl Write,
+) -> std::io::Result<()> {
+    if let Some(Then { seq, at, verdict, reason, rules }) = then {
+        writeln!(out, "#{seq} {}: {} was {verdict} ({reason})", admin::time(*at), printable(name))?;
+        for rule in rules {
+            writeln!(out, "  {}", printable(rule))?;
+        }
+        writeln!(out, "\nBy the policy of now:")?;
+    }
+    tell(name, now, out)
 }
 
 /// A tool that nothing knows is refused like one that is hidden, and whoever asks here wants to know which it is.
@@ -154,7 +228,7 @@ fn arguments(text: Option<&str>) -> anyhow::Result<Bytes> {
 }
 
 /// `explanation` for people.
-pub(super) fn tell(tool: &str, explanation: &Explanation, out: &mut impl Write) -> std::io::Result<()> {
+fn tell(tool: &str, explanation: &Explanation, out: &mut impl Write) -> std::io::Result<()> {
     let Explanation { decision, voices } = explanation;
     let Decision { verdict, reason, would_be, .. } = decision;
     writeln!(out, "{}: {verdict} ({reason})\n", printable(tool))?;

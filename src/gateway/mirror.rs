@@ -26,7 +26,7 @@ use super::world::World;
 use crate::audit::{Event, Seq};
 use crate::limit::{Keys, Refused, Who};
 use crate::model::budget::{Metered, Spent};
-use crate::model::call::{ArgumentFacts, Call, Payload, Pin, Stores};
+use crate::model::call::{ArgumentFacts, Call, Pin, Stores};
 use crate::model::decision::{Decision, PolicyEpoch};
 use crate::model::digest::Sha256;
 use crate::model::facts::CallFacts;
@@ -374,11 +374,7 @@ pub(super) fn decide(
         trigger: section.trigger(principal),
         now: section.now(),
     };
-    let payload = Payload { method: "", bytes: Bytes::new(), progress_token: None };
-    let arguments = ArgumentFacts { sha256: Sha256::of(b""), bytes: 0 };
-    let target = target.clone();
-    let (returns, stores, values) = (nothing.clone(), Stores::Nothing, values.clone());
-    let call = Call { target, pin, returns, stores, arguments, values, payload };
+    let call = Call { pin, ..Call::hypothetical(target.clone(), values.clone()) };
     match world.policy.decide(principal, standing, call) {
         // Nothing that waits holds a permit: whatever goes on is decided again.
         Ruling::Permit(permit) => Ok(permit.decision().clone()),

@@ -30,6 +30,23 @@ pub struct Call {
     pub payload: Payload,
 }
 
+impl Call {
+    /// A call that is only asked about: it has no parameters to send, brings nothing and stores nothing.
+    #[must_use]
+    pub fn hypothetical(target: Target, values: Bytes) -> Self {
+        let bytes = u64::try_from(values.len()).unwrap_or(u64::MAX);
+        Self {
+            target,
+            pin: None,
+            returns: Provenance::default(),
+            stores: Stores::Nothing,
+            arguments: ArgumentFacts { sha256: Sha256::of(&values), bytes },
+            values,
+            payload: Payload { method: "", bytes: Bytes::new(), progress_token: None },
+        }
+    }
+}
+
 /// Method and `params` as they are sent: what came in, except for what the gateway owns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payload {

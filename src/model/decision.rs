@@ -106,6 +106,21 @@ pub struct Rule {
     pub place: Option<Place>,
 }
 
+impl fmt::Display for Rule {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} {}", self.dimension, self.answer)?;
+        match &self.permission {
+            Some(permission) => write!(out, " by `{permission}`")?,
+            None if self.place.is_none() => out.write_str(", which nothing names")?,
+            None => {}
+        }
+        match &self.place {
+            Some(place) => write!(out, " at {place}"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// A verdict with its reason and the rules that determined it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Decision {

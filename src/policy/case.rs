@@ -6,8 +6,8 @@
 use std::cell::OnceCell;
 
 use cedar_policy::{
-    AuthorizationError, Authorizer, Context, EvaluationError, PolicyId, PolicySet, Request,
-    RestrictedExpression,
+    AuthorizationError, Authorizer, Context, EntityId, EntityUid, EvaluationError, PolicyId, PolicySet,
+    Request, RestrictedExpression,
 };
 
 use super::Standing;
@@ -88,14 +88,24 @@ impl<'a> Case<'a> {
         let values = Values::read(self.raw, arguments, is_named).map_err(|unfit| unfit.reason())?;
         let mut context = vec![(words::ARGS, values.into_record().map_err(|unfit| unfit.reason())?)];
         let Principal { subject, roles, agents, sources, .. } = self.principal;
-        context.push((words::SUBJECT, text(subject.as_str())));
-        if let Some(agent) = agents.first() {
+        // What nothing speaks of is not made.
+        if names.uses(words::SUBJECT) {
+            context.push((words::SUBJECT, text(subject.as_str())));
+        }
+        if let Some(agent) = agents.first().filter(|_| names.uses(words::AGENT)) {
             context.push((words::AGENT, text(agent.as_str())));
         }
-        context.push((words::AGENTS, texts(agents.iter().map(|agent| agent.as_str()))));
-        context.push((words::ROLES, texts(roles.iter().map(|role| role.as_str()))));
-        let tainting = self.standing.provenance.iter().filter(|source| !sources.contains(source));
-        context.push((words::SOURCES, texts(sources.iter().chain(tainting).map(SourceName::as_str))));
+        if names.uses(words::AGENTS) {
+            context.push((words::AGENTS, texts(agents.iter().map(|agent| agent.as_str()))));
+        }
+        if names.uses(words::ROLES) {
+            context.push((words::ROLES, texts(roles.iter().map(|role| role.as_str()))));
+        }
+        if names.uses(words::SOURCES) {
+            let tainting = self.standing.provenance.iter().filter(|source| !sources.contains(source));
+            let all = sources.iter().chain(tainting).map(SourceName::as_str);
+            context.push((words::SOURCES, texts(all)));
+        }
         if names.uses(words::TRIGGER) {
             context.push((words::TRIGGER, triggers(self.standing.trigger)?));
         }
@@ -110,9 +120,10 @@ impl<'a> Case<'a> {
     }
 
     fn about(&self, context: Context) -> Option<Request> {
-        let subject = words::entity(words::SUBJECT_TYPE, self.principal.subject.as_str())?;
-        let action = words::entity(words::ACTION_TYPE, words::CALL)?;
-        Request::new(subject, action, self.looked.tool.clone(), context, None).ok()
+        let Looked { subject, action, tool, .. } = self.looked;
+        let id = EntityId::new(self.principal.subject.as_str());
+        let subject = EntityUid::from_type_name_and_id(subject.clone(), id);
+        Request::new(subject, action.clone(), tool.clone(), context, None).ok()
     }
 }
 

@@ -130,13 +130,19 @@ impl Policy {
         self.guardrails.iter().filter(|guardrail| guardrail.is_about(tool))
     }
 
-    fn span(&self, row: &Row, tool: usize, now: Timestamp, dimension: impl FnOnce() -> Dimension) -> Span {
+    pub(super) fn span(
+        &self,
+        row: &Row,
+        tool: usize,
+        now: Timestamp,
+        dimension: impl FnOnce() -> Dimension,
+    ) -> Span {
         let view = super::seen_at(now);
         if !row.is_enforced(view) {
-            return Span { loosest: Answer::Allow, strictest: Answer::Allow, conditions: Vec::new() };
+            return Span::only(Answer::Allow);
         }
         let base = row.without_conditions(tool, view);
-        let mut span = Span { loosest: base, strictest: base, conditions: Vec::new() };
+        let mut span = Span::only(base);
         let dimension = dimension();
         for (answer, entry) in row.with_conditions(tool, view) {
             span.loosest = span.loosest.min(*answer);
@@ -198,9 +204,23 @@ impl Policy {
 }
 
 impl Span {
+    /// One answer, whatever holds.
+    pub(super) fn only(answer: Answer) -> Self {
+        Self { loosest: answer, strictest: answer, conditions: Vec::new() }
+    }
+
+    /// Either of the two: the loosest of them in every way.
+    #[must_use]
+    pub(super) fn or(mut self, other: Self) -> Self {
+        self.loosest = self.loosest.min(other.loosest);
+        self.strictest = self.strictest.min(other.strictest);
+        self.conditions.extend(other.conditions);
+        self
+    }
+
     /// Both together: the strictest of the two in every way.
     #[must_use]
-    fn with(mut self, other: &Self) -> Self {
+    pub(super) fn with(mut self, other: &Self) -> Self {
         self.loosest = self.loosest.max(other.loosest);
         self.strictest = self.strictest.max(other.strictest);
         self.conditions.extend(other.conditions.iter().cloned());

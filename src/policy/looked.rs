@@ -7,7 +7,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cedar_policy::{Entities, Entity, EntityUid, Policy, PolicySet, ValidationMode, Validator};
+use cedar_policy::{
+    Entities, Entity, EntityTypeName, EntityUid, Policy, PolicySet, ValidationMode, Validator,
+};
 
 use super::condition::{Names, plain};
 use super::guardrail::Guardrail;
@@ -23,6 +25,9 @@ use crate::model::trigger::Declarations;
 pub(super) struct Looked {
     /// It as Cedar knows it.
     pub(super) tool: EntityUid,
+    /// What subjects are, and what is done: names that are parsed once and not at each call.
+    pub(super) subject: EntityTypeName,
+    pub(super) action: EntityUid,
     /// It and its upstream.
     pub(super) entities: Entities,
     /// What its schema says of its arguments.
@@ -70,6 +75,8 @@ impl Looked {
         let Known { arguments, validator } = schemas.of(schema);
         let mut looked = Self {
             tool: uid,
+            subject: words::SUBJECT_TYPE.parse().ok()?,
+            action: words::entity(words::ACTION_TYPE, words::CALL)?,
             entities: Entities::from_entities(family, None).ok()?,
             arguments: Arc::clone(arguments),
             names: Names::default(),

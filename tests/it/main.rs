@@ -11,6 +11,7 @@ mod bridge;
 mod bridging;
 mod budgets;
 mod cases;
+mod change;
 mod claimed;
 mod conditions;
 mod conformance;

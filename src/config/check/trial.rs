@@ -11,9 +11,8 @@ use serde_json::{Map, Value};
 use crate::config::code::Code;
 use crate::config::node::{Entries, Located, Node, suggestion};
 use crate::config::raw::{ANSWERS, Step as Written, Trial as WrittenTrial};
-use crate::model::call::{ArgumentFacts, Call, Payload, Stores};
+use crate::model::call::Call;
 use crate::model::decision::Answer;
-use crate::model::digest::Sha256;
 use crate::model::name::{AttributeName, EntryPointName, SourceName, Subject, ToolId};
 use crate::model::place::Place;
 use crate::model::principal::{Label, Principal, RunRule};
@@ -221,15 +220,7 @@ impl Reading<'_> {
         }
         let values = args.map_or_else(Bytes::new, |args| Bytes::from(table(&args.value).to_string()));
         let returns = settings.said(&id.tool, |entry| entry.returns.as_ref()).unwrap_or(&settings.returns);
-        let call = Call {
-            target: Target::Tool(id),
-            pin: None,
-            returns: returns.clone(),
-            stores: Stores::Nothing,
-            arguments: ArgumentFacts { sha256: Sha256::of(&values), bytes: 0 },
-            values,
-            payload: Payload { method: "tools/call", bytes: Bytes::new(), progress_token: None },
-        };
+        let call = Call { returns: returns.clone(), ..Call::hypothetical(Target::Tool(id), values) };
         Some(Step { call, expected, reason, place: tool.place.clone() })
     }
 
@@ -240,15 +231,7 @@ impl Reading<'_> {
             "the test `{}` expects {expected} for `{target}`, and it is {} ({})",
             self.title, decision.verdict, decision.reason
         );
-        let rules: Vec<_> = decision
-            .rules
-            .iter()
-            .map(|rule| {
-                let what = rule.permission.as_ref().map(|permission| format!("`{permission}`"));
-                let what = what.unwrap_or_else(|| rule.dimension.to_string());
-                rule.place.as_ref().map_or(what.clone(), |place| format!("{what} at {place}"))
-            })
-            .collect();
+        let rules: Vec<_> = decision.rules.iter().map(ToString::to_string).collect();
         let sources: Vec<_> = provenance.iter().map(SourceName::as_str).collect();
         let by = if rules.is_empty() {
             "nothing allows it".to_owned()

@@ -1,0 +1,83 @@
+//! The recorded calls that `diff` and `learn` look at: which journal, since when, and how far the reading is.
+//!
+//! Must never change the journal.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use jiff::{SignedDuration, Timestamp};
+
+use super::exit;
+use crate::audit::{self, Recorded, Scan, Span};
+use crate::clock::Clock;
+use crate::config;
+
+/// Which recorded calls are looked at.
+#[derive(Debug, clap::Args)]
+pub(super) struct Past {
+    /// The state directory whose journal is read, or its folder `journal`; where absent, that of the configuration
+    #[arg(long, value_name = "DIR")]
+    against: Option<PathBuf>,
+    /// Only what was recorded since: a duration before now (7d, 12h), or a moment (2026-11-01T00:00:00Z)
+    #[arg(long, value_name = "WHEN", default_value = "7d", value_parser = moment)]
+    since: Moment,
+    /// Only what was recorded before: a duration before now, or a moment
+    #[arg(long, value_name = "WHEN", value_parser = moment)]
+    until: Option<Moment>,
+}
+
+/// A point in time as a person writes it.
+#[derive(Debug, Clone, Copy)]
+enum Moment {
+    Ago(Duration),
+    At(Timestamp),
+}
+
+fn moment(text: &str) -> Result<Moment, String> {
+    if let Some(ago) = config::duration(text) {
+        return Ok(Moment::Ago(ago));
+    }
+    let at = text.parse().map(Moment::At);
+    at.map_err(|_| "write a duration like 7d, or a moment like 2026-11-01T00:00:00Z".to_owned())
+}
+
+impl Moment {
+    fn before(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(at) => at,
+            Self::Ago(ago) => {
+                let ago = SignedDuration::try_from(ago).unwrap_or(SignedDuration::MAX);
+                now.checked_sub(ago).unwrap_or(Timestamp::MIN)
+            }
+        }
+    }
+}
+
+impl Past {
+    /// Hands every call to `visit`; `state_dir` is that of the configuration.
+    pub(super) fn visit(&self, state_dir: &Path, visit: impl FnMut(Recorded)) -> anyhow::Result<Scan> {
+        let dir = self.against.clone().unwrap_or_else(|| state_dir.to_owned());
+        // The folder itself may be named, as whoever copied it away has it.
+        let inside = dir.join("journal");
+        let dir = if inside.is_dir() { inside } else { dir };
+        let now = Clock::system().wall();
+        let span =
+            Span { since: Some(self.since.before(now)), until: self.until.map(|until| until.before(now)) };
+        let is_watched = std::io::stderr().is_terminal();
+        let progress = |done: u64, total: u64| {
+            if is_watched && total > 0 {
+                // Whoever cannot be told of it can wait without.
+                let _unseen = write!(std::io::stderr(), "\rread {}% of {total} bytes", done * 100 / total);
+            }
+        };
+        let scan = audit::calls(&dir, span, visit, progress)
+            .with_context(|| format!("the journal in `{}` cannot be read", dir.display()))
+            .map_err(|error| exit::misconfigured(&error))?;
+        if is_watched {
+            let _unseen = write!(std::io::stderr(), "\r\x1b[K");
+        }
+        Ok(scan)
+    }
+}
