@@ -15,7 +15,6 @@ use serde_json::json;
 use super::recorded::Past;
 use super::{admin, exit};
 use crate::audit::Recorded;
-use crate::model::decision::Answer;
 use crate::model::name::{AgentName, RoleName, SourceName};
 use crate::model::target::Class;
 use crate::model::text::printable;
@@ -65,8 +64,7 @@ pub(super) fn run(command: &Learn) -> anyhow::Result<ExitCode> {
     let (mut seen, mut is_full) = (Seen::default(), false);
     command.past.visit(&config.state_dir, |call| {
         if let Some(target) = call.target.as_ref().filter(|_| command.is_meant(&call)) {
-            let is_allowed = call.verdict == Answer::Allow;
-            is_full |= seen.note(target.class(), &target.to_string(), is_allowed, call.at).is_none();
+            is_full |= seen.note(target.class(), &target.to_string(), call.verdict, call.at).is_none();
         }
     })?;
     if is_full {

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use crate::model::decision::Answer;
 use crate::model::target::Class;
 
 /// What was seen, by class and written form.
@@ -48,17 +49,17 @@ pub enum Names {
 }
 
 impl Seen {
-    /// Notes one call. `None` where there are too many targets to keep apart.
-    pub fn note(&mut self, class: Class, text: &str, is_allowed: bool, at: Timestamp) -> Option<()> {
+    /// Notes one call and its answer. `None` where there are too many targets to keep apart.
+    pub fn note(&mut self, class: Class, text: &str, answer: Answer, at: Timestamp) -> Option<()> {
         let is_full = self.0.len() >= TARGETS_MAX;
         let key = (class, text.to_owned());
         if is_full && !self.0.contains_key(&key) {
             return None;
         }
         let seen = self.0.entry(key).or_default();
-        match is_allowed {
-            true => seen.allowed += 1,
-            false => seen.refused += 1,
+        match answer {
+            Answer::Allow => seen.allowed += 1,
+            Answer::Plan | Answer::Ask | Answer::Deny => seen.refused += 1,
         }
         seen.last = seen.last.max(Some(at));
         Some(())
@@ -144,9 +145,9 @@ mod tests {
 
     fn proposed(allowed: &[&str], refused: &[&str], known: &[&str], names: Names) -> Vec<String> {
         let mut seen = Seen::default();
-        for (texts, is_allowed) in [(allowed, true), (refused, false)] {
+        for (texts, answer) in [(allowed, Answer::Allow), (refused, Answer::Deny)] {
             for text in texts {
-                seen.note(Class::Tool, text, is_allowed, Timestamp::UNIX_EPOCH).unwrap();
+                seen.note(Class::Tool, text, answer, Timestamp::UNIX_EPOCH).unwrap();
             }
         }
         let known = known.iter().map(|name| (*name).to_owned()).collect();
