@@ -6,6 +6,7 @@
 //! types that the next room on the path may name. `policy` knows `model` alone.
 
 pub mod chance;
+pub mod clients;
 pub mod clock;
 pub mod model;
 pub mod socket;
@@ -21,6 +22,7 @@ pub mod gateway;
 pub mod identity;
 pub mod limit;
 pub mod policy;
+pub mod proposal;
 pub mod run;
 pub mod telemetry;
 pub mod upstream;

@@ -36,6 +36,7 @@ mod question;
 mod rate;
 mod settings;
 mod stdio;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod watching;
@@ -84,6 +85,7 @@ pub use notice::{NOTICE_NAME_BYTES_MAX, NOTICES_MAX, Notice, Quarantine, STDERR_
 pub use pool::Condition;
 pub use question::{QUESTIONS_MAX, Question, ROUNDS_MAX, Said};
 pub use settings::*;
+pub use survey::{SURVEYED_AT_ONCE_MAX, Surveyed, survey};
 pub use watching::Watch;
 
 /// Longest time that [`Upstreams::stop`] waits for children to go. Each gets less: see `process`.

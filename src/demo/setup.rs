@@ -6,6 +6,8 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use crate::model::text::toml_string;
+
 /// One key of the demo: the entry point of agents that one source starts.
 #[derive(Debug)]
 pub struct Key<'a> {
@@ -32,8 +34,8 @@ impl Setup<'_> {
     /// `gateway.toml`.
     #[must_use]
     pub fn configuration(&self) -> String {
-        let program = quoted(&self.program.to_string_lossy());
-        let (addr, browser_url) = (self.addr, quoted(self.browser_url));
+        let program = toml_string(&self.program.to_string_lossy());
+        let (addr, browser_url) = (self.addr, toml_string(self.browser_url));
         let keys: String = self.keys.iter().map(Self::key).collect();
         format!(
             r#"# Written by `sluicegate demo`. Yours can look just like it; `gateway.toml` in the repository says more.
@@ -139,20 +141,6 @@ curl -sS {url} -H "Authorization: Bearer {key}" \
        "_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{}}}}}}}}'
 "#
     )
-}
-
-/// `text` as a basic string of TOML.
-fn quoted(text: &str) -> String {
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            c if c.is_control() => out.push_str(&format!("\\U{:08X}", u32::from(c))),
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
 }
 
 #[cfg(test)]

@@ -36,6 +36,10 @@ const TABLE: &[Room] = &[
     room("socket", &["model", "chance", "clock"]),
     // The decision is pure: no clock, no chance, no other room.
     room("policy", &["model"]),
+    // What a client's file says is told to nobody but the one who asked.
+    room("clients", &["model"]),
+    // What is proposed follows from names and schemas alone: no file, no process, no other room.
+    room("proposal", &["model"]),
     room("limit", &["model", "clock"]),
     Room {
         name: "identity",
@@ -100,7 +104,7 @@ const TABLE: &[Room] = &[
             "socket",
         ],
     ),
-    room("demo", &["clock", "chance"]),
+    room("demo", &["model", "clock", "chance"]),
     room(
         "cli",
         &[
@@ -120,6 +124,8 @@ const TABLE: &[Room] = &[
             "downstream",
             "console",
             "config",
+            "clients",
+            "proposal",
             "demo",
         ],
     ),
@@ -156,11 +162,12 @@ const CRATES: &[(&str, &[&str])] = &[
     ("std::env", &["cli", "config", "main", "demo", "upstream"]),
 ];
 
-/// Every room but `model`, `policy` and `wire`.
-const NOT_PURE: [&str; 18] = [
+/// Every room but `model`, `policy`, `proposal` and `wire`.
+const NOT_PURE: [&str; 19] = [
     "audit",
     "chance",
     "cli",
+    "clients",
     "clock",
     "config",
     "console",
