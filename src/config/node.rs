@@ -186,6 +186,8 @@ impl<'a> Fields<'a> {
     /// Reports every key that nobody asked for.
     pub(super) fn finish(self, later: &[Later]) {
         let asked = self.asked.borrow();
+        #[cfg(test)]
+        self.found.note_known(self.entries, &asked);
         for (key, entry) in self.entries.iter().filter(|(key, _)| !asked.contains(&key.as_str())) {
             let title = &self.title;
             if let Some((_, what)) = later.iter().find(|(name, _)| name == key) {

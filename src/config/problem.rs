@@ -120,6 +120,9 @@ pub(super) struct Sink {
     /// Keys that were written, rightly or not, each with the place of its table: what is there and
     /// wrong is not also missing.
     attempted: RefCell<BTreeSet<(Place, String)>>,
+    /// Which keys each table could have had, by the table.
+    #[cfg(test)]
+    known: RefCell<Vec<(*const super::node::Entries, Vec<&'static str>)>>,
 }
 
 impl Sink {
@@ -179,6 +182,19 @@ impl Sink {
     pub(super) fn lacks(&self, table: &Place, keys: &[&str]) -> bool {
         let attempted = self.attempted.borrow();
         !keys.iter().any(|key| attempted.contains(&(table.clone(), (*key).to_owned())))
+    }
+
+    /// Notes which keys `table` may have.
+    #[cfg(test)]
+    pub(super) fn note_known(&self, table: &super::node::Entries, keys: &[&'static str]) {
+        self.known.borrow_mut().push((table, keys.to_vec()));
+    }
+
+    /// The keys that `table` may have; none where nobody read it as a table of ours.
+    #[cfg(test)]
+    pub(super) fn known(&self, table: &super::node::Entries) -> Option<Vec<&'static str>> {
+        let known = self.known.borrow();
+        known.iter().find(|(other, _)| std::ptr::eq(*other, table)).map(|(_, keys)| keys.clone())
     }
 
     fn add(&self, severity: Severity, code: Code, place: &Place, message: String, help: String) {

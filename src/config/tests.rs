@@ -3,6 +3,7 @@
 //! The cases are files in `tests/cases/config`; what is expected stands beside each. With
 //! `UPDATE_SNAPSHOTS=1` in the environment it is written anew, for the author to read in the diff.
 
+mod schema;
 mod tls;
 
 use std::collections::BTreeMap;
