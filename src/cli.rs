@@ -5,6 +5,7 @@
 mod admin;
 mod audit;
 mod check;
+mod clients;
 mod columns;
 mod completions;
 mod connect;
@@ -12,8 +13,10 @@ mod credential;
 mod demo;
 mod demo_upstream;
 mod diff;
+mod doctor;
 mod exit;
 mod explain;
+mod init;
 mod key;
 mod label;
 mod learn;
@@ -21,15 +24,18 @@ mod log;
 mod man;
 mod matrix;
 mod pins;
+mod place;
 mod privileges;
 mod recorded;
 mod reload;
 mod revocations;
 mod run;
 mod runs;
+mod schema;
 mod serve;
 mod source;
 mod token;
+mod way;
 mod who_can;
 
 use std::process::ExitCode;
@@ -52,6 +58,8 @@ enum Command {
     Audit(audit::Audit),
     /// Check a configuration: every problem at once, with its place and what to do
     Check(check::Check),
+    /// Print what each known client needs to reach the gateway of a configuration
+    Clients(clients::Clients),
     /// Write what a shell needs to complete this command line
     Completions(completions::Completions),
     /// Let a client that can only start processes talk to a gateway: stdio in, Streamable HTTP out
@@ -64,6 +72,10 @@ enum Command {
     DemoUpstream(demo_upstream::DemoUpstream),
     /// Explain a decision: what each source, role and agent says to a call, and what would have to be different
     Explain(explain::Explain),
+    /// Say what is wrong with clients and tool servers, and how to mend it
+    Doctor(doctor::Doctor),
+    /// Take over the tool servers of your clients: find them, list their tools, write a first configuration
+    Init(init::Init),
     /// Make API keys
     Key(key::Key),
     /// Write the least policy that covers what a journal holds, to be read and pasted
@@ -86,6 +98,8 @@ enum Command {
     Revocations(revocations::Revocations),
     /// Show, end and revoke the runs of a running gateway
     Runs(runs::Runs),
+    /// Print the JSON Schema of gateway.toml, for editors
+    Schema(schema::Schema),
     /// Close a source at once, or open it again
     Source(source::Source),
     /// Make, renew and look at run tokens; rotate the key that signs them
@@ -105,6 +119,10 @@ pub fn main() -> ExitCode {
         Command::Serve(command) => serve::run(command),
         Command::Audit(command) => audit::run(&command),
         Command::Check(command) => check::run(command),
+        Command::Clients(command) => clients::run(&command),
+        Command::Doctor(command) => doctor::run(command),
+        Command::Init(command) => init::run(command),
+        Command::Schema(command) => schema::run(&command),
         Command::Demo(command) => demo::run(command),
         Command::Diff(command) => diff::run(&command),
         Command::DemoUpstream(command) => demo_upstream::run(command),

@@ -9,6 +9,7 @@ mod answer;
 mod bridge;
 mod endpoint;
 mod headers;
+pub(in crate::cli) mod probe;
 #[cfg(test)]
 mod tests;
 mod tls;

@@ -5,7 +5,6 @@
 //! nor leave a process or, without `--keep`, a file behind.
 
 mod live;
-mod place;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -17,10 +16,10 @@ use anyhow::{Context as _, bail};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
+use super::place::Place;
 use super::{demo_upstream, serve};
 use crate::demo::{Key, Kind, Paste, Setup, snippets};
 use crate::identity;
-use place::Place;
 
 /// The arguments of `demo`.
 #[derive(Debug, clap::Args)]

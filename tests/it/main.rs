@@ -25,6 +25,7 @@ mod growth;
 mod halted;
 mod house_rules;
 mod http_guards;
+mod init;
 mod interop;
 mod isolation;
 mod large;

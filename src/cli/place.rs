@@ -1,9 +1,11 @@
-//! The directory of a demo: a new one of its own that nobody else can read, removed at the end unless kept.
+//! A directory of a command's own: a new one that nobody else can read, removed at the end unless kept.
+//!
+//! Must never be one that was there: what stands in it would be served, or removed at the end.
 
 use std::fmt;
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
@@ -29,7 +31,7 @@ impl Place {
             Some(dir) => (dir, After::Keep),
             None => {
                 let name = data_encoding::HEXLOWER.encode(&chance::bytes::<8>()?);
-                (std::env::temp_dir().join(format!("sluicegate-demo-{name}")), After::Remove)
+                (std::env::temp_dir().join(format!("sluicegate-{name}")), After::Remove)
             }
         };
         // Never an existing directory: what stands in it would be served, or removed at the end.
@@ -39,6 +41,11 @@ impl Place {
         made.with_context(named)?;
         let dir = dir.canonicalize().with_context(|| format!("cannot resolve `{}`", dir.display()))?;
         Ok(Self { dir, after })
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.dir
     }
 
     /// Writes a file that only this user can read.
