@@ -14,8 +14,8 @@ mod tests;
 mod tokens;
 
 pub use api::{
-    API_VERSION, Acceptance, Administration, AdministrationError, ListenerEntry, Offered, PinEntry, RunEntry,
-    Status,
+    API_VERSION, Acceptance, Administration, AdministrationError, ListenerEntry, Offered, PinEntry,
+    PinStanding, RunEntry, Status,
 };
 pub use client::{ANSWER_BYTES_MAX, ANSWER_TIMEOUT, Client, ClientError};
 pub use custody::{Custody, Revocation, RevocationEntry, SourceEntry};

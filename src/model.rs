@@ -17,6 +17,7 @@ pub mod glob;
 pub mod label;
 pub mod mint;
 pub mod name;
+pub mod pin;
 pub mod place;
 pub mod principal;
 pub mod provenance;

@@ -37,6 +37,7 @@ mod rate;
 mod settings;
 mod stdio;
 mod survey;
+mod suspect;
 #[cfg(test)]
 mod tests;
 mod watching;
@@ -70,7 +71,7 @@ pub use breaker::{BACKOFF_FIRST, BACKOFF_MAX, BREAKER_FAILURES_MAX, BREAKER_OPEN
 pub use browse::{Audience, Purpose};
 pub use cancel::{CancelSignal, Canceller, cancel};
 pub use catalogue::{Catalogue, Server, Tool};
-pub use entries::{ENTRIES_BYTES_MAX, ENTRIES_MAX, Entries};
+pub use entries::{ENTRIES_BYTES_MAX, ENTRIES_MAX, Entries, Entry};
 pub use era::{Asker, Takes};
 pub use failure::{Answer, AnswerKind, DETAIL_BYTES_MAX, Detail, Executed, Failure};
 pub use features::{Feature, Features};
@@ -78,7 +79,9 @@ pub use figures::Figures;
 pub use fleet::{Fleet, Prepared};
 pub use forward::Forwarded;
 pub use hold::Hold;
-pub use keeper::{ACCEPTED_MAX, AcceptError, Acceptance, OWN_PREFIX, PinChange};
+pub use keeper::{
+    ACCEPTED_MAX, AcceptError, Acceptance, OWN_PREFIX, PinCounts, PinReport, PinState, PinnedDefinition,
+};
 pub use listing::{DEFINITION_BYTES_MAX, PAGES_MAX, TOOLS_MAX};
 pub use lock::LockError;
 pub use notice::{NOTICE_NAME_BYTES_MAX, NOTICES_MAX, Notice, Quarantine, STDERR_LINE_BYTES_MAX};
@@ -86,6 +89,7 @@ pub use pool::Condition;
 pub use question::{QUESTIONS_MAX, Question, ROUNDS_MAX, Said};
 pub use settings::*;
 pub use survey::{SURVEYED_AT_ONCE_MAX, Surveyed, survey};
+pub use suspect::TEXT_BYTES_USUAL;
 pub use watching::Watch;
 
 /// Longest time that [`Upstreams::stop`] waits for children to go. Each gets less: see `process`.
@@ -270,8 +274,8 @@ impl Upstreams {
         while waits.join_next().await.is_some() {}
     }
 
-    /// Every tool whose accepted definition is not what its upstream offers now.
-    pub async fn pins(&self) -> Vec<PinChange> {
+    /// Every pin that is not as it was accepted, or in which something looks suspicious.
+    pub async fn pins(&self) -> Vec<PinReport> {
         self.0.keeper.pins().await
     }
 
@@ -281,6 +285,12 @@ impl Upstreams {
     /// [`AcceptError::Stale`] where one is no longer offered as it was shown.
     pub async fn accept(&self, acceptances: &[Acceptance]) -> Result<(), AcceptError> {
         self.0.keeper.accept(acceptances).await
+    }
+
+    /// What counts of the pins of `upstream`.
+    #[must_use]
+    pub fn pin_counts(&self, upstream: &UpstreamName) -> PinCounts {
+        self.0.keeper.counts(upstream)
     }
 
     /// The counts of every upstream.

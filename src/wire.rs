@@ -32,6 +32,7 @@ pub mod stateless;
 pub mod strict;
 pub mod task;
 mod text;
+pub mod texts;
 pub mod tool;
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 mod decision;
 mod metered;
 mod mint;
+mod pin;
 mod trigger;
 
 use std::time::Duration;
@@ -184,15 +185,7 @@ pub(super) fn event(object: &mut Object<'_>, event: &Event, adds: &Provenance) {
         | Event::Barrier { .. }
         | Event::Taint { .. }
         | Event::StoredCleared { .. } => of_runs(object, event, adds, &mut cuts),
-        Event::Pin { tool: of, change, accepted, offered, by } => {
-            tool(object, of);
-            object.text("change", change.as_str());
-            object.digest("accepted", accepted);
-            if let Some(offered) = offered {
-                object.digest("offered", offered);
-            }
-            actor(object, by.as_ref());
-        }
+        Event::Pin { moved, by } => pin::event(object, moved, by.as_ref(), &mut cuts),
         Event::Upstream { upstream, state, detail, count } => {
             object.text("upstream", upstream.as_str());
             object.text("state", state.as_str());

@@ -17,7 +17,8 @@ use crate::model::claim::ClaimName;
 use crate::model::decision::PolicyEpoch;
 use crate::model::digest::Sha256;
 use crate::model::facts::{CLAIM_BYTES_MAX, CallFacts, RunId};
-use crate::model::name::{Subject, ToolId, UpstreamName};
+use crate::model::name::{Subject, UpstreamName};
+use crate::model::pin::PinMove;
 use crate::model::principal::{Origin, Principal};
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
@@ -140,16 +141,10 @@ pub enum Event {
         /// Who said so.
         by: Actor,
     },
-    /// A tool definition was accepted, or differs from what was accepted (`pin`). Durable.
+    /// A definition was accepted, or differs from what was accepted (`pin`). Durable.
     Pin {
-        /// The tool.
-        tool: ToolId,
-        /// What happened.
-        change: PinChange,
-        /// The definition that is accepted from now on or still.
-        accepted: Sha256,
-        /// The definition that the upstream offers, where it differs.
-        offered: Option<Sha256>,
+        /// Which one, and what happened.
+        moved: Box<PinMove>,
         /// Who accepted it, where a person did.
         by: Option<Actor>,
     },
@@ -191,32 +186,6 @@ pub enum Event {
         /// Who asked for it, where a person did.
         by: Option<Actor>,
     },
-}
-
-/// What happened to a pin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PinChange {
-    /// Accepted on first use.
-    First,
-    /// Accepted by a person.
-    Accepted,
-    /// The upstream offers another definition than the accepted one.
-    Changed,
-    /// The upstream offers the accepted definition again.
-    Restored,
-}
-
-impl PinChange {
-    /// The word in the record.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::First => "first",
-            Self::Accepted => "accepted",
-            Self::Changed => "changed",
-            Self::Restored => "restored",
-        }
-    }
 }
 
 /// What happened to an upstream.

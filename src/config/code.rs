@@ -170,6 +170,8 @@ codes! {
     PlainHttp = "plain_http";
     /// A certificate that ends soon.
     CertificateExpires = "certificate_expires";
+    /// An upstream whose definitions count as it changes them.
+    PinsTrust = "pins_trust";
     /// A folder that the user of an upstream may not enter.
     CwdShut = "cwd_shut";
     /// A program that cannot be found now.

@@ -13,6 +13,7 @@ use crate::model::claim::Claim;
 use crate::model::digest::Sha256;
 use crate::model::facts::RunId;
 use crate::model::name::{EntryPointName, Subject};
+use crate::model::pin::Finding;
 use crate::model::principal::Origin;
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
@@ -40,7 +41,7 @@ pub trait Administration: Custody {
     fn end_run(&self, by: Actor, run: &RunId)
     -> impl Future<Output = Result<(), AdministrationError>> + Send;
 
-    /// The tools whose accepted definition is not what their upstream offers now.
+    /// The definitions that are not as they were accepted, or in which something looks suspicious.
     fn pins(&self) -> impl Future<Output = Vec<PinEntry>> + Send;
 
     /// Accepts definitions as they were shown, all or none, on the record.
@@ -147,17 +148,41 @@ pub struct RunEntry {
     pub history: RunHistory,
 }
 
-/// A tool whose accepted definition is not what its upstream offers now.
+/// A definition that is not as it was accepted, or in which something looks suspicious.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PinEntry {
-    /// The tool, `upstream.tool`.
+    /// What it defines: `upstream.tool`, `prompt:upstream.prompt`, `template:upstream:uri` or
+    /// `instructions:upstream`.
     pub tool: String,
-    /// The digest of the accepted definition.
-    pub accepted: Sha256,
-    /// The accepted definition, as JSON text.
+    /// How it stands.
+    pub state: PinStanding,
+    /// The digest of the accepted definition; absent where none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Sha256>,
+    /// The accepted definition, as JSON text; empty where none is.
     pub accepted_definition: String,
-    /// What is offered instead; absent where the upstream no longer offers the tool.
+    /// The revision in which it was offered, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_revision: Option<String>,
+    /// What is offered instead; absent where the upstream no longer offers it, or offers what is accepted.
     pub offered: Option<Offered>,
+    /// What looks suspicious in what is offered, or in what is accepted where that is all there is.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
+}
+
+/// How a definition stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PinStanding {
+    /// It is new and waits to be accepted: it is neither listed nor used.
+    New,
+    /// It changed since it was accepted: what it defines is refused.
+    Changed,
+    /// It is no longer offered.
+    Gone,
+    /// It is as it was accepted.
+    Accepted,
 }
 
 /// A definition that waits to be accepted.
@@ -167,13 +192,16 @@ pub struct Offered {
     pub digest: Sha256,
     /// The definition, as JSON text.
     pub definition: String,
+    /// The revision in which it is offered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
 }
 
 /// What a person accepts: exactly what they were shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Acceptance {
-    /// The tool, `upstream.tool`.
+    /// What it defines, as [`PinEntry::tool`].
     pub tool: String,
     /// The digest of the offered definition; none to forget a tool that is no longer offered.
     pub offered: Option<Sha256>,

@@ -14,9 +14,11 @@ use super::*;
 use crate::model::digest::Sha256;
 use crate::model::facts::RunId;
 use crate::model::name::{EntryPointName, SourceName, Subject};
+use crate::model::pin::{Finding, Suspicion};
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
 use crate::model::run::{Actor, RunHistory};
+use crate::model::text::Bounded;
 use crate::socket::{HostRule, Peer};
 use crate::telemetry::Readiness;
 
@@ -72,12 +74,17 @@ impl Administration for Gateway {
     }
 
     async fn pins(&self) -> Vec<PinEntry> {
-        let offered = Offered { digest: Sha256::of(b"new"), definition: "{\"a\":\"\u{202e}\"}".into() };
+        let (digest, definition) = (Sha256::of(b"new"), "{\"a\":\"\u{202e}\"}".into());
+        let offered = Offered { digest, definition, revision: Some("2025-11-25".into()) };
+        let (at, excerpt) = (Bounded::new("a"), Bounded::new("\u{202e}"));
         vec![PinEntry {
             tool: "mail.send".into(),
-            accepted: Sha256::of(b"old"),
+            state: PinStanding::Changed,
+            accepted: Some(Sha256::of(b"old")),
             accepted_definition: "{}".into(),
+            accepted_revision: None,
             offered: Some(offered),
+            findings: vec![Finding { what: Suspicion::Hidden, at, excerpt }],
         }]
     }
 

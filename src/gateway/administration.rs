@@ -3,22 +3,25 @@
 //! Must never be reached by a run's credential: `console` asks only for peers of its own socket. What
 //! changes something is on the record before it counts.
 
+use std::sync::Arc;
+
 use tokio::sync::oneshot;
 
 use super::Gateway;
 use super::chronicle::JournalOfRuns;
-use crate::audit::{Event, PinChange};
+use crate::audit::Event;
 use crate::console::{
-    Acceptance, Administration, AdministrationError, ListenerEntry, Offered, PinEntry, ReloadAnswer,
-    ReloadRequest, RunEntry, Status,
+    Acceptance, Administration, AdministrationError, ListenerEntry, Offered, PinEntry, PinStanding,
+    ReloadAnswer, ReloadRequest, RunEntry, Status,
 };
 use crate::model::facts::RunId;
-use crate::model::name::{ToolId, ToolName, UpstreamName};
+use crate::model::pin::{PinChange, PinId, PinMove};
 use crate::model::reason::Reason;
 use crate::model::run::{Actor, RunEnding};
+use crate::model::text::printable;
 use crate::run::RunReport;
 use crate::telemetry::Observed as _;
-use crate::upstream::{self, AcceptError};
+use crate::upstream::{self, AcceptError, PinReport, PinState, PinnedDefinition};
 
 impl Administration for Gateway {
     async fn status(&self) -> Status {
@@ -59,48 +62,44 @@ impl Administration for Gateway {
     }
 
     async fn pins(&self) -> Vec<PinEntry> {
-        let text = |raw: &bytes::Bytes| String::from_utf8_lossy(raw).into_owned();
-        let changes = self.upstreams.pins().await.into_iter();
-        let entries = changes.map(|change| PinEntry {
-            tool: change.tool.to_string(),
-            accepted: change.accepted,
-            accepted_definition: text(&change.accepted_definition),
-            offered: change.offered.map(|(digest, raw)| Offered { digest, definition: text(&raw) }),
-        });
-        entries.collect()
+        self.upstreams.pins().await.into_iter().map(pin_entry).collect()
     }
 
     /// The record first: a definition that is accepted without one would be nobody's decision. Where the
     /// acceptance then fails, the record says more than happened, and the next `pins list` shows it.
     async fn accept_pins(&self, by: Actor, acceptances: Vec<Acceptance>) -> Result<(), AdministrationError> {
-        let changes = self.upstreams.pins().await;
+        let reports = self.upstreams.pins().await;
         let mut accepted = Vec::with_capacity(acceptances.len());
         for Acceptance { tool, offered } in acceptances {
-            let missing =
-                || AdministrationError::Missing(format!("no definition of `{tool}` waits to be accepted"));
-            let id = tool_id(&tool).ok_or_else(missing)?;
-            let change = changes.iter().find(|change| change.tool == id).ok_or_else(missing)?;
-            if change.offered.as_ref().map(|(digest, _)| *digest) != offered {
+            let missing = || {
+                let shown = printable(&tool);
+                AdministrationError::Missing(format!("no definition of `{shown}` waits to be accepted"))
+            };
+            let id = PinId::parse(&tool).ok_or_else(missing)?;
+            let waits = |report: &&PinReport| report.id == id && report.state != PinState::Accepted;
+            let report = reports.iter().find(waits).ok_or_else(missing)?;
+            if report.offered.as_ref().map(|offered| offered.digest) != offered {
                 return Err(stale(&id));
             }
-            let from_now_on = offered.unwrap_or(change.accepted);
-            accepted.push((upstream::Acceptance { tool: id, offered }, from_now_on));
-        }
-        for (acceptance, digest) in &accepted {
-            let tool = acceptance.tool.clone();
-            let event = Event::Pin {
-                tool,
-                change: PinChange::Accepted,
-                accepted: *digest,
+            let moved = PinMove {
+                id: id.clone(),
+                change: if offered.is_some() { PinChange::Accepted } else { PinChange::Forgotten },
+                accepted: offered,
+                before: report.accepted.as_ref().map(|accepted| accepted.digest),
                 offered: None,
-                by: Some(by),
+                findings: Arc::clone(&report.findings),
             };
-            self.journal.record(event).await.map_err(unavailable)?;
+            accepted.push((upstream::Acceptance { id, offered }, moved));
         }
-        let acceptances: Vec<_> = accepted.into_iter().map(|(acceptance, _)| acceptance).collect();
+        let mut acceptances = Vec::with_capacity(accepted.len());
+        for (acceptance, moved) in accepted {
+            let event = Event::Pin { moved: Box::new(moved), by: Some(by) };
+            self.journal.record(event).await.map_err(unavailable)?;
+            acceptances.push(acceptance);
+        }
         match self.upstreams.accept(&acceptances).await {
             Ok(()) => Ok(()),
-            Err(AcceptError::Stale(tool)) => Err(stale(&tool)),
+            Err(AcceptError::Stale(id)) => Err(stale(&id)),
             Err(error @ AcceptError::Lock(_)) => Err(AdministrationError::Unavailable {
                 reason: Reason::Fault,
                 message: upstream::Detail::of_error(&error).as_str().to_owned(),
@@ -132,14 +131,35 @@ fn entry(report: RunReport) -> RunEntry {
     }
 }
 
-/// `upstream.tool`, as `pins list` writes it. An upstream's name holds no dot.
-fn tool_id(text: &str) -> Option<ToolId> {
-    let (upstream, tool) = text.split_once('.')?;
-    Some(ToolId { upstream: UpstreamName::new(upstream).ok()?, tool: ToolName::new(tool).ok()? })
+fn pin_entry(report: PinReport) -> PinEntry {
+    let definition = |definition: PinnedDefinition| Offered {
+        digest: definition.digest,
+        definition: String::from_utf8_lossy(&definition.raw).into_owned(),
+        revision: definition.revision.map(|revision| revision.as_str().to_owned()),
+    };
+    let (accepted, accepted_definition, accepted_revision) = match report.accepted.map(definition) {
+        Some(accepted) => (Some(accepted.digest), accepted.definition, accepted.revision),
+        None => (None, String::new(), None),
+    };
+    PinEntry {
+        tool: report.id.to_string(),
+        state: match report.state {
+            PinState::New => PinStanding::New,
+            PinState::Changed => PinStanding::Changed,
+            PinState::Gone => PinStanding::Gone,
+            PinState::Accepted => PinStanding::Accepted,
+        },
+        accepted,
+        accepted_definition,
+        accepted_revision,
+        offered: report.offered.map(definition),
+        findings: report.findings.to_vec(),
+    }
 }
 
-fn stale(tool: &ToolId) -> AdministrationError {
-    AdministrationError::Stale(format!("`{tool}` is no longer offered as it was shown; look at it again"))
+fn stale(id: &PinId) -> AdministrationError {
+    let id = printable(&id.to_string());
+    AdministrationError::Stale(format!("`{id}` is no longer offered as it was shown; look at it again"))
 }
 
 pub(super) fn unavailable(reason: Reason) -> AdministrationError {

@@ -13,6 +13,7 @@ use super::exchange::Exchange;
 use super::named::{Named, What};
 use super::task::Task;
 use super::world::{World, route};
+use crate::model::call::Pin;
 use crate::model::glob::Glob;
 use crate::model::name::{PromptId, PromptName, UpstreamName};
 use crate::model::principal::Principal;
@@ -27,8 +28,8 @@ use crate::wire::ListKind;
 pub(super) enum Aim {
     /// A tool, which the catalogue knows by its wire name.
     Tool,
-    /// This, by this name at its upstream where it has one.
-    At(Target, Option<PromptName>),
+    /// This, by this name at its upstream where it has one, defined as its pin says where it has one.
+    At(Target, Option<PromptName>, Option<Pin>),
     /// A task of the caller's run.
     Task(Arc<Task>),
     /// Nothing that exists, or nothing that the caller may know of.
@@ -53,8 +54,8 @@ impl Gateway {
             What::Prompt => look.prompt(&named.name).await,
             What::Resource => look.resource(&named.name).await,
             What::PromptArgument => Ok(match look.prompt(&named.name).await? {
-                Aim::At(target, own) if look.shows(&target) => {
-                    Aim::At(Target::Completion(target.upstream().clone()), own)
+                Aim::At(target, own, pin) if look.shows(&target) => {
+                    Aim::At(Target::Completion(target.upstream().clone()), own, pin)
                 }
                 _ => Aim::Nothing,
             }),
@@ -78,14 +79,14 @@ impl Look<'_> {
         if shown.is_empty() {
             // Found for the record alone: the decision hides it.
             return Ok(match named.as_slice() {
-                [only] => at(only.clone()),
+                [only] => at(only.clone(), None),
                 _ => Aim::Nothing,
             });
         }
         let upstreams: Vec<_> = shown.iter().map(|id| &id.upstream).collect();
         let lists = self.entries(&upstreams, ListKind::Prompts).await;
         let found = first(shown.into_iter().zip(lists), |id| id.prompt.as_str())?;
-        Ok(found.map_or(Aim::Nothing, |id| at(id.clone())))
+        Ok(found.map_or(Aim::Nothing, |(id, pin)| at(id.clone(), pin)))
     }
 
     async fn resource(&self, text: &str) -> Result<Aim, Failure> {
@@ -93,7 +94,7 @@ impl Look<'_> {
         let id = |server: &Server| ResourceId { upstream: server.name.clone(), uri: uri.clone() };
         let all: Vec<_> = self.servers(Feature::Resources).map(id).collect();
         let shown: Vec<_> = all.iter().filter(|id| self.shows(&Target::Resource((*id).clone()))).collect();
-        let at = |id: &ResourceId| Aim::At(Target::Resource(id.clone()), None);
+        let at = |id: &ResourceId| Aim::At(Target::Resource(id.clone()), None, None);
         match (shown.as_slice(), all.as_slice()) {
             ([only], _) => return Ok(at(only)),
             // Found for the record alone: the decision hides it.
@@ -131,7 +132,9 @@ impl Look<'_> {
             self.servers(Feature::Completion).filter(may_know).map(|server| &server.name).collect();
         let lists = self.entries(&upstreams, ListKind::ResourceTemplates).await;
         let found = first(upstreams.into_iter().zip(lists), |_| text)?;
-        Ok(found.map_or(Aim::Nothing, |upstream| Aim::At(Target::Completion(upstream.clone()), None)))
+        let at =
+            |(upstream, pin): (&UpstreamName, _)| Aim::At(Target::Completion(upstream.clone()), None, pin);
+        Ok(found.map_or(Aim::Nothing, at))
     }
 
     /// The upstreams that have `feature`, or were never started and may have it.
@@ -163,22 +166,25 @@ pub(super) fn may_show_template(
     world.policy.may_show(principal, Class::Resource, &pattern, world.now())
 }
 
-fn at(id: PromptId) -> Aim {
+fn at(id: PromptId, pin: Option<Pin>) -> Aim {
     let own = id.prompt.clone();
-    Aim::At(Target::Prompt(id), Some(own))
+    Aim::At(Target::Prompt(id), Some(own), pin)
 }
 
-/// The first of those that list what they are asked for by its `name`; where none does, why one of them gave
-/// no list.
+/// The first of those that list what they are asked for by its `name`, with its pin; where none does, why one
+/// of them gave no list.
 fn first<T>(
     lists: impl Iterator<Item = (T, Result<Entries, Failure>)>,
     name: impl Fn(&T) -> &str,
-) -> Result<Option<T>, Failure> {
+) -> Result<Option<(T, Option<Pin>)>, Failure> {
     let mut failed = None;
     for (whose, entries) in lists {
         match entries {
-            Ok(entries) if entries.iter().any(|entry| entry.name == name(&whose)) => return Ok(Some(whose)),
-            Ok(_) => {}
+            Ok(entries) => {
+                if let Some(entry) = entries.iter().find(|entry| entry.name == name(&whose)) {
+                    return Ok(Some((whose, entry.pin)));
+                }
+            }
             Err(failure) => failed = Some(failure),
         }
     }

@@ -178,6 +178,7 @@ enum At<'a> {
         server: &'a Server,
         target: &'a Target,
         own: Option<&'a PromptName>,
+        pin: Option<Pin>,
     },
 }
 
@@ -185,9 +186,9 @@ enum At<'a> {
 fn resolve<'a>(world: &'a World, aim: &'a Aim, name: &str) -> Option<At<'a>> {
     match aim {
         Aim::Tool => world.catalogue.find(name).map(At::Tool),
-        Aim::At(target, own) => {
+        Aim::At(target, own, pin) => {
             let server = world.catalogue.server(target.upstream())?;
-            Some(At::Other { server, target, own: own.as_ref() })
+            Some(At::Other { server, target, own: own.as_ref(), pin: *pin })
         }
         Aim::Task(task) => Some(At::Task(world.catalogue.tool(task.tool())?, task)),
         Aim::Nothing => None,
@@ -366,7 +367,7 @@ impl Stage<'_> {
                 let values = params.get("arguments").unwrap_or_default();
                 call_of(tool, payload(OwnName::Name(tool.id.tool.as_str())), *arguments, values)
             }
-            At::Other { server, target, own } => {
+            At::Other { server, target, own, pin } => {
                 let own = match (own, self.named.what) {
                     (None, _) => OwnName::Kept,
                     (Some(own), What::PromptArgument) => OwnName::InRef(own.as_str()),
@@ -374,7 +375,7 @@ impl Stage<'_> {
                 };
                 Call {
                     target: (*target).clone(),
-                    pin: None,
+                    pin: *pin,
                     returns: server.returns(target).clone(),
                     stores: Stores::Nothing,
                     arguments: *arguments,

@@ -25,8 +25,7 @@ use crate::model::reason::Reason;
 use crate::model::target::{Class, ResourceId, Target};
 use crate::model::uri::Uri;
 use crate::run::Run;
-use crate::upstream::{Asker, Feature, Purpose, Server};
-use crate::wire::list::Listed;
+use crate::upstream::{Asker, Entry, Feature, Purpose, Server};
 use crate::wire::{ListKind, Revision, encode, tool};
 
 /// Who asks for a list, and what has closed parts of it.
@@ -95,7 +94,7 @@ impl Viewer<'_> {
         for (server, entries) in servers.iter().zip(join_all(lists).await) {
             match entries {
                 Ok(entries) => {
-                    let shows = |entry: &&Listed| self.shows(world, kind, server, &entry.name);
+                    let shows = |entry: &&Entry| self.shows(world, kind, server, &entry.name);
                     shown
                         .extend(entries.iter().filter(shows).filter_map(|entry| listed(kind, server, entry)));
                 }
@@ -162,7 +161,7 @@ fn everything(kind: ListKind, server: &Server) -> String {
 }
 
 /// The entry as agents are shown it: a prompt under its wire name, everything else as it is.
-fn listed(kind: ListKind, server: &Server, entry: &Listed) -> Option<Bytes> {
+fn listed(kind: ListKind, server: &Server, entry: &Entry) -> Option<Bytes> {
     match kind {
         ListKind::Prompts => tool::rename(&entry.raw, &server.wire_name(&entry.name)).ok(),
         _ => Some(entry.raw.clone()),

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Gateway;
-use crate::audit::{Detail, Event, PinChange, UpstreamState};
-use crate::model::digest::Sha256;
-use crate::model::name::{ToolId, UpstreamName};
+use crate::audit::{Detail, Event, UpstreamState};
+use crate::model::name::UpstreamName;
+use crate::model::pin::{PinChange, PinMove};
+use crate::model::text::printable;
 use crate::upstream::Notice;
 
 impl Gateway {
@@ -49,13 +50,14 @@ impl Gateway {
     }
 }
 
-/// The records of a notice: one for each tool whose definition was accepted.
+/// The records of a notice: one for each pin that changed.
 fn events_of(notice: Notice) -> Vec<Event> {
     match notice {
-        Notice::PinsAccepted { upstream, tools } => tools
+        Notice::Pins(moves) => moves
             .into_iter()
-            .map(|(tool, digest)| {
-                pin(ToolId { upstream: upstream.clone(), tool }, PinChange::First, digest, None)
+            .map(|moved| {
+                warn_of(&moved);
+                Event::Pin { moved: Box::new(moved), by: None }
             })
             .collect(),
         other => event_of(other).into_iter().collect(),
@@ -65,11 +67,6 @@ fn events_of(notice: Notice) -> Vec<Event> {
 /// The record of a notice; `None` where a log line is all that it deserves.
 fn event_of(notice: Notice) -> Option<Event> {
     let event = match notice {
-        Notice::PinChanged { tool, accepted, offered } => {
-            tracing::warn!(%tool, "the definition of a tool changed since it was accepted: its calls are refused until `sluicegate pins accept`");
-            pin(tool, PinChange::Changed, accepted, Some(offered))
-        }
-        Notice::PinRestored { tool, digest } => pin(tool, PinChange::Restored, digest, None),
         Notice::Quarantined { upstream, name, why } => {
             tracing::warn!(%upstream, name = name.as_str(), %why, "a tool is not listed");
             state(upstream, UpstreamState::Quarantined, &format!("{}: {why}", name.as_str()))
@@ -118,7 +115,7 @@ fn event_of(notice: Notice) -> Option<Event> {
             return None;
         }
         // Several records: see `events_of`.
-        Notice::PinsAccepted { .. } => return None,
+        Notice::Pins(_) => return None,
         // Told to clients, which is no record.
         Notice::EntriesChanged { .. } => return None,
         Notice::ToolsChanged { version } => {
@@ -129,8 +126,25 @@ fn event_of(notice: Notice) -> Option<Event> {
     Some(event)
 }
 
-fn pin(tool: ToolId, change: PinChange, accepted: Sha256, offered: Option<Sha256>) -> Event {
-    Event::Pin { tool, change, accepted, offered, by: None }
+/// Tells the log what somebody should look at.
+fn warn_of(moved: &PinMove) {
+    // The name of a template is its server's to choose.
+    let pin = printable(&moved.id.to_string());
+    match moved.change {
+        PinChange::Changed => tracing::warn!(
+            pin,
+            "a definition changed since it was accepted: what it defines is refused until `sluicegate pins accept`"
+        ),
+        PinChange::New => {
+            tracing::warn!(pin, "a new definition waits until `sluicegate pins accept`: it is not listed");
+        }
+        PinChange::Taken => tracing::warn!(pin, "another definition was taken (`pins = \"trust\"`)"),
+        _ => {}
+    }
+    for finding in moved.findings.iter() {
+        let (what, at) = (finding.what.sentence(), printable(finding.at.as_str()));
+        tracing::warn!(pin, at, excerpt = printable(finding.excerpt.as_str()), "a definition holds {what}");
+    }
 }
 
 fn state(upstream: UpstreamName, state: UpstreamState, detail: &str) -> Event {

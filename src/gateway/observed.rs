@@ -5,7 +5,6 @@
 use super::Gateway;
 use crate::audit;
 use crate::limit::Fullness;
-use crate::model::call::Pin;
 use crate::model::reason::Reason;
 use crate::telemetry::{
     Breaker, BudgetFigures, Figures, Finding, Halt, JournalFigures, Observed, Readiness, UpstreamFigures,
@@ -68,13 +67,15 @@ impl Gateway {
         let conditions = self.upstreams.conditions().into_iter();
         let figures = conditions.map(|(name, condition)| {
             let of_it = || catalogue.tools().iter().filter(|tool| tool.id.upstream == name);
-            let is_changed = |tool: &&crate::upstream::Tool| matches!(tool.pin, Pin::Changed { .. });
+            let pins = self.upstreams.pin_counts(&name);
             UpstreamFigures {
                 name: name.to_string(),
                 instances: count(condition.instances),
                 tools: count(of_it().count()),
                 breaker: if condition.is_left_alone { Breaker::Open } else { Breaker::Closed },
-                pins_changed: count(of_it().filter(is_changed).count()),
+                pins_changed: count(pins.changed),
+                pins_waiting: count(pins.waiting),
+                pins_suspicious: count(pins.suspicious),
             }
         });
         figures.collect()

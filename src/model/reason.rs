@@ -111,8 +111,8 @@ reasons! {
         PlanRequired = "plan_required", Never, "This tool may be used here only under a reviewed plan, and this gateway reviews none yet. Do not retry.";
         /// The call needs a person's approval.
         ApprovalRequired = "approval_required", Never, "This tool needs a person's approval here, and this gateway can ask nobody yet. Do not retry.";
-        /// The definition of the tool changed since it was accepted.
-        PinChanged = "pin_changed", Never, "The definition of this tool changed since it was accepted. An operator has to accept it again.";
+        /// The definition of what is called changed since it was accepted.
+        PinChanged = "pin_changed", Never, "The definition of this changed since it was accepted. An operator has to accept it again.";
     }
 
     // Identity.

@@ -86,8 +86,12 @@ pub struct UpstreamFigures {
     pub tools: u64,
     /// Whether it is left alone for a while.
     pub breaker: Breaker,
-    /// Tools whose definition changed since it was accepted.
+    /// Definitions that changed since they were accepted.
     pub pins_changed: u64,
+    /// Definitions that are new and wait to be accepted.
+    pub pins_waiting: u64,
+    /// Definitions, accepted or offered, in which something looks suspicious.
+    pub pins_suspicious: u64,
 }
 
 /// Whether calls reach an upstream.

@@ -147,6 +147,8 @@ struct Gauges {
     upstream_tools: Family<UpstreamLabels, Gauge>,
     upstream_breaker: Family<UpstreamLabels, Gauge>,
     upstream_pins: Family<UpstreamLabels, Gauge>,
+    upstream_waiting: Family<UpstreamLabels, Gauge>,
+    upstream_suspicious: Family<UpstreamLabels, Gauge>,
     config: Family<ConfigLabels, Gauge>,
     config_epoch: Gauge,
     reloads: Family<ReloadLabels, Counter>,
@@ -208,7 +210,9 @@ impl Gauges {
             upstream_instances: family("upstream_instances", "Processes or connections of an upstream"),
             upstream_tools: family("upstream_tools", "Tools of an upstream's accepted catalogue"),
             upstream_breaker: family("upstream_breaker_open", "1 if the upstream is left alone for a while"),
-            upstream_pins: family("upstream_pins_changed", "Tools that wait to be accepted again"),
+            upstream_pins: family("upstream_pins_changed", "Definitions that wait to be accepted again"),
+            upstream_waiting: family("upstream_pins_waiting", "New definitions that wait to be accepted"),
+            upstream_suspicious: family("upstream_pins_suspicious", "Definitions that look suspicious"),
             config,
             config_epoch,
             reloads,
@@ -234,6 +238,8 @@ impl Gauges {
         self.upstream_tools.clear();
         self.upstream_breaker.clear();
         self.upstream_pins.clear();
+        self.upstream_waiting.clear();
+        self.upstream_suspicious.clear();
         for upstream in &figures.upstreams {
             let labels = UpstreamLabels(upstream.name.clone());
             set(&self.upstream_instances.get_or_create(&labels), upstream.instances);
@@ -241,6 +247,8 @@ impl Gauges {
             let open = u64::from(upstream.breaker == Breaker::Open);
             set(&self.upstream_breaker.get_or_create(&labels), open);
             set(&self.upstream_pins.get_or_create(&labels), upstream.pins_changed);
+            set(&self.upstream_waiting.get_or_create(&labels), upstream.pins_waiting);
+            set(&self.upstream_suspicious.get_or_create(&labels), upstream.pins_suspicious);
         }
     }
 

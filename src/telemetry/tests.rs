@@ -24,6 +24,8 @@ impl Observed for Gateway {
             tools: 7,
             breaker: Breaker::Open,
             pins_changed: 1,
+            pins_waiting: 4,
+            pins_suspicious: 3,
         };
         let journal = JournalFigures { records: 11, bytes: 1200, commits: 3, queued: 0, seq: 41 };
         Figures { calls_in_flight: 5, journal, upstreams: vec![upstream], ..Figures::default() }

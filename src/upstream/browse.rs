@@ -62,6 +62,6 @@ impl Fleet {
         let key = pool.key(&route.subject, &route.run);
         let lease = timeout_at(deadline, pool.acquire(&key)).await;
         let lease = lease.map_err(|_| Failure::Timeout(Executed::No))??;
-        lease.entries(kind, deadline).await
+        pool.entries(&lease, kind, deadline).await
     }
 }

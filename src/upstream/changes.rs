@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::settings::{COST_DEFAULT, Finer, Settings, Share};
+use super::settings::{COST_DEFAULT, Finer, Pins, Settings, Share};
 use crate::model::call::Stores;
 use crate::model::change::{Changes, listed};
 use crate::model::glob::{self, Glob};
@@ -49,6 +49,9 @@ fn wider(old: &Settings, new: &Settings) -> Vec<String> {
     let mut how = Vec::new();
     if reach(new.share) > reach(old.share) {
         how.push("more callers share an instance of it".to_owned());
+    }
+    if faith(new.pins) > faith(old.pins) {
+        how.push("more of what it defines is accepted without asking".to_owned());
     }
     let tools = (tool_rules(old), tool_rules(new));
     let resources = (finer_rules(&old.resources), finer_rules(&new.resources));
@@ -156,6 +159,14 @@ fn reach(share: Share) -> u8 {
     }
 }
 
+fn faith(pins: Pins) -> u8 {
+    match pins {
+        Pins::Lock => 0,
+        Pins::FirstUse => 1,
+        Pins::Trust => 2,
+    }
+}
+
 fn rank(stores: Stores) -> u8 {
     match stores {
         Stores::Nothing => 0,
@@ -172,7 +183,7 @@ mod tests {
     use super::*;
     use crate::model::name::{SourceName, UpstreamName};
     use crate::model::place::Place;
-    use crate::upstream::settings::{Launch, Pins, Prefix, Speaks, ToolSettings, Transport};
+    use crate::upstream::settings::{Launch, Prefix, Speaks, ToolSettings, Transport};
 
     fn provenance(names: &[&str]) -> Provenance {
         Provenance::of(names.iter().map(|name| SourceName::new(name).unwrap()))
@@ -269,6 +280,9 @@ mod tests {
         let shared = |share| Settings { share, ..with(Stores::All) };
         assert_eq!(widened(shared(Share::Subject), shared(Share::All)).len(), 1);
         assert_eq!(widened(shared(Share::All), shared(Share::Run)), Vec::<String>::new());
+        let pinned = |pins| Settings { pins, ..with(Stores::All) };
+        assert_eq!(widened(pinned(Pins::Lock), pinned(Pins::FirstUse)).len(), 1);
+        assert_eq!(widened(pinned(Pins::Trust), pinned(Pins::Lock)), Vec::<String>::new());
     }
 
     #[test]

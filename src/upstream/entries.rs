@@ -8,13 +8,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::Mutex;
 
 use super::listing::{DEFINITION_BYTES_MAX, Next, Pages};
+use super::lock::Definition;
+use crate::model::call::Pin;
 use crate::model::name::PromptName;
-use crate::model::uri::{URI_BYTES_MAX, Uri};
-use crate::wire::ListKind;
+use crate::model::pin::Pinned;
+use crate::model::uri::Uri;
 use crate::wire::list::{Listed, Page};
+use crate::wire::{self, ListKind};
 
 /// Most entries of one kind of one instance; further ones are left out.
 pub const ENTRIES_MAX: usize = 4096;
@@ -23,13 +27,26 @@ pub const ENTRIES_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// How long a list is believed whose server does not announce changes.
 pub(super) const UNANNOUNCED_AGE_MAX: Duration = Duration::from_secs(5);
 
+/// One entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name, URI or URI template.
+    pub name: String,
+    /// The entry as its upstream wrote it; of what is pinned, as it was accepted.
+    pub raw: Bytes,
+    /// What was accepted against what is offered, of what is pinned.
+    pub pin: Option<Pin>,
+}
+
 /// The entries of one kind.
-pub type Entries = Arc<[Listed]>;
+pub type Entries = Arc<[Entry]>;
 
 /// What was gathered of one kind, and when.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Kept {
     pub(super) entries: Entries,
+    /// Of what is pinned, the pin and the definition of each of them.
+    pub(super) pinned: Option<Arc<[(Pinned, Definition)]>>,
     /// How many changes had been announced before it was gathered.
     pub(super) changes: u64,
     /// When, by the monotonic clock.
@@ -60,7 +77,8 @@ impl Shelf {
 #[derive(Debug)]
 pub(super) struct Gathering {
     kind: ListKind,
-    entries: Vec<Listed>,
+    entries: Vec<Entry>,
+    pinned: Vec<(Pinned, Definition)>,
     names: BTreeSet<String>,
     bytes: usize,
     pages: Pages,
@@ -68,7 +86,14 @@ pub(super) struct Gathering {
 
 impl Gathering {
     pub(super) fn new(kind: ListKind) -> Self {
-        Self { kind, entries: Vec::new(), names: BTreeSet::new(), bytes: 0, pages: Pages::default() }
+        Self {
+            kind,
+            entries: Vec::new(),
+            pinned: Vec::new(),
+            names: BTreeSet::new(),
+            bytes: 0,
+            pages: Pages::default(),
+        }
     }
 
     /// Takes one page.
@@ -78,37 +103,55 @@ impl Gathering {
                 && entry.raw.len() <= DEFINITION_BYTES_MAX
                 && entry.raw.len() <= ENTRIES_BYTES_MAX - self.bytes;
             // Of two with one name the first counts, as it does for whoever looks them up.
-            if fits && is_nameable(self.kind, &entry.name) && self.names.insert(entry.name.clone()) {
-                self.bytes += entry.raw.len();
-                self.entries.push(entry);
+            if !fits || self.names.contains(&entry.name) {
+                continue;
             }
+            match self.kind {
+                // They are many, and change with what they are of.
+                ListKind::Tools | ListKind::Resources if Uri::new(&entry.name).is_err() => continue,
+                ListKind::Tools | ListKind::Resources => {}
+                ListKind::Prompts | ListKind::ResourceTemplates => match pinned(self.kind, &entry) {
+                    Some(pinned) => self.pinned.push(pinned),
+                    None => continue,
+                },
+            }
+            self.names.insert(entry.name.clone());
+            self.bytes += entry.raw.len();
+            self.entries.push(Entry { name: entry.name, raw: entry.raw, pin: None });
         }
         self.pages.after(page.next_cursor)
     }
 
-    /// What was gathered.
-    pub(super) fn finish(self) -> Entries {
-        self.entries.into()
+    /// What was gathered, `changes` after its server was started, at `at`.
+    pub(super) fn finish(self, changes: u64, at: Duration) -> Kept {
+        let is_pinned = matches!(self.kind, ListKind::Prompts | ListKind::ResourceTemplates);
+        let pinned = is_pinned.then(|| self.pinned.into());
+        Kept { entries: self.entries.into(), pinned, changes, at }
     }
 }
 
-/// Whether a permission could be written for it.
-fn is_nameable(kind: ListKind, name: &str) -> bool {
-    match kind {
-        ListKind::Tools => false,
-        ListKind::Prompts => PromptName::new(name).is_ok(),
-        ListKind::Resources => Uri::new(name).is_ok(),
-        ListKind::ResourceTemplates => name.len() <= URI_BYTES_MAX && name.is_ascii(),
-    }
+/// The pin of an entry and its definition; `None` where no permission could be written for it, or where
+/// clients could not use it.
+fn pinned(kind: ListKind, entry: &Listed) -> Option<(Pinned, Definition)> {
+    let definition = Definition::of_any(&entry.raw).ok()?;
+    let pinned = match kind {
+        ListKind::Prompts => {
+            wire::tool::rename(&entry.raw, "x").ok()?;
+            Pinned::Prompt(PromptName::new(&entry.name).ok()?)
+        }
+        ListKind::ResourceTemplates => Pinned::template(&entry.name)?,
+        ListKind::Tools | ListKind::Resources => return None,
+    };
+    Some((pinned, definition))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
 
     fn page(names: &[String], cursor: Option<&str>) -> Page {
-        let entries = names.iter().map(|name| Listed { name: name.clone(), raw: Bytes::from(name.clone()) });
+        let raw = |name: &String| Bytes::from(format!("{{\"name\":{name:?}}}"));
+        let entries = names.iter().map(|name| Listed { name: name.clone(), raw: raw(name) });
         Page { entries: entries.collect(), next_cursor: cursor.map(str::to_owned) }
     }
 
@@ -118,7 +161,9 @@ mod tests {
         let mut gathering = Gathering::new(ListKind::Resources);
         assert_eq!(gathering.page(page(&names, Some("next"))), Next::Page(Some("next".into())));
         assert_eq!(gathering.page(page(&[], Some("next"))), Next::End);
-        let names: Vec<_> = gathering.finish().iter().map(|entry| entry.name.clone()).collect();
+        let kept = gathering.finish(0, Duration::ZERO);
+        let names: Vec<_> = kept.entries.iter().map(|entry| entry.name.clone()).collect();
+        assert!(kept.pinned.is_none());
         assert_eq!(names, ["file:///a", "note:1"]);
     }
 
@@ -127,10 +172,11 @@ mod tests {
         let many: Vec<_> = (0..ENTRIES_MAX + 10).map(|n| format!("p{n}")).collect();
         let mut gathering = Gathering::new(ListKind::Prompts);
         gathering.page(page(&many, None));
-        assert_eq!(gathering.finish().len(), ENTRIES_MAX);
+        let kept = gathering.finish(0, Duration::ZERO);
+        assert_eq!((kept.entries.len(), kept.pinned.unwrap().len()), (ENTRIES_MAX, ENTRIES_MAX));
         let long = "p".repeat(DEFINITION_BYTES_MAX + 1);
         let mut gathering = Gathering::new(ListKind::ResourceTemplates);
         gathering.page(page(&[long], None));
-        assert!(gathering.finish().is_empty());
+        assert!(gathering.finish(0, Duration::ZERO).entries.is_empty());
     }
 }

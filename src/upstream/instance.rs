@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::aside::Aside;
 use super::cancel::CancelSignal;
-use super::entries::{self, Entries, Kept, Shelf};
+use super::entries::{self, Kept, Shelf};
 use super::era::{Asker, Era, Takes};
 use super::exchange::Exchange;
 use super::failure::{Answer, AnswerKind, Detail, Executed, Failure};
@@ -30,6 +30,7 @@ use super::features::{Feature, Features};
 use super::handover::Handover;
 use super::http::{Client, Http};
 use super::listing::{Gathering, Next, Offered, Pages};
+use super::lock::Definition;
 use super::notice::Notices;
 use super::process::Leftovers;
 use super::settings::{MayAsk, Settings};
@@ -73,6 +74,8 @@ pub(super) struct Instance {
     link: Link,
     revision: Revision,
     features: Features,
+    /// What it said of itself.
+    instructions: Option<Definition>,
     offered: ArcSwap<BTreeMap<ToolName, Sha256>>,
     /// The arguments that tools want in headers too; of those that want any.
     declared: ArcSwap<BTreeMap<String, Vec<ParamHeader>>>,
@@ -150,8 +153,9 @@ impl Instance {
 
     /// Reads the list of tools, all pages of it.
     pub(super) async fn list(&self, within: Duration) -> Result<Offered, Failure> {
+        let instructions = self.instructions.clone();
         if !self.features.has(Feature::Tools) {
-            return Ok(Offered::default());
+            return Ok(Offered { instructions, ..Offered::default() });
         }
         let deadline = deadline_in(within);
         let (mut gathering, mut pages) = (Gathering::default(), Pages::default());
@@ -161,7 +165,7 @@ impl Instance {
             gathering.page(page.entries);
             next = pages.after(page.next_cursor);
         }
-        let offered = gathering.finish();
+        let offered = Offered { instructions, ..gathering.finish() };
         let declared = offered.tools.iter().filter_map(|(tool, definition)| {
             let headers = wire::tool::param_headers(&definition.raw).ok()?;
             (!headers.is_empty()).then(|| (tool.as_str().to_owned(), headers))
@@ -173,10 +177,10 @@ impl Instance {
     }
 
     /// What it lists of `kind`, as far as it is known to be what it lists now.
-    pub(super) async fn entries(&self, kind: ListKind, deadline: Instant) -> Result<Entries, Failure> {
-        let Some(shelf) = self.shelf.of(kind) else { return Ok(Entries::default()) };
+    pub(super) async fn entries(&self, kind: ListKind, deadline: Instant) -> Result<Kept, Failure> {
+        let Some(shelf) = self.shelf.of(kind) else { return Ok(Kept::default()) };
         if !self.features.has(Feature::listing(kind)) {
-            return Ok(Entries::default());
+            return Ok(Kept::default());
         }
         let within = |_| Failure::Timeout(Executed::Unknown);
         let mut kept = timeout_at(deadline, shelf.lock()).await.map_err(within)?;
@@ -184,16 +188,16 @@ impl Instance {
         let changes = self.exchange.entry_changes().borrow().of(kind);
         let now = self.clock.monotonic();
         if let Some(kept) = kept.as_ref().filter(|kept| self.is_fresh(kept, kind, changes, now)) {
-            return Ok(Arc::clone(&kept.entries));
+            return Ok(kept.clone());
         }
         let mut gathering = entries::Gathering::new(kind);
         let mut next = Next::Page(None);
         while let Next::Page(cursor) = next {
             next = gathering.page(self.page(kind, cursor, deadline).await?);
         }
-        let entries = gathering.finish();
-        *kept = Some(Kept { entries: Arc::clone(&entries), changes, at: now });
-        Ok(entries)
+        let gathered = gathering.finish(changes, now);
+        *kept = Some(gathered.clone());
+        Ok(gathered)
     }
 
     fn is_fresh(&self, kept: &Kept, kind: ListKind, changes: u64, now: Duration) -> bool {

@@ -3,25 +3,35 @@
 //! Must never list, let alone call, a definition that is not accepted and on disk (DESIGN §4.6, CASES
 //! A55, A56). Every change goes through one lock, one after the other; readers take a snapshot.
 
+mod acceptance;
+mod entered;
+mod moves;
+mod shown;
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use tokio::sync::{Mutex, watch};
 
-use super::catalogue::{Catalogue, SEPARATOR, Server, Tool, wire_name};
+use super::catalogue::Catalogue;
 use super::failure::Detail;
 use super::listing::{Offered, TOOLS_MAX};
 use super::lock::{self, Accepted, Definition, LockError};
 use super::notice::{Notice, Notices, Quarantine, claimed};
-use super::settings::{Pins, Prefix, Settings};
-use crate::model::call::Pin;
-use crate::model::digest::Sha256;
-use crate::model::name::{TOOL_NAME_BYTES_MAX, ToolId, ToolName, UpstreamName};
+use super::settings::{Pins, Settings};
+use crate::model::name::UpstreamName;
+use crate::model::pin::{PinChange, Pinned};
+use crate::wire::Revision;
+use entered::Entered;
+use moves::{Moves, Sights};
 
-/// Most accepted tools of one upstream, those that it no longer offers included.
+pub(super) use shown::catalogue;
+
+pub use acceptance::{AcceptError, Acceptance, PinReport, PinState, PinnedDefinition};
+
+/// Most accepted definitions of one kind of one upstream, those that it no longer offers included.
 pub const ACCEPTED_MAX: usize = 2 * TOOLS_MAX;
 /// The wire prefix of the gateway's own tools, which no upstream may use.
 pub const OWN_PREFIX: &str = "sluicegate";
@@ -33,6 +43,8 @@ pub(super) struct Keeper {
     notices: Notices,
     state: Mutex<State>,
     snapshot: ArcSwap<Catalogue>,
+    entered: ArcSwap<Entered>,
+    counts: ArcSwap<HashMap<UpstreamName, PinCounts>>,
     version: watch::Sender<u64>,
 }
 
@@ -45,53 +57,50 @@ pub(super) struct Roster {
     pub(super) launches: Vec<Arc<Settings>>,
 }
 
+/// What counts of the pins of one upstream, beside what the catalogue says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PinCounts {
+    /// Definitions that are not offered as they were accepted.
+    pub changed: usize,
+    /// Definitions that are offered and were never accepted.
+    pub waiting: usize,
+    /// Definitions, accepted or offered, in which something looks suspicious.
+    pub suspicious: usize,
+}
+
 #[derive(Debug)]
 struct State {
     roster: Roster,
     accepted: Accepted,
-    offered: HashMap<UpstreamName, Offered>,
+    offered: HashMap<UpstreamName, Offer>,
+    sights: Sights,
 }
 
-/// A tool whose accepted definition is not what its upstream offers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PinChange {
-    /// The tool.
-    pub tool: ToolId,
-    /// The digest of the accepted definition.
-    pub accepted: Sha256,
-    /// The accepted definition.
-    pub accepted_definition: Bytes,
-    /// What is offered instead; absent where the upstream no longer offers the tool.
-    pub offered: Option<(Sha256, Bytes)>,
-}
-
-/// What a person accepts: exactly what they were shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Acceptance {
-    /// The tool.
-    pub tool: ToolId,
-    /// The digest of the offered definition they saw; none to forget a tool that is no longer offered.
-    pub offered: Option<Sha256>,
-}
-
-/// Why nothing was accepted.
-#[derive(Debug, thiserror::Error)]
-pub enum AcceptError {
-    /// What is offered now is not what was shown.
-    #[error("`{0}` is no longer offered as it was shown; look at `pins` again")]
-    Stale(ToolId),
-    /// The lock file could not be written.
-    #[error("the accepted definitions could not be stored")]
-    Lock(#[from] LockError),
+/// What an upstream offers, as far as it was ever asked.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Offer {
+    /// Its tools and instructions as its last list had them; of prompts and templates what any list had last.
+    pinned: BTreeMap<Pinned, Definition>,
+    /// Tools that may not be listed, and why: by name, bounded and printable.
+    quarantined: BTreeMap<String, Quarantine>,
 }
 
 impl Keeper {
     /// Reads the lock file and publishes what it holds.
     pub(super) fn open(roster: Roster, lock_path: PathBuf, notices: Notices) -> Result<Self, LockError> {
-        let state = State { roster, accepted: lock::read(&lock_path)?, offered: HashMap::new() };
-        let catalogue = catalogue(0, &state.roster.settings, &state.accepted, &state.offered);
-        let (state, snapshot) = (Mutex::new(state), ArcSwap::from_pointee(catalogue));
-        Ok(Self { lock_path, notices, state, snapshot, version: watch::Sender::new(0) })
+        let accepted = lock::read(&lock_path)?;
+        let mut state = State { roster, accepted, offered: HashMap::new(), sights: Sights::default() };
+        let catalogue = shown::catalogue(0, &state.roster.settings, &state.accepted, &state.offered);
+        let (entered, counts) = (Entered::of(&state.accepted, &state.offered), state.counts());
+        Ok(Self {
+            lock_path,
+            notices,
+            state: Mutex::new(state),
+            snapshot: ArcSwap::from_pointee(catalogue),
+            entered: ArcSwap::from_pointee(entered),
+            counts: ArcSwap::from_pointee(counts),
+            version: watch::Sender::new(0),
+        })
     }
 
     /// The catalogue that [`Keeper::replace`] would publish now.
@@ -102,17 +111,28 @@ impl Keeper {
     }
 
     /// Keeps the definitions of `roster` from now on. What was accepted stays accepted, also of an
-    /// upstream that is no longer there; what was offered stays known of the launches that go on.
+    /// upstream that is no longer there; what was offered stays known of the launches that go on. Where
+    /// `pins` asks for less than before, what waits is accepted as if it were offered now.
     pub(super) async fn replace(&self, roster: Roster) {
         let mut state = self.state.lock().await;
         state.offered = state.still_offered(&roster);
         state.roster = roster;
-        self.publish(&state);
+        for settings in Arc::clone(&state.roster.settings).iter() {
+            if let Some(offer) = state.offered.get(&settings.name).cloned() {
+                self.settle(&mut state, settings, offer).await;
+            }
+        }
+        self.publish(&mut state);
     }
 
     /// The catalogue as it is now.
     pub(super) fn catalogue(&self) -> Arc<Catalogue> {
         self.snapshot.load_full()
+    }
+
+    /// What counts of the pins of `upstream`.
+    pub(super) fn counts(&self, upstream: &UpstreamName) -> PinCounts {
+        self.counts.load().get(upstream).copied().unwrap_or_default()
     }
 
     /// Tells the version of every catalogue from now on.
@@ -127,84 +147,77 @@ impl Keeper {
 
     /// Whether the upstream was ever listed, by this gateway or one before it.
     pub(super) async fn has_seen(&self, upstream: &UpstreamName) -> bool {
-        self.state.lock().await.accepted.contains_key(upstream)
+        let state = self.state.lock().await;
+        state.accepted.contains_key(upstream) || state.offered.contains_key(upstream)
     }
 
-    /// Takes in what an instance of `launch` offers now.
-    pub(super) async fn offer(&self, launch: &Arc<Settings>, mut offered: Offered) {
+    /// Takes in what an instance of `launch` offers now, in `revision`.
+    pub(super) async fn offer(&self, launch: &Arc<Settings>, offered: Offered, revision: Revision) {
         let mut state = self.state.lock().await;
-        let (upstream, all) = (&launch.name, Arc::clone(&state.roster.settings));
-        let is_current = state.roster.launches.iter().any(|current| Arc::ptr_eq(current, launch));
-        let settings = all.iter().find(|settings| settings.name == *upstream);
-        let Some(settings) = settings.filter(|_| is_current) else { return };
-        sift(&state.accepted, &all, settings, &mut offered);
-        let fresh = first_seen(&state.accepted, settings, &mut offered);
-        if !fresh.is_empty() || !state.accepted.contains_key(upstream) {
+        let Some((all, settings)) = state.settings_of(launch) else { return };
+        let mut offered = offered;
+        shown::sift(&state.accepted, &all, &settings, &mut offered);
+        let tools = offered.tools.into_iter().map(|(tool, definition)| (Pinned::Tool(tool), definition));
+        let instructions = offered.instructions.map(|definition| (Pinned::Instructions, definition));
+        let pinned = tools.chain(instructions);
+        let mut offer = Offer {
+            pinned: pinned.map(|(pinned, definition)| (pinned, definition.offered_in(revision))).collect(),
+            quarantined: offered.quarantined,
+        };
+        let before = state.offered.get(&launch.name);
+        let entries =
+            before.into_iter().flat_map(|before| &before.pinned).filter(|(pinned, _)| is_entry(pinned));
+        offer.pinned.extend(entries.map(|(pinned, definition)| (pinned.clone(), definition.clone())));
+        self.settle(&mut state, &settings, offer).await;
+        self.publish(&mut state);
+    }
+
+    /// Takes in the prompts or templates that an instance of `launch` lists now, in `revision`. What it does
+    /// not list may be listed by the instance of somebody else.
+    pub(super) async fn offer_entries(
+        &self,
+        launch: &Arc<Settings>,
+        entries: &[(Pinned, Definition)],
+        revision: Revision,
+    ) {
+        let mut state = self.state.lock().await;
+        let Some((_, settings)) = state.settings_of(launch) else { return };
+        // An instance that lists anything has listed its tools.
+        let Some(mut offer) = state.offered.get(&launch.name).cloned() else { return };
+        let entries = entries.iter().cloned();
+        offer.pinned.extend(entries.map(|(pinned, definition)| (pinned, definition.offered_in(revision))));
+        self.settle(&mut state, &settings, offer).await;
+        self.publish(&mut state);
+    }
+
+    /// Makes `offer` what is offered, accepts of it what `pins` accepts, and tells what is different.
+    async fn settle(&self, state: &mut State, settings: &Settings, mut offer: Offer) {
+        let upstream = &settings.name;
+        let none = BTreeMap::new();
+        let known = state.accepted.get(upstream).unwrap_or(&none);
+        let before = state.offered.get(upstream).cloned();
+        shed(known, &mut offer);
+        let mut moves = Moves::of(settings, known, before.as_ref(), &offer);
+        let is_new = settings.pins != Pins::Lock && !state.accepted.contains_key(upstream);
+        if is_new || moves.takes_any() {
             let mut accepted = state.accepted.clone();
-            accepted.entry(upstream.clone()).or_default().extend(fresh.clone());
+            accepted.entry(upstream.clone()).or_default().extend(moves.taken(&offer));
             match self.store(accepted).await {
-                Ok(accepted) => {
-                    state.accepted = accepted;
-                    let tools: Vec<_> =
-                        fresh.into_iter().map(|(tool, definition)| (tool, definition.digest)).collect();
-                    if !tools.is_empty() {
-                        self.notices.tell(Notice::PinsAccepted { upstream: upstream.clone(), tools });
-                    }
-                }
+                Ok(accepted) => state.accepted = accepted,
                 // What is not on disk is not accepted: after a crash another definition could take
                 // its place as the first one seen.
-                Err(error) => self.notices.tell(Notice::LockUnwritable { why: Detail::of_error(&error) }),
+                Err(error) => {
+                    moves.take_nothing();
+                    self.notices.tell(Notice::LockUnwritable { why: Detail::of_error(&error) });
+                }
             }
         }
-        let before = state.offered.insert(upstream.clone(), offered);
-        self.tell(&state, upstream, before.as_ref());
-        self.publish(&state);
-    }
-
-    /// Every tool whose accepted definition is not what its upstream offers now.
-    pub(super) async fn pins(&self) -> Vec<PinChange> {
-        let state = self.state.lock().await;
-        let mut changes = Vec::new();
-        for (upstream, tools) in &state.accepted {
-            let Some(offered) = state.offered.get(upstream) else { continue };
-            for (tool, accepted) in tools {
-                let now = offered.tools.get(tool);
-                if now.is_some_and(|now| now.digest == accepted.digest) {
-                    continue;
-                }
-                changes.push(PinChange {
-                    tool: ToolId { upstream: upstream.clone(), tool: tool.clone() },
-                    accepted: accepted.digest,
-                    accepted_definition: accepted.raw.clone(),
-                    offered: now.map(|now| (now.digest, now.raw.clone())),
-                });
-            }
+        let told = moves.told(&mut state.sights, &offer);
+        if !told.is_empty() {
+            self.notices.tell(Notice::Pins(told));
         }
-        changes
-    }
-
-    /// Accepts what a person accepted: all of it, or nothing where one of it is no longer as shown.
-    pub(super) async fn accept(&self, acceptances: &[Acceptance]) -> Result<(), AcceptError> {
-        let mut state = self.state.lock().await;
-        let mut accepted = state.accepted.clone();
-        for Acceptance { tool: id, offered: shown } in acceptances {
-            let stale = || AcceptError::Stale(id.clone());
-            let offered = state.offered.get(&id.upstream).ok_or_else(stale)?;
-            let tools = accepted.get_mut(&id.upstream).ok_or_else(stale)?;
-            let now = offered.tools.get(&id.tool);
-            match (now, tools.contains_key(&id.tool)) {
-                (Some(now), true) if Some(now.digest) == *shown => {
-                    tools.insert(id.tool.clone(), now.clone());
-                }
-                (None, true) if shown.is_none() => {
-                    tools.remove(&id.tool);
-                }
-                _ => return Err(stale()),
-            }
-        }
-        state.accepted = self.store(accepted).await?;
-        self.publish(&state);
-        Ok(())
+        self.tell_quarantined(upstream, before.as_ref(), &offer);
+        state.offered.insert(upstream.clone(), offer);
     }
 
     async fn store(&self, accepted: Accepted) -> Result<Accepted, LockError> {
@@ -216,35 +229,21 @@ impl Keeper {
         })
     }
 
-    /// Tells what is different from what was offered before.
-    fn tell(&self, state: &State, upstream: &UpstreamName, before: Option<&Offered>) {
-        let (Some(now), Some(accepted)) = (state.offered.get(upstream), state.accepted.get(upstream)) else {
-            return;
-        };
+    fn tell_quarantined(&self, upstream: &UpstreamName, before: Option<&Offer>, now: &Offer) {
         for (name, why) in &now.quarantined {
             if before.and_then(|before| before.quarantined.get(name)) != Some(why) {
                 let (upstream, name) = (upstream.clone(), claimed(name));
                 self.notices.tell(Notice::Quarantined { upstream, name, why: *why });
             }
         }
-        for (tool, accepted) in accepted {
-            let digest = |offered: &Offered| offered.tools.get(tool).map(|offered| offered.digest);
-            let earlier = before.and_then(digest).unwrap_or(accepted.digest);
-            let Some(offered) = digest(now).filter(|digest| *digest != earlier) else { continue };
-            let tool = ToolId { upstream: upstream.clone(), tool: tool.clone() };
-            let accepted = accepted.digest;
-            self.notices.tell(if offered == accepted {
-                Notice::PinRestored { tool, digest: accepted }
-            } else {
-                Notice::PinChanged { tool, accepted, offered }
-            });
-        }
     }
 
-    fn publish(&self, state: &State) {
+    fn publish(&self, state: &mut State) {
+        self.counts.store(Arc::new(state.counts()));
+        self.entered.store(Arc::new(Entered::of(&state.accepted, &state.offered)));
         let before = self.snapshot.load();
         let version = before.version() + 1;
-        let catalogue = catalogue(version, &state.roster.settings, &state.accepted, &state.offered);
+        let catalogue = shown::catalogue(version, &state.roster.settings, &state.accepted, &state.offered);
         if catalogue.is_same(&before) {
             return;
         }
@@ -255,8 +254,18 @@ impl Keeper {
 }
 
 impl State {
+    /// The settings of all and of the upstream that `launch` was started for; none where another launch of
+    /// it is in force.
+    fn settings_of(&self, launch: &Arc<Settings>) -> Option<(Arc<[Settings]>, Settings)> {
+        let all = Arc::clone(&self.roster.settings);
+        let is_current = self.roster.launches.iter().any(|current| Arc::ptr_eq(current, launch));
+        let settings =
+            all.iter().find(|settings| settings.name == launch.name).filter(|_| is_current)?.clone();
+        Some((all, settings))
+    }
+
     /// What is offered by the launches that are in `roster` too.
-    fn still_offered(&self, roster: &Roster) -> HashMap<UpstreamName, Offered> {
+    fn still_offered(&self, roster: &Roster) -> HashMap<UpstreamName, Offer> {
         let mut offered = self.offered.clone();
         offered.retain(|upstream, _| {
             let launch = |roster: &Roster| {
@@ -266,98 +275,58 @@ impl State {
         });
         offered
     }
-}
 
-/// Moves to quarantine what cannot be listed under its wire name.
-fn sift(accepted: &Accepted, all: &[Settings], settings: &Settings, offered: &mut Offered) {
-    let owners = owners(all, accepted);
-    let problem = |tool: &ToolName| {
-        let name = wire_name(settings, tool);
-        let owner = owners.get(&name).is_some_and(|owner| *owner != settings.name);
-        if name.len() > TOOL_NAME_BYTES_MAX {
-            Some(Quarantine::WireNameTooLong)
-        } else if owner || shadows(all, settings, &name) {
-            Some(Quarantine::Collision)
-        } else {
-            None
-        }
-    };
-    let problems = offered.tools.keys().filter_map(|tool| Some((tool.clone(), problem(tool)?)));
-    for (tool, why) in problems.collect::<Vec<_>>() {
-        offered.tools.remove(&tool);
-        offered.quarantined.insert(tool.as_str().to_owned(), why);
-    }
-}
-
-/// Whether a bare name could be taken for a tool of another upstream, seen or not yet, or for one of the
-/// gateway's own (CASES A57, A58).
-fn shadows(all: &[Settings], settings: &Settings, wire_name: &str) -> bool {
-    let Some((prefix, _)) = wire_name.split_once(SEPARATOR) else { return false };
-    let is_taken = prefix == OWN_PREFIX || all.iter().any(|other| other.name.as_str() == prefix);
-    settings.prefix == Prefix::Bare && is_taken
-}
-
-/// What is offered and may be accepted because nothing of that name ever was; what is over the limit
-/// goes to quarantine.
-fn first_seen(
-    accepted: &Accepted,
-    settings: &Settings,
-    offered: &mut Offered,
-) -> BTreeMap<ToolName, Definition> {
-    let Pins::FirstUse = settings.pins;
-    let none = BTreeMap::new();
-    let known = accepted.get(&settings.name).unwrap_or(&none);
-    let fresh = offered.tools.iter().filter(|(tool, _)| !known.contains_key(*tool));
-    let fresh: Vec<_> = fresh.map(|(tool, definition)| (tool.clone(), definition.clone())).collect();
-    let room = ACCEPTED_MAX.saturating_sub(known.len());
-    for (tool, _) in fresh.iter().skip(room) {
-        offered.tools.remove(tool);
-        offered.quarantined.insert(tool.as_str().to_owned(), Quarantine::TooMany);
-    }
-    fresh.into_iter().take(room).collect()
-}
-
-/// Who owns each wire name: of two upstreams that were both accepted under one, the first configured.
-fn owners(settings: &[Settings], accepted: &Accepted) -> HashMap<String, UpstreamName> {
-    let mut owners = HashMap::new();
-    for settings in settings {
-        for tool in accepted.get(&settings.name).into_iter().flat_map(BTreeMap::keys) {
-            owners.entry(wire_name(settings, tool)).or_insert_with(|| settings.name.clone());
-        }
-    }
-    owners
-}
-
-/// What is listed of what is `accepted`, as far as `offered` is known.
-pub(super) fn catalogue(
-    version: u64,
-    settings: &[Settings],
-    accepted: &Accepted,
-    offered: &HashMap<UpstreamName, Offered>,
-) -> Catalogue {
-    let servers = settings.iter().map(Server::of).collect();
-    Catalogue::new(version, tools(settings, accepted, offered), servers)
-}
-
-fn tools(settings: &[Settings], accepted: &Accepted, offered: &HashMap<UpstreamName, Offered>) -> Vec<Tool> {
-    let owners = owners(settings, accepted);
-    let mut tools = Vec::new();
-    for settings in settings {
-        let offered = offered.get(&settings.name);
-        for (tool, accepted) in accepted.get(&settings.name).into_iter().flatten() {
-            if owners.get(&wire_name(settings, tool)) != Some(&settings.name) {
-                continue;
-            }
-            let pin = match offered.map(|offered| offered.tools.get(tool)) {
-                // Until an instance has listed, what was accepted last time is served (DESIGN §7).
-                None => Pin::Accepted(accepted.digest),
-                // The upstream no longer offers it: accepted still, but not listed (CASES F43).
-                Some(None) => continue,
-                Some(Some(now)) if now.digest == accepted.digest => Pin::Accepted(accepted.digest),
-                Some(Some(now)) => Pin::Changed { accepted: accepted.digest, offered: now.digest },
+    /// What counts of the pins of every upstream.
+    fn counts(&mut self) -> HashMap<UpstreamName, PinCounts> {
+        let mut counts = HashMap::new();
+        let none = (BTreeMap::new(), Offer::default());
+        for settings in self.roster.settings.iter() {
+            let accepted = self.accepted.get(&settings.name).unwrap_or(&none.0);
+            let offered = &self.offered.get(&settings.name).unwrap_or(&none.1).pinned;
+            let waiting = offered.keys().filter(|pinned| !accepted.contains_key(*pinned)).count();
+            let is_other = |(pinned, now): &(&Pinned, &Definition)| {
+                accepted.get(*pinned).is_none_or(|accepted| accepted.digest != now.digest)
             };
-            tools.extend(Tool::new(settings, tool, accepted, pin));
+            let others: Vec<_> = offered.iter().filter(is_other).map(|(_, definition)| definition).collect();
+            let changed = others.len() - waiting;
+            let all = accepted.values().chain(others);
+            let suspicious = all.filter(|definition| !self.sights.of(definition).is_empty()).count();
+            counts.insert(settings.name.clone(), PinCounts { changed, waiting, suspicious });
         }
+        self.sights.forget_all_but(&self.accepted, &self.offered);
+        counts
     }
-    tools
+}
+
+/// Whether it is listed by instances, each its own, and not by the catalogue.
+fn is_entry(pinned: &Pinned) -> bool {
+    matches!(pinned, Pinned::Prompt(_) | Pinned::Template(_))
+}
+
+/// Leaves out of `offer` what there is no room for beside what is `known`: tools go to quarantine, what an
+/// instance lists for itself is not listed.
+fn shed(known: &BTreeMap<Pinned, Definition>, offer: &mut Offer) {
+    let mut room = HashMap::new();
+    for pinned in known.keys() {
+        *room.entry(pinned.kind()).or_insert(0_usize) += 1;
+    }
+    let quarantined = &mut offer.quarantined;
+    offer.pinned.retain(|pinned, _| {
+        if known.contains_key(pinned) {
+            return true;
+        }
+        let count = room.entry(pinned.kind()).or_insert(0);
+        *count += 1;
+        if *count > ACCEPTED_MAX
+            && let Pinned::Tool(tool) = pinned
+        {
+            quarantined.insert(tool.as_str().to_owned(), Quarantine::TooMany);
+        }
+        *count <= ACCEPTED_MAX
+    });
+}
+
+/// Whether a definition of which this happened is the accepted one from now on.
+const fn is_taken(change: PinChange) -> bool {
+    matches!(change, PinChange::First | PinChange::Taken)
 }

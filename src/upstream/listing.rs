@@ -30,6 +30,8 @@ pub(super) struct Offered {
     pub(super) tools: BTreeMap<ToolName, Definition>,
     /// What may not, and why: by name, bounded and printable.
     pub(super) quarantined: BTreeMap<String, Quarantine>,
+    /// What its server says of itself.
+    pub(super) instructions: Option<Definition>,
 }
 
 /// Whether to ask for another page.

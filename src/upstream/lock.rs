@@ -1,8 +1,9 @@
-//! `gateway.lock`: the accepted tool definitions, as a text file that reads well in a diff.
+//! `gateway.lock`: the accepted definitions, as a text file that reads well in a diff.
 //!
-//! One JSON document, two spaces an indent, upstreams and tools in the order of their names, each
+//! One JSON document, two spaces an indent, upstreams and what they define in the order of their names, each
 //! definition in the order in which its upstream wrote it (the order of properties may mean something
-//! to a model; the digest is over the canonical form and does not see it).
+//! to a model; the digest is over the canonical form and does not see it). Version 1 held tools alone; it is
+//! read, and written anew as version 2 with the next change.
 //!
 //! Must never be half written: temporary file, sync, rename, sync of the directory. It does not trust
 //! what it reads: every digest is checked against its definition.
@@ -18,13 +19,16 @@ use serde_json::value::RawValue;
 
 use super::layout;
 use crate::model::digest::Sha256;
-use crate::model::name::{ToolName, UpstreamName};
-use crate::wire::{self, Fault};
+use crate::model::name::{PromptName, ToolName, UpstreamName};
+use crate::model::pin::{PinId, Pinned};
+use crate::wire::{self, Fault, Revision};
 
 /// Largest lock file, in bytes.
 const LOCK_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// The version of the format.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The versions that are read.
+const VERSIONS_READ: std::ops::RangeInclusive<u32> = 1..=VERSION;
 
 /// One accepted definition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,25 +37,46 @@ pub(super) struct Definition {
     pub(super) digest: Sha256,
     /// The definition as its upstream wrote it, without insignificant whitespace.
     pub(super) raw: Bytes,
+    /// The revision in which it was offered, where that is known. Says where a difference may come from, and
+    /// counts for nothing (docs/decisions/0021).
+    pub(super) revision: Option<Revision>,
 }
 
 impl Definition {
-    /// The definition `raw`.
+    /// The definition `raw` of a tool.
     ///
     /// # Errors
     /// A fault where clients could not use it.
     pub(super) fn of(raw: &Bytes) -> Result<Self, Fault> {
-        let digest = Sha256::of(&wire::tool::canonical(raw)?);
-        let definition = Self { digest, raw: layout::compact(raw).into() };
+        let definition = Self::of_any(raw)?;
         wire::tool::param_headers(&definition.raw)?;
         wire::tool::rename(&definition.raw, "x")?;
         Ok(definition)
+    }
+
+    /// The definition `raw` of what nothing but its spelling is asked of.
+    ///
+    /// # Errors
+    /// A fault where it is no JSON.
+    pub(super) fn of_any(raw: &Bytes) -> Result<Self, Fault> {
+        let digest = Sha256::of(&wire::tool::canonical(raw)?);
+        Ok(Self { digest, raw: layout::compact(raw).into(), revision: None })
+    }
+
+    /// The definition `raw` of `pinned`.
+    fn of_pinned(pinned: &Pinned, raw: &Bytes) -> Result<Self, Fault> {
+        if matches!(pinned, Pinned::Tool(_)) { Self::of(raw) } else { Self::of_any(raw) }
+    }
+
+    /// The same, as it was offered in `revision`.
+    pub(super) fn offered_in(self, revision: Revision) -> Self {
+        Self { revision: Some(revision), ..self }
     }
 }
 
 /// What is accepted of every upstream that was ever seen, also of those no longer configured: a server
 /// that is taken out and put back is not trusted anew.
-pub(super) type Accepted = BTreeMap<UpstreamName, BTreeMap<ToolName, Definition>>;
+pub(super) type Accepted = BTreeMap<UpstreamName, BTreeMap<Pinned, Definition>>;
 
 /// Why the lock file could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -75,14 +100,12 @@ pub enum LockError {
         source: serde_json::Error,
     },
     /// A definition was edited.
-    #[error("`{}`: the digest of `{upstream}.{tool}` is not that of its definition; restore the file, or remove this entry to accept the definition anew", path.display())]
+    #[error("`{}`: the digest of `{id}` is not that of its definition; restore the file, or remove this entry to accept the definition anew", path.display())]
     Edited {
         /// Which file.
         path: PathBuf,
-        /// Whose tool.
-        upstream: UpstreamName,
-        /// Which tool.
-        tool: ToolName,
+        /// Which definition.
+        id: Box<PinId>,
     },
     /// The file is, or would become, larger than `LOCK_BYTES_MAX`.
     #[error("`{}` would be larger than {LOCK_BYTES_MAX} bytes", path.display())]
@@ -98,14 +121,22 @@ struct Written<'a> {
     upstreams: BTreeMap<&'a UpstreamName, WrittenUpstream<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Default)]
 struct WrittenUpstream<'a> {
-    tools: BTreeMap<&'a ToolName, WrittenTool<'a>>,
+    tools: BTreeMap<&'a str, WrittenPin<'a>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    prompts: BTreeMap<&'a str, WrittenPin<'a>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    templates: BTreeMap<&'a str, WrittenPin<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instructions: Option<WrittenPin<'a>>,
 }
 
 #[derive(Serialize)]
-struct WrittenTool<'a> {
+struct WrittenPin<'a> {
     digest: Sha256,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<&'static str>,
     definition: &'a RawValue,
 }
 
@@ -119,14 +150,34 @@ struct Found {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FoundUpstream {
-    tools: BTreeMap<ToolName, FoundTool>,
+    tools: BTreeMap<ToolName, FoundPin>,
+    #[serde(default)]
+    prompts: BTreeMap<PromptName, FoundPin>,
+    #[serde(default)]
+    templates: BTreeMap<String, FoundPin>,
+    #[serde(default)]
+    instructions: Option<FoundPin>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct FoundTool {
+struct FoundPin {
     digest: Sha256,
+    #[serde(default)]
+    revision: Option<String>,
     definition: Box<RawValue>,
+}
+
+impl FoundUpstream {
+    /// Everything that is pinned of it; a template that could not be written here is left as `Err`.
+    fn pins(self) -> impl Iterator<Item = Result<(Pinned, FoundPin), String>> {
+        let tools = self.tools.into_iter().map(|(name, pin)| Ok((Pinned::Tool(name), pin)));
+        let prompts = self.prompts.into_iter().map(|(name, pin)| Ok((Pinned::Prompt(name), pin)));
+        let templates = self.templates.into_iter();
+        let templates = templates.map(|(uri, pin)| Ok((Pinned::template(&uri).ok_or(uri)?, pin)));
+        let instructions = self.instructions.into_iter().map(|pin| Ok((Pinned::Instructions, pin)));
+        tools.chain(prompts).chain(templates).chain(instructions)
+    }
 }
 
 /// Reads the lock file; a file that does not exist accepts nothing yet.
@@ -144,21 +195,29 @@ pub(super) fn read(path: &Path) -> Result<Accepted, LockError> {
     }
     let malformed = |source| LockError::Malformed { path: path.to_owned(), source };
     let found: Found = serde_json::from_slice(&text).map_err(malformed)?;
-    if found.v != VERSION {
+    if !VERSIONS_READ.contains(&found.v) {
         let text = format!("version {} is not {VERSION}", found.v);
         return Err(malformed(serde::de::Error::custom(text)));
     }
     let mut accepted = Accepted::new();
     for (upstream, listed) in found.upstreams {
-        let mut tools = BTreeMap::new();
-        for (tool, entry) in listed.tools {
+        let mut pins = BTreeMap::new();
+        for pin in listed.pins() {
+            let odd = |uri: String| malformed(serde::de::Error::custom(format!("`{uri}` is no template")));
+            let (pinned, entry) = pin.map_err(odd)?;
             let raw = Bytes::copy_from_slice(entry.definition.get().as_bytes());
-            match Definition::of(&raw) {
-                Ok(definition) if definition.digest == entry.digest => tools.insert(tool, definition),
-                _ => return Err(LockError::Edited { path: path.to_owned(), upstream, tool }),
+            match Definition::of_pinned(&pinned, &raw) {
+                Ok(mut definition) if definition.digest == entry.digest => {
+                    definition.revision = entry.revision.as_deref().and_then(Revision::parse);
+                    pins.insert(pinned, definition)
+                }
+                _ => {
+                    let id = Box::new(PinId { upstream, pinned });
+                    return Err(LockError::Edited { path: path.to_owned(), id });
+                }
             };
         }
-        accepted.insert(upstream, tools);
+        accepted.insert(upstream, pins);
     }
     Ok(accepted)
 }
@@ -186,13 +245,22 @@ pub(super) fn write(path: &Path, accepted: &Accepted) -> Result<(), LockError> {
 
 fn text(accepted: &Accepted) -> Result<Vec<u8>, serde_json::Error> {
     let mut upstreams = BTreeMap::new();
-    for (upstream, tools) in accepted {
-        let mut entries = BTreeMap::new();
-        for (tool, definition) in tools {
-            let raw = serde_json::from_slice::<&RawValue>(&definition.raw)?;
-            entries.insert(tool, WrittenTool { digest: definition.digest, definition: raw });
+    for (upstream, pins) in accepted {
+        let mut written = WrittenUpstream::default();
+        for (pinned, definition) in pins {
+            let pin = WrittenPin {
+                digest: definition.digest,
+                revision: definition.revision.map(Revision::as_str),
+                definition: serde_json::from_slice::<&RawValue>(&definition.raw)?,
+            };
+            match pinned {
+                Pinned::Tool(name) => drop(written.tools.insert(name.as_str(), pin)),
+                Pinned::Prompt(name) => drop(written.prompts.insert(name.as_str(), pin)),
+                Pinned::Template(uri) => drop(written.templates.insert(uri, pin)),
+                Pinned::Instructions => written.instructions = Some(pin),
+            }
         }
-        upstreams.insert(upstream, WrittenUpstream { tools: entries });
+        upstreams.insert(upstream, written);
     }
     let flat = serde_json::to_vec(&Written { v: VERSION, upstreams })?;
     let mut text = layout::indent(&flat);
@@ -206,11 +274,34 @@ mod tests {
 
     fn sample() -> Accepted {
         let raw = br#"{ "name":"send", "inputSchema":{"type":"object","properties":{"z":{"maximum":123456789012345678901},"a":{}}},"x":[], "d":"a\n\"{b}" }"#;
-        let tools = BTreeMap::from([(
-            ToolName::new("send").unwrap(),
-            Definition::of(&Bytes::from_static(raw)).unwrap(),
-        )]);
-        BTreeMap::from([(UpstreamName::new("mail").unwrap(), tools)])
+        let tool = Definition::of(&Bytes::from_static(raw)).unwrap().offered_in(Revision::V2025_11_25);
+        let any = |raw: &'static [u8]| Definition::of_any(&Bytes::from_static(raw)).unwrap();
+        let pins = BTreeMap::from([
+            (Pinned::Tool(ToolName::new("send").unwrap()), tool),
+            (Pinned::Prompt(PromptName::new("greet").unwrap()), any(br#"{"name":"greet"}"#)),
+            (Pinned::template("note:{id}").unwrap(), any(br#"{"uriTemplate":"note:{id}"}"#)),
+            (Pinned::Instructions, any(br#""Be \u001b kind.""#)),
+        ]);
+        BTreeMap::from([(UpstreamName::new("mail").unwrap(), pins)])
+    }
+
+    #[test]
+    fn a_file_of_the_first_version_is_read_and_carried_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("gateway.lock");
+        let mut tools_alone = sample();
+        for pins in tools_alone.values_mut() {
+            pins.retain(|pinned, _| matches!(pinned, Pinned::Tool(_)));
+            pins.values_mut().for_each(|definition| definition.revision = None);
+        }
+        write(&path, &tools_alone).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replace("\"v\": 2", "\"v\": 1")).unwrap();
+        assert_eq!(read(&path).unwrap(), tools_alone);
+        write(&path, &read(&path).unwrap()).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        fs::write(&path, text.replace("\"v\": 2", "\"v\": 3")).unwrap();
+        assert!(matches!(read(&path), Err(LockError::Malformed { .. })));
     }
 
     #[test]
@@ -231,10 +322,16 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("gateway.lock");
         write(&path, &sample()).unwrap();
-        let edited = fs::read_to_string(&path).unwrap().replace("\"a\"", "\"b\"");
-        fs::write(&path, edited).unwrap();
-        let error = read(&path).unwrap_err().to_string();
-        assert!(error.contains("`mail.send`"), "{error}");
+        let text = fs::read_to_string(&path).unwrap();
+        for (from, to, whose) in [
+            ("\"a\"", "\"b\"", "`mail.send`"),
+            ("\"uriTemplate\": \"note", "\"uriTemplate\": \"nose", "`template:mail:note:{id}`"),
+            ("kind.", "cruel.", "`instructions:mail`"),
+        ] {
+            fs::write(&path, text.replace(from, to)).unwrap();
+            let error = read(&path).unwrap_err().to_string();
+            assert!(error.contains(whose), "{error}");
+        }
         fs::write(&path, "{}").unwrap();
         assert!(matches!(read(&path), Err(LockError::Malformed { .. })));
     }

@@ -11,8 +11,8 @@ use tokio::sync::mpsc;
 
 use super::browse::Audience;
 use super::failure::Detail;
-use crate::model::digest::Sha256;
-use crate::model::name::{ToolId, ToolName, UpstreamName};
+use crate::model::name::UpstreamName;
+use crate::model::pin::PinMove;
 use crate::model::text::{Bounded, printable};
 use crate::wire::ListKind;
 
@@ -40,29 +40,9 @@ pub enum Notice {
         /// What changed.
         kind: ListKind,
     },
-    /// Definitions were seen for the first time and accepted (`pins = "first_use"`).
-    PinsAccepted {
-        /// Whose tools.
-        upstream: UpstreamName,
-        /// The tools and the digests of what was accepted; at most `TOOLS_MAX`.
-        tools: Vec<(ToolName, Sha256)>,
-    },
-    /// The upstream offers another definition than the accepted one; calls are refused (§4.6).
-    PinChanged {
-        /// The tool.
-        tool: ToolId,
-        /// What was accepted.
-        accepted: Sha256,
-        /// What is offered.
-        offered: Sha256,
-    },
-    /// The upstream offers the accepted definition again.
-    PinRestored {
-        /// The tool.
-        tool: ToolId,
-        /// What is accepted and offered again.
-        digest: Sha256,
-    },
+    /// Definitions were accepted by themselves, changed, changed back, or wait to be accepted (§4.6). At most
+    /// as many as one upstream may have.
+    Pins(Vec<PinMove>),
     /// A tool that the upstream offers is not listed and cannot be called.
     Quarantined {
         /// Whose tool.

@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::Instant;
 
+use super::Entries;
 use super::breaker::{Breaker, Closed, Effect};
 use super::browse::Audience;
 use super::failure::{Detail, Failure};
@@ -20,6 +22,7 @@ use super::notice::Notice;
 use super::settings::Share;
 use crate::model::facts::RunId;
 use crate::model::name::Subject;
+use crate::wire::ListKind;
 
 /// Keys that are remembered beyond the instances that may run, for their breakers.
 const REMEMBERED_MAX: usize = 256;
@@ -174,6 +177,17 @@ impl Pool {
             }
         }
         Err(Failure::Unavailable(Detail::new("it ends as soon as it has started")))
+    }
+
+    /// What the instance of `lease` lists of `kind`, as far as it is accepted.
+    pub(super) async fn entries(
+        &self,
+        lease: &Lease,
+        kind: ListKind,
+        deadline: Instant,
+    ) -> Result<Entries, Failure> {
+        let kept = lease.entries(kind, deadline).await?;
+        Ok(self.0.keeper.admit(&self.0.parts.settings, kept, lease.revision()).await)
     }
 
     /// How long the start that is under way for a list has been going on, if one is.
@@ -418,7 +432,7 @@ async fn run(
             let instance = Arc::new(instance);
             shared.parts.counters.starts.count();
             // What it offers is known before anybody can call it.
-            shared.keeper.offer(&shared.parts.settings, offered).await;
+            shared.keeper.offer(&shared.parts.settings, offered, instance.revision()).await;
             shared.note_started(&key, &instance);
             let revision = instance.revision().as_str();
             shared.parts.notices.tell(Notice::Started { upstream, revision });

@@ -233,8 +233,12 @@ pub struct MayAsk {
 /// Which tool definitions are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pins {
-    /// The first that is seen; a later change is refused until a person accepts it.
+    /// Those that a person accepted. What is new is not listed, and a change is refused.
+    Lock,
+    /// The first that is seen as well; a later change is refused until a person accepts it.
     FirstUse,
+    /// Whatever is offered, on the record.
+    Trust,
 }
 
 /// A value that is never printed.

@@ -6,6 +6,7 @@ mod fleet;
 mod http;
 mod life;
 mod old_transport;
+mod pins;
 mod resumption;
 mod stateless;
 mod stdio;

@@ -26,6 +26,8 @@ pub struct Discovered {
     pub supported: Vec<String>,
     /// What it can do.
     pub capabilities: Object,
+    /// What it says of itself, as it was written.
+    pub instructions: Option<Bytes>,
 }
 
 /// A request of the gateway's own. `own` are the members of `_meta`; `params` is one JSON object.
@@ -53,7 +55,7 @@ pub fn discovered(raw: &Bytes) -> Result<Discovered, Fault> {
     let supported = supported.ok_or(Fault::Result("`supportedVersions` is no list of texts"))?;
     let capabilities = result.get("capabilities").and_then(|raw| Object::of(&raw).ok());
     let capabilities = capabilities.ok_or(Fault::Result("`capabilities` is no object"))?;
-    Ok(Discovered { supported, capabilities })
+    Ok(Discovered { supported, capabilities, instructions: result.get("instructions") })
 }
 
 /// The revisions that a server names in the `data` of the error `raw` (2026-07-28,

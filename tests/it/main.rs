@@ -33,6 +33,7 @@ mod mail;
 mod mint;
 mod mirror;
 mod path;
+mod pins;
 mod policies;
 mod privileges;
 mod progress;

@@ -7,6 +7,7 @@ pub mod gateway;
 pub mod issuer;
 pub mod namespace;
 pub mod postfix;
+pub mod shaped;
 pub mod tls;
 pub mod tokens;
 

@@ -6,6 +6,7 @@ use rustix::io::Errno;
 
 use super::*;
 use crate::audit::disk::Op;
+use crate::model::pin::{FINDINGS_MAX, Finding, PinChange, PinId, PinMove, Pinned, Suspicion};
 
 pub(super) fn validator() -> jsonschema::Validator {
     let schema: serde_json::Value =
@@ -98,10 +99,7 @@ fn events() -> Vec<Event> {
         },
         ended(by),
     ];
-    for change in [PinChange::First, PinChange::Accepted, PinChange::Changed, PinChange::Restored] {
-        let (accepted, offered) = (Sha256::of(b"a"), Some(Sha256::of(b"b")));
-        events.push(Event::Pin { tool: tool(), change, accepted, offered, by });
-    }
+    events.extend(pins(by));
     for state in [
         UpstreamState::Started,
         UpstreamState::Exited,
@@ -238,4 +236,36 @@ fn the_document_names_every_kind_and_every_limit() {
             kind.as_str()
         );
     }
+}
+
+fn pins(by: Option<Actor>) -> Vec<Event> {
+    let upstream = tool().upstream;
+    let pinned = [
+        PinId::of_tool(tool()),
+        PinId { upstream: upstream.clone(), pinned: Pinned::Instructions },
+        PinId { upstream, pinned: Pinned::template(&format!("x:{}", "y".repeat(2000))).unwrap() },
+    ];
+    let finding = Finding {
+        what: Suspicion::Hidden,
+        at: Bounded::new(&"a\u{2028}\u{1b}".repeat(99)),
+        excerpt: Bounded::new("e"),
+    };
+    let mut events = Vec::new();
+    for (change, id) in
+        PinChange::ALL.into_iter().flat_map(|change| pinned.iter().map(move |id| (change, id)))
+    {
+        for digest in [None, Some(Sha256::of(b"a"))] {
+            let findings = vec![finding.clone(); if digest.is_some() { FINDINGS_MAX } else { 0 }].into();
+            let moved = PinMove {
+                id: id.clone(),
+                change,
+                accepted: digest,
+                before: digest,
+                offered: digest,
+                findings,
+            };
+            events.push(Event::Pin { moved: Box::new(moved), by });
+        }
+    }
+    events
 }

@@ -191,10 +191,26 @@ fn share(written: &Upstream, scope: Scope<'_>) -> Share {
 }
 
 fn pins(written: &Upstream, scope: Scope<'_>) -> Pins {
-    if let Some(pins) = written.pins.as_ref().filter(|pins| pins.value != "first_use") {
-        bad_word(pins, "pins", &["first_use"], scope.found);
+    let Some(pins) = &written.pins else { return Pins::FirstUse };
+    match pins.value.as_str() {
+        "lock" => Pins::Lock,
+        "first_use" => Pins::FirstUse,
+        "trust" => {
+            let message = format!(
+                "`[upstreams.{}]` may change what it defines as it likes: descriptions are text that the \
+                 model obeys",
+                written.name.value
+            );
+            let help = "write `pins = \"lock\"` and accept with `sluicegate pins accept`; trust only what you \
+                        deploy yourself";
+            scope.found.warn(Code::PinsTrust, &pins.place, message, help);
+            Pins::Trust
+        }
+        _ => {
+            bad_word(pins, "pins", &["lock", "first_use", "trust"], scope.found);
+            Pins::Lock
+        }
     }
-    Pins::FirstUse
 }
 
 /// Most tools have names within this length.

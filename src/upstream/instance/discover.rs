@@ -103,7 +103,9 @@ fn heard(outcome: Result<Answer, Failure>) -> Result<Heard, StartError> {
         Ok(answer) => match stateless::discovered(&answer.raw) {
             Ok(discovered) => Ok(match choose(&discovered.supported)? {
                 Era::Stateless => {
-                    Heard::Stateless(capable_of(Revision::V2026_07_28, &discovered.capabilities))
+                    let instructions = discovered.instructions.as_ref();
+                    let capabilities = &discovered.capabilities;
+                    Heard::Stateless(capable_of(Revision::V2026_07_28, capabilities, instructions))
                 }
                 Era::Handshake => Heard::Handshake,
             }),

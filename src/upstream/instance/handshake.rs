@@ -17,7 +17,8 @@ use crate::upstream::exchange::Exchange;
 use crate::upstream::failure::{AnswerKind, Detail, Failure};
 use crate::upstream::features::Features;
 use crate::upstream::http::{self, Http};
-use crate::upstream::listing::Offered;
+use crate::upstream::listing::{DEFINITION_BYTES_MAX, Offered};
+use crate::upstream::lock::Definition;
 use crate::upstream::process::{self, Plan, Process};
 use crate::upstream::settings::{Large, Launch, MayAsk, Speaks};
 use crate::upstream::stdio;
@@ -58,6 +59,7 @@ pub(in crate::upstream) enum StartError {
 pub(super) struct Introduced {
     revision: Revision,
     features: Features,
+    instructions: Option<Definition>,
 }
 
 /// An instance that was opened, with what has to be ended with it.
@@ -179,6 +181,7 @@ impl Parts {
             link,
             revision: Revision::V2025_11_25,
             features: Features::default(),
+            instructions: None,
             shelf: Shelf::default(),
             level: Mutex::default(),
             clock: self.clock.clone(),
@@ -235,6 +238,7 @@ impl Instance {
     /// Goes on in the revision that was agreed on.
     async fn take_up(&mut self, introduced: &Introduced) -> Result<(), StartError> {
         (self.revision, self.features) = (introduced.revision, introduced.features);
+        self.instructions.clone_from(&introduced.instructions);
         if let Link::Http(http) = &self.link {
             http.note_revision(introduced.revision);
         }
@@ -288,7 +292,7 @@ fn introduced(raw: &bytes::Bytes) -> Result<Introduced, StartError> {
     let revision = revision.ok_or_else(|| StartError::Revision(Detail::new(&version)))?;
     let capabilities = result.get("capabilities").and_then(|raw| Object::of(&raw).ok());
     let capabilities = capabilities.ok_or(StartError::Malformed("`capabilities` is no object"))?;
-    Ok(capable_of(revision, &capabilities))
+    Ok(capable_of(revision, &capabilities, result.get("instructions").as_ref()))
 }
 
 /// What the server may ask, as far as the policy opens it to anybody and `revision` knows it.
@@ -307,7 +311,18 @@ fn capabilities(may_ask: MayAsk, revision: Revision) -> String {
     said.join(",")
 }
 
-/// What a server of `revision` with `capabilities` is good for.
-pub(super) fn capable_of(revision: Revision, capabilities: &Object) -> Introduced {
-    Introduced { revision, features: Features::of(capabilities) }
+/// What a server of `revision` with `capabilities` is good for, and what it says of itself.
+pub(super) fn capable_of(
+    revision: Revision,
+    capabilities: &Object,
+    instructions: Option<&bytes::Bytes>,
+) -> Introduced {
+    let instructions = instructions.and_then(said);
+    Introduced { revision, features: Features::of(capabilities), instructions }
+}
+
+/// The instructions `raw`, to be pinned. What is no text, or too long for one, is shown to nobody anyway.
+fn said(raw: &bytes::Bytes) -> Option<Definition> {
+    let is_text = raw.first() == Some(&b'"') && raw.len() <= DEFINITION_BYTES_MAX;
+    Definition::of_any(raw).ok().filter(|_| is_text)
 }

@@ -133,7 +133,9 @@ async fn refresh(shared: &Shared, instance: &Arc<Instance>) {
         changes.mark_unchanged();
         shared.parts.counters.refreshes.count();
         match instance.list(shared.parts.settings.start_timeout).await {
-            Ok(offered) => shared.keeper.offer(&shared.parts.settings, offered).await,
+            Ok(offered) => {
+                shared.keeper.offer(&shared.parts.settings, offered, instance.revision()).await;
+            }
             Err(failure) => {
                 let upstream = &shared.parts.settings.name;
                 tracing::warn!(%upstream, %failure, "the changed tools of a tool server cannot be listed");

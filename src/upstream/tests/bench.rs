@@ -15,7 +15,8 @@ use crate::clock::Clock;
 use crate::model::call::{ArgumentFacts, Call, Payload};
 use crate::model::digest::Sha256;
 use crate::model::facts::RunId;
-use crate::model::name::{Subject, UpstreamName};
+use crate::model::name::{Subject, ToolId, UpstreamName};
+use crate::model::pin::PinChange;
 use crate::model::place::Place;
 use crate::model::provenance::Provenance;
 use crate::model::target::Target;
@@ -269,6 +270,12 @@ impl Web {
         let text = std::fs::read_to_string(self.ledger.path().join("ledger")).unwrap_or_default();
         text.lines().map(|line| line.trim().to_owned()).collect()
     }
+}
+
+/// The tool of the first pin to which one of `changes` happened.
+pub(super) fn moved(notice: &Notice, changes: &[PinChange]) -> Option<ToolId> {
+    let Notice::Pins(moves) = notice else { return None };
+    moves.iter().find(|moved| changes.contains(&moved.change)).and_then(|moved| moved.id.tool())
 }
 
 /// The first text of a result.

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::bench::{Bench, child, text_of};
+use super::bench::{Bench, child, moved, text_of};
 use crate::model::call::{Call, Pin};
 use crate::model::name::ToolId;
+use crate::model::pin::{PinChange, PinId};
 use crate::upstream::*;
 
 fn names(bench: &Bench) -> Vec<String> {
@@ -15,8 +16,8 @@ fn pin_of(bench: &Bench, wire_name: &str) -> Pin {
     bench.upstreams.catalogue().find(wire_name).unwrap().pin
 }
 
-fn tool_of(call: &Call) -> ToolId {
-    call.target.tool().unwrap().clone()
+fn pin_id(call: &Call) -> PinId {
+    PinId::of_tool(call.target.tool().unwrap().clone())
 }
 
 fn listed(bench: &Bench, wire_name: &str) -> String {
@@ -36,12 +37,7 @@ fn quarantined(bench: &mut Bench) -> Vec<(String, Quarantine)> {
 }
 
 async fn changed(bench: &mut Bench) -> ToolId {
-    bench
-        .notice(|notice| match notice {
-            Notice::PinChanged { tool, .. } | Notice::PinRestored { tool, .. } => Some(tool.clone()),
-            _ => None,
-        })
-        .await
+    bench.notice(|notice| moved(notice, &[PinChange::Changed, PinChange::Restored])).await
 }
 
 #[tokio::test]
@@ -88,12 +84,13 @@ async fn a56_a_changed_definition_is_refused_until_accepted_and_changing_back_me
     changed(&mut bench).await;
     let pins = bench.upstreams.pins().await;
     let offered = pins[0].offered.clone().unwrap();
-    assert!(String::from_utf8_lossy(&offered.1).contains("generation 2"));
-    let stale = Acceptance { tool: tool_of(&call), offered: Some(accepted.accepted()) };
+    assert!(String::from_utf8_lossy(&offered.raw).contains("generation 2"));
+    assert_eq!((pins[0].state, offered.revision), (PinState::Changed, Some(Revision::V2025_11_25)));
+    let stale = Acceptance { id: pin_id(&call), offered: Some(accepted.accepted()) };
     assert!(matches!(bench.upstreams.accept(&[stale]).await, Err(AcceptError::Stale(_))));
-    let shown = Acceptance { tool: tool_of(&call), offered: Some(offered.0) };
+    let shown = Acceptance { id: pin_id(&call), offered: Some(offered.digest) };
     bench.upstreams.accept(&[shown]).await.unwrap();
-    assert_eq!(pin_of(&bench, "mail__changing"), Pin::Accepted(offered.0));
+    assert_eq!(pin_of(&bench, "mail__changing"), Pin::Accepted(offered.digest));
     assert_eq!(bench.upstreams.pins().await, []);
     assert_eq!(text_of(&bench.call("mail__changing", "{}").await.unwrap()), "generation 2");
     let ledger = bench.ledger("mail").into_iter().filter(|line| line == "changing").count();
@@ -135,10 +132,10 @@ async fn f43_a_tool_that_vanished_is_not_listed_and_not_called() {
     let told = bench.deliver(&call, "user:1", CancelSignal::never()).await;
     assert_eq!(told.outcome, Err(Failure::Vanished));
     let pins = bench.upstreams.pins().await;
-    assert_eq!((&pins[0].tool, &pins[0].offered), (&tool_of(&call), &None));
+    assert_eq!((&pins[0].id, pins[0].state, &pins[0].offered), (&pin_id(&call), PinState::Gone, &None));
     let lock = std::fs::read_to_string(bench.file("gateway.lock")).unwrap();
     assert!(lock.contains("\"changing\": {"), "it stays accepted");
-    bench.upstreams.accept(&[Acceptance { tool: tool_of(&call), offered: None }]).await.unwrap();
+    bench.upstreams.accept(&[Acceptance { id: pin_id(&call), offered: None }]).await.unwrap();
     assert_eq!(bench.upstreams.pins().await, []);
 }
 

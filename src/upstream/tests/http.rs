@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::bench::{Bench, Web, text_of};
+use super::bench::{Bench, Web, moved, text_of};
+use crate::model::pin::PinChange;
 use crate::upstream::*;
 
 async fn bench(behaviours: &[&str]) -> (Web, Bench) {
@@ -136,11 +137,8 @@ async fn f03_announcements_come_over_the_stream_and_answers_do_not() {
         tokio::task::yield_now().await;
     }
     assert!(bench.call("web__change", "{}").await.is_ok());
-    let tool = bench.notice(|notice| match notice {
-        Notice::PinChanged { tool, .. } => Some(tool.to_string()),
-        _ => None,
-    });
-    assert_eq!(tool.await, "web.changing");
+    let tool = bench.notice(|notice| moved(notice, &[PinChange::Changed]));
+    assert_eq!(tool.await.to_string(), "web.changing");
     assert_eq!(bench.figures("web").unmatched_responses, 1);
 }
 

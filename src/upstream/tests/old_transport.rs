@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::bench::{Bench, Web, text_of};
+use super::bench::{Bench, Web, moved, text_of};
+use crate::model::pin::PinChange;
 use crate::upstream::*;
 
 #[tokio::test]
@@ -19,11 +20,8 @@ async fn an_old_server_is_found_and_called() {
     assert!(posted.iter().all(|line| line.ends_with("to /messages?session=1")), "{posted:?}");
     // A change is announced on the same stream.
     assert!(bench.call("web__change", "{}").await.is_ok());
-    let tool = bench.notice(|notice| match notice {
-        Notice::PinChanged { tool, .. } => Some(tool.to_string()),
-        _ => None,
-    });
-    assert_eq!(tool.await, "web.changing");
+    let tool = bench.notice(|notice| moved(notice, &[PinChange::Changed]));
+    assert_eq!(tool.await.to_string(), "web.changing");
 }
 
 #[tokio::test]

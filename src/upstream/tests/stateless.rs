@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::bench::{Bench, Web, child, text_of};
+use super::bench::{Bench, Web, child, moved, text_of};
+use crate::model::pin::PinChange;
 use crate::upstream::*;
 
 /// The same server over stdio and over HTTP, as `mail` and `web`.
@@ -106,11 +107,8 @@ async fn changes_are_heard_over_a_subscription_that_is_opened_again_when_it_ends
     let mut changed = Vec::new();
     for upstream in ["mail", "web"] {
         assert!(bench.call(&format!("{upstream}__change"), "{}").await.is_ok());
-        let tool = bench.notice(|notice| match notice {
-            Notice::PinChanged { tool, .. } => Some(tool.to_string()),
-            _ => None,
-        });
-        changed.push(tool.await);
+        let tool = bench.notice(|notice| moved(notice, &[PinChange::Changed]));
+        changed.push(tool.await.to_string());
     }
     assert_eq!(changed, ["mail.changing", "web.changing"]);
     // A server may take its own subscription back, and no call of ours.

@@ -1,0 +1,100 @@
+//! What follows from what is accepted and what is offered: who owns which name, and the catalogue.
+//!
+//! Pure. Must never list a definition that is not accepted (DESIGN §4.6), nor let one upstream's tool be
+//! taken for another's (CASES A57, A58).
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{OWN_PREFIX, Offer};
+use crate::model::call::Pin;
+use crate::model::name::{TOOL_NAME_BYTES_MAX, ToolName, UpstreamName};
+use crate::model::pin::Pinned;
+use crate::upstream::catalogue::{Catalogue, SEPARATOR, Server, Tool, wire_name};
+use crate::upstream::listing::Offered;
+use crate::upstream::lock::{Accepted, Definition};
+use crate::upstream::notice::Quarantine;
+use crate::upstream::settings::{Prefix, Settings};
+
+/// Moves to quarantine what cannot be listed under its wire name.
+pub(super) fn sift(accepted: &Accepted, all: &[Settings], settings: &Settings, offered: &mut Offered) {
+    let owners = owners(all, accepted);
+    let problem = |tool: &ToolName| {
+        let name = wire_name(settings, tool);
+        let owner = owners.get(&name).is_some_and(|owner| *owner != settings.name);
+        if name.len() > TOOL_NAME_BYTES_MAX {
+            Some(Quarantine::WireNameTooLong)
+        } else if owner || shadows(all, settings, &name) {
+            Some(Quarantine::Collision)
+        } else {
+            None
+        }
+    };
+    let problems = offered.tools.keys().filter_map(|tool| Some((tool.clone(), problem(tool)?)));
+    for (tool, why) in problems.collect::<Vec<_>>() {
+        offered.tools.remove(&tool);
+        offered.quarantined.insert(tool.as_str().to_owned(), why);
+    }
+}
+
+/// Whether a bare name could be taken for a tool of another upstream, seen or not yet, or for one of the
+/// gateway's own (CASES A57, A58).
+fn shadows(all: &[Settings], settings: &Settings, wire_name: &str) -> bool {
+    let Some((prefix, _)) = wire_name.split_once(SEPARATOR) else { return false };
+    let is_taken = prefix == OWN_PREFIX || all.iter().any(|other| other.name.as_str() == prefix);
+    settings.prefix == Prefix::Bare && is_taken
+}
+
+/// Who owns each wire name: of two upstreams that were both accepted under one, the first configured.
+fn owners(settings: &[Settings], accepted: &Accepted) -> HashMap<String, UpstreamName> {
+    let mut owners = HashMap::new();
+    for settings in settings {
+        for (tool, _) in tools_of(accepted.get(&settings.name)) {
+            owners.entry(wire_name(settings, tool)).or_insert_with(|| settings.name.clone());
+        }
+    }
+    owners
+}
+
+/// What is listed of what is `accepted`, as far as `offered` is known.
+pub(in crate::upstream) fn catalogue(
+    version: u64,
+    settings: &[Settings],
+    accepted: &Accepted,
+    offered: &HashMap<UpstreamName, Offer>,
+) -> Catalogue {
+    let servers = settings.iter().map(Server::of).collect();
+    Catalogue::new(version, tools(settings, accepted, offered), servers)
+}
+
+fn tools(settings: &[Settings], accepted: &Accepted, offered: &HashMap<UpstreamName, Offer>) -> Vec<Tool> {
+    let owners = owners(settings, accepted);
+    let mut tools = Vec::new();
+    for settings in settings {
+        let offered = offered.get(&settings.name);
+        for (tool, accepted) in tools_of(accepted.get(&settings.name)) {
+            if owners.get(&wire_name(settings, tool)) != Some(&settings.name) {
+                continue;
+            }
+            let pin = match offered.map(|offered| offered.pinned.get(&Pinned::Tool(tool.clone()))) {
+                // Until an instance has listed, what was accepted last time is served (DESIGN §7).
+                None => Pin::Accepted(accepted.digest),
+                // The upstream no longer offers it: accepted still, but not listed (CASES F43).
+                Some(None) => continue,
+                Some(Some(now)) if now.digest == accepted.digest => Pin::Accepted(accepted.digest),
+                Some(Some(now)) => Pin::Changed { accepted: accepted.digest, offered: now.digest },
+            };
+            tools.extend(Tool::new(settings, tool, accepted, pin));
+        }
+    }
+    tools
+}
+
+/// The tools among what is accepted of one upstream.
+fn tools_of(
+    accepted: Option<&BTreeMap<Pinned, Definition>>,
+) -> impl Iterator<Item = (&ToolName, &Definition)> {
+    accepted.into_iter().flatten().filter_map(|(pinned, definition)| match pinned {
+        Pinned::Tool(tool) => Some((tool, definition)),
+        _ => None,
+    })
+}
