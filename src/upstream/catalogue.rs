@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::lock::Definition;
-use super::settings::{COST_DEFAULT, Finer, Prefix, Settings, Share};
+use super::settings::{COST_DEFAULT, Finer, Prefix, Settings, Share, Showing};
 use crate::model::call::{Pin, Stores};
 use crate::model::name::{ToolId, ToolName, UpstreamName};
 use crate::model::provenance::Provenance;
@@ -174,12 +174,21 @@ impl Catalogue {
 }
 
 impl Tool {
-    /// The tool as it is listed; `None` where its definition has no name, which [`Definition`] excludes.
+    /// The tool as it is listed; `None` where it is hidden, or its definition has no name, which [`Definition`]
+    /// excludes.
     pub(super) fn new(settings: &Settings, tool: &ToolName, accepted: &Definition, pin: Pin) -> Option<Self> {
+        if settings.said(tool, |entry| entry.showing) == Some(Showing::Hidden) {
+            return None;
+        }
         let wire_name = wire_name(settings, tool);
+        let listed = wire::tool::rename(&accepted.raw, &wire_name).ok()?;
+        let description = settings.said(tool, |entry| entry.description.as_deref());
         let returns = settings.said(tool, |entry| entry.returns.as_ref()).unwrap_or(&settings.returns);
         Some(Self {
-            listed: wire::tool::rename(&accepted.raw, &wire_name).ok()?,
+            listed: match description {
+                Some(text) => wire::tool::describe(&listed, text).ok()?,
+                None => listed,
+            },
             input_schema: wire::tool::input_schema(&accepted.raw),
             has_output_schema: wire::tool::has_output_schema(&accepted.raw),
             param_headers: wire::tool::param_headers(&accepted.raw).ok()?,

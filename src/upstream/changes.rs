@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::settings::{COST_DEFAULT, Finer, Pins, Settings, Share};
+use super::settings::{COST_DEFAULT, Finer, Pins, Settings, Share, Showing};
 use crate::model::call::Stores;
 use crate::model::change::{Changes, listed};
 use crate::model::glob::{self, Glob};
@@ -71,6 +71,7 @@ struct Rule<'a> {
     returns: Option<&'a Provenance>,
     stores: Option<Stores>,
     cost: Option<u64>,
+    showing: Option<Showing>,
 }
 
 fn tool_rules(settings: &Settings) -> Vec<Rule<'_>> {
@@ -79,6 +80,7 @@ fn tool_rules(settings: &Settings) -> Vec<Rule<'_>> {
         returns: rule.returns.as_ref(),
         stores: rule.stores,
         cost: rule.cost,
+        showing: rule.showing,
     });
     said.collect()
 }
@@ -86,7 +88,13 @@ fn tool_rules(settings: &Settings) -> Vec<Rule<'_>> {
 fn finer_rules(finer: &[Finer]) -> Vec<Rule<'_>> {
     finer
         .iter()
-        .map(|finer| Rule { glob: &finer.glob, returns: Some(&finer.returns), stores: None, cost: None })
+        .map(|finer| Rule {
+            glob: &finer.glob,
+            returns: Some(&finer.returns),
+            stores: None,
+            cost: None,
+            showing: None,
+        })
         .collect()
 }
 
@@ -123,6 +131,12 @@ fn less_said<'a>(
         let (after, by) = said(new, &way.matched, old.len(), cost);
         if after.unwrap_or(COST_DEFAULT) < before.unwrap_or(COST_DEFAULT) {
             less.entry("calls cost less".to_owned()).or_default().push(which(by));
+        }
+        let showing = |rule: &Rule<'a>| rule.showing;
+        let (before, _) = said(old, &way.matched, 0, showing);
+        let (after, by) = said(new, &way.matched, old.len(), showing);
+        if before == Some(Showing::Hidden) && after != Some(Showing::Hidden) {
+            less.entry("tools are no longer hidden".to_owned()).or_default().push(which(by));
         }
     }
     let said = |(what, mut whose): (String, Vec<String>)| {
@@ -280,6 +294,15 @@ mod tests {
         let shared = |share| Settings { share, ..with(Stores::All) };
         assert_eq!(widened(shared(Share::Subject), shared(Share::All)).len(), 1);
         assert_eq!(widened(shared(Share::All), shared(Share::Run)), Vec::<String>::new());
+        let showing = |showing| {
+            let hidden = ToolSettings { showing, ..ToolSettings::of(Glob::new("wipe").unwrap()) };
+            settings(&["web"], vec![hidden])
+        };
+        assert_eq!(
+            widened(showing(Some(Showing::Hidden)), showing(None)),
+            ["upstream web: tools are no longer hidden, for its other tools"]
+        );
+        assert_eq!(widened(showing(None), showing(Some(Showing::Hidden))), Vec::<String>::new());
         let pinned = |pins| Settings { pins, ..with(Stores::All) };
         assert_eq!(widened(pinned(Pins::Lock), pinned(Pins::FirstUse)).len(), 1);
         assert_eq!(widened(pinned(Pins::Trust), pinned(Pins::Lock)), Vec::<String>::new());

@@ -171,6 +171,19 @@ pub struct ToolSettings {
     pub content: Option<BTreeSet<String>>,
     /// What a call costs, for budgets.
     pub cost: Option<u64>,
+    /// Whether it is listed and called.
+    pub showing: Option<Showing>,
+    /// What it is described as, in the place of what its upstream says.
+    pub description: Option<String>,
+}
+
+/// Whether agents may know of a tool at all, whatever the policy says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Showing {
+    /// They may.
+    Shown,
+    /// It is as if it did not exist (`hide`).
+    Hidden,
 }
 
 impl ToolSettings {
@@ -185,6 +198,8 @@ impl ToolSettings {
             destinations: None,
             content: None,
             cost: None,
+            showing: None,
+            description: None,
         }
     }
 }

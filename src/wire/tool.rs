@@ -1,6 +1,6 @@
-//! Tool definitions as upstreams send them: renamed, pinned.
+//! Tool definitions as upstreams send them: renamed, described otherwise, pinned.
 //!
-//! Must never change a definition but for its `name` (I7), nor trust what it says about itself.
+//! Must never change a definition but for its `name` and its `description` (I7), nor trust what it says about itself.
 
 use bytes::Bytes;
 
@@ -19,6 +19,16 @@ pub use super::param_header::{ParamHeader, param_headers};
 pub fn rename(raw: &Bytes, name: &str) -> Result<Bytes, Fault> {
     let tool = Object::of(raw).map_err(|_| Fault::Tool("it is not an object"))?;
     tool.replace("name", &encode::quoted(name)).ok_or(Fault::Tool("it has no name"))
+}
+
+/// `raw` described as `text`; every other byte is as it was.
+///
+/// # Errors
+/// [`Fault::Tool`] where it is no object.
+pub fn describe(raw: &Bytes, text: &str) -> Result<Bytes, Fault> {
+    let tool = Object::of(raw).map_err(|_| Fault::Tool("it is not an object"))?;
+    let text = encode::quoted(text);
+    Ok(tool.replace("description", &text).unwrap_or_else(|| tool.with("description", &text)))
 }
 
 /// The input schema as it is written; empty where the definition has none.

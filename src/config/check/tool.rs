@@ -10,7 +10,7 @@ use crate::config::raw::{SAYS, ToolRule};
 use crate::model::call::Stores;
 use crate::model::glob::{Glob, covers};
 use crate::model::label::ToolClass;
-use crate::upstream::{COST_DEFAULT, ToolSettings};
+use crate::upstream::{COST_DEFAULT, Showing, ToolSettings};
 
 use super::quantity::Quantities;
 use super::upstream::provenance;
@@ -39,15 +39,21 @@ fn says_nothing_new<'a>(
     before: impl Iterator<Item = &'a (ToolSettings, &'a ToolRule)>,
 ) -> bool {
     let said = |settings: &ToolSettings| {
-        let ToolSettings { glob: _, returns, stores, classes, destinations, content, cost } = settings;
-        [
-            returns.is_some(),
-            stores.is_some(),
-            classes.is_some(),
-            destinations.is_some(),
-            content.is_some(),
-            cost.is_some(),
-        ]
+        let ToolSettings {
+            glob: _,
+            returns,
+            stores,
+            classes,
+            destinations,
+            content,
+            cost,
+            showing,
+            description,
+        } = settings;
+        let labels = [classes.is_some(), destinations.is_some(), content.is_some()];
+        let overrides = [showing.is_some(), description.is_some()];
+        let flows = [returns.is_some(), stores.is_some(), cost.is_some()];
+        flows.into_iter().chain(labels).chain(overrides).collect::<Vec<_>>()
     };
     let mut new = said(settings);
     if !new.contains(&true) {
@@ -87,7 +93,21 @@ fn one(rule: &ToolRule, scope: Scope<'_>) -> Option<ToolSettings> {
         Some(checked) => Some(checked?),
         None => None,
     };
-    Some(ToolSettings { glob, returns, stores, classes, destinations, content, cost })
+    let showing = rule.hide.as_ref().map(|hide| if hide.value { Showing::Hidden } else { Showing::Shown });
+    let description = description(rule, &glob, scope);
+    Some(ToolSettings { glob, returns, stores, classes, destinations, content, cost, showing, description })
+}
+
+/// One text cannot describe several tools.
+fn description(rule: &ToolRule, glob: &Glob, scope: Scope<'_>) -> Option<String> {
+    let written = rule.description.as_ref()?;
+    if glob.as_str().contains('*') {
+        let message = format!("`{glob}` stands for several tools, and a description is of one");
+        let help = "write the whole name of the tool";
+        scope.found.error(Code::Conflict, &written.place, message, help);
+        return None;
+    }
+    Some(written.value.clone())
 }
 
 fn pattern(rule: &ToolRule, scope: Scope<'_>) -> Option<Glob> {

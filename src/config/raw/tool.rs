@@ -18,11 +18,13 @@ pub(in crate::config) struct ToolRule {
     pub(in crate::config) destinations: Option<Vec<Located<String>>>,
     pub(in crate::config) content: Option<Vec<Located<String>>>,
     pub(in crate::config) cost: Quantity,
+    pub(in crate::config) hide: Option<Located<bool>>,
+    pub(in crate::config) description: Option<Located<String>>,
 }
 
 /// What an entry may say beside the tools that it is about.
 pub(in crate::config) const SAYS: &[&str] =
-    &["returns", "stores", "classes", "destinations", "content", "cost"];
+    &["returns", "stores", "classes", "destinations", "content", "cost", "hide", "description"];
 
 /// Every entry of `tools`.
 pub(super) fn rules(fields: &Fields<'_>) -> Vec<ToolRule> {
@@ -37,6 +39,8 @@ pub(super) fn rules(fields: &Fields<'_>) -> Vec<ToolRule> {
             destinations: fields.texts("destinations"),
             content: fields.texts("content"),
             cost: fields.quantity("cost"),
+            hide: fields.boolean("hide"),
+            description: fields.text("description"),
         };
         (rule, &[])
     })
