@@ -2,6 +2,7 @@
 
 mod cases;
 mod changes;
+mod learnt;
 mod oracle;
 mod properties;
 

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Labels, OWN_ROLE, OWN_SOURCE, OWN_SUBJECT};
 
 /// Which definitions count: those that `gateway.lock` holds.
-const PINS: &str = "first_use";
+const PINS: &str = "lock";
 
 /// Everything that the text is made of.
 #[derive(Debug)]

@@ -1,5 +1,7 @@
 //! Prompts, resources, templates, completion and logs: listed, hidden, called, and decided like tools.
 
+use std::collections::BTreeSet;
+
 use http::Method;
 use serde_json::{Value, json};
 
@@ -90,7 +92,8 @@ async fn capabilities_say_what_the_credential_may_use() {
         async move {
             let answer = Client::new(&url, key).request(1, "initialize", &body).await;
             let json = answer.json();
-            json["result"]["capabilities"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+            let capabilities = json["result"]["capabilities"].as_object().unwrap();
+            capabilities.keys().cloned().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()
         }
     };
     assert_eq!(introduced(CHAT_KEY).await, ["completions", "logging", "prompts", "resources", "tools"]);

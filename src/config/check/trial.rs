@@ -215,7 +215,7 @@ impl Reading<'_> {
             let message =
                 format!("not run: a condition looks at `{id}`, whose definition is not accepted yet");
             let help = "start the gateway once, or run `sluicegate init`, so that `gateway.lock` holds it";
-            self.scope.found.warn(Code::TestNotRun, &tool.place, message, help);
+            self.scope.found.note(Code::TestNotRun, &tool.place, message, help);
             return None;
         }
         let values = args.map_or_else(Bytes::new, |args| Bytes::from(table(&args.value).to_string()));

@@ -128,7 +128,7 @@ fn unconditional(mut world: World) -> World {
     world
 }
 
-fn compile(world: &World) -> Policy {
+pub(super) fn compile(world: &World) -> Policy {
     let tools: Vec<_> = world.tools.iter().map(|text| known(text)).collect();
     Policy::compile(rules(world), &tools, PolicyEpoch(1))
 }

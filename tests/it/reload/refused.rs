@@ -138,7 +138,9 @@ async fn what_is_only_risky_is_a_warning_of_the_reload_too() {
     let gateway = edited.site.start();
     edited.edit("url = \"http", "headers = { x-token = { file = \"token\" } }\nurl = \"http");
     let answer = edited.take_effect();
-    assert_eq!(answer["problems"][0]["code"], "secret_file_open", "{answer:#}");
+    let codes: Vec<_> =
+        answer["problems"].as_array().unwrap().iter().map(|problem| &problem["code"]).collect();
+    assert!(codes.contains(&&Value::from("secret_file_open")), "{answer:#}");
     assert!(gateway.stop().success());
     check_audit(&edited.site);
 }

@@ -22,7 +22,10 @@ async fn a_policy_that_widens_is_in_force_at_once_and_the_record_says_what_is_wi
     assert!(widened[0].starts_with("source email: allow instead of deny for tools."), "{widened:?}");
     assert!(widened[0].contains("tools.echo"), "{widened:?}");
     assert_eq!(texts(&answer["changed"]), ["source email changed"]);
-    assert_eq!((&answer["epoch"], answer["problems"].as_array().map(Vec::len)), (&2.into(), Some(0)));
+    assert_eq!(answer["epoch"], 2);
+    // Nobody said what the tools of this site do; nothing else is wrong.
+    let problems = answer["problems"].as_array().unwrap();
+    assert!(problems.iter().all(|problem| problem["code"] == "labels_missing"), "{answer:#}");
     // The session goes on: its entry point is what it was.
     assert_eq!(client.call("tools__echo", "after").await.reason(), "ok");
     assert!(gateway.stop().success());
