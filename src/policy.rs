@@ -71,7 +71,7 @@ pub use guardrail::{GUARDRAILS_MAX, Guardrail, GuardrailError};
 pub use learn::{Names, Proposed, Seen, TARGETS_MAX, Use};
 pub use looked::Misfit;
 pub use rules::{Lists, Permission, RowLists, Rules};
-pub use trial::{Exercised, Miss, Step, Trial};
+pub use trial::{Attempt, Exercised, Miss, Step, Trial};
 
 /// Every list of the configuration against every tool of the catalogue, compiled to bit sets.
 #[derive(Debug)]

@@ -244,7 +244,8 @@ struct Cut {
 
 impl Written {
     fn read(record: &Record, line: &str) -> Found {
-        if !matches!(record.kind, Kind::Intent | Kind::Denial) {
+        // A question that an upstream asks is decided when it is recorded as suspended.
+        if !matches!(record.kind, Kind::Intent | Kind::Denial | Kind::Suspended) {
             return Found::Other;
         }
         let Ok(written) = serde_json::from_str::<Self>(line) else { return Found::Damaged };

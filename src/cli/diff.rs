@@ -17,6 +17,7 @@ use super::{admin, exit};
 use crate::audit::{Recorded, Scan};
 use crate::model::call::Call;
 use crate::model::decision::Answer;
+use crate::model::name::ToolId;
 use crate::model::provenance::Provenance;
 use crate::model::reason::{Group, Reason};
 use crate::model::target::Target;
@@ -57,20 +58,21 @@ enum Change {
     NewlyAllowed,
     /// It was refused, and would be refused otherwise.
     OtherAnswer,
-    /// Arguments decide, and the journal does not keep them.
-    DependsOnArguments,
+    /// It depends on what the journal does not keep.
+    Undetermined,
 }
 
 impl Change {
-    const ALL: [Self; 4] =
-        [Self::NewlyRefused, Self::NewlyAllowed, Self::OtherAnswer, Self::DependsOnArguments];
+    const ALL: [Self; 4] = [Self::NewlyRefused, Self::NewlyAllowed, Self::OtherAnswer, Self::Undetermined];
 
     fn title(self) -> &'static str {
         match self {
             Self::NewlyRefused => "newly refused",
             Self::NewlyAllowed => "newly allowed",
             Self::OtherAnswer => "refused otherwise",
-            Self::DependsOnArguments => "depends on arguments that the journal does not keep",
+            Self::Undetermined => {
+                "cannot be told: it depends on arguments, or on what was cut from the record"
+            }
         }
     }
 }
@@ -115,6 +117,8 @@ struct Found {
     undeclared: BTreeSet<String>,
 }
 
+/// Most tools that calls name beside those that are known here.
+const TOOLS_MAX: usize = 50_000;
 /// Most groups that are kept apart.
 const GROUPS_MAX: usize = 10_000;
 /// Most subjects of a group that are kept.
@@ -126,7 +130,16 @@ const UNDECLARED_MAX: usize = 100;
 
 pub(super) fn run(command: &Diff) -> anyhow::Result<ExitCode> {
     let config = admin::configuration(&command.new)?;
-    let compiled = config.compile([]).map_err(|error| exit::misconfigured(&error.into()))?;
+    // A pattern allows tools that no lock file of here knows: those that were called are asked about too.
+    let mut called = BTreeSet::new();
+    command.past.visit(&config.state_dir, |call| {
+        if let Some(tool) = call.target.as_ref().and_then(Target::tool).filter(|_| called.len() < TOOLS_MAX) {
+            called.insert(tool.clone());
+        }
+    })?;
+    let has_upstream = |tool: &ToolId| config.upstreams.iter().any(|upstream| upstream.name == tool.upstream);
+    called.retain(has_upstream);
+    let compiled = config.compile(called).map_err(|error| exit::misconfigured(&error.into()))?;
     let policy = compiled.policy;
     let mut found = Found::default();
     let scan = command.past.visit(&config.state_dir, |call| found.take(&policy, &config.rules, &call))?;
@@ -184,7 +197,7 @@ impl Found {
         let (loosest, strictest) = (span.loosest, span.strictest);
         let change = match (call.verdict, loosest == strictest && !call.is_cut) {
             (then, true) if then == loosest => None,
-            (_, false) => Some(Change::DependsOnArguments),
+            (_, false) => Some(Change::Undetermined),
             (Answer::Allow, true) => Some(Change::NewlyRefused),
             (_, true) if loosest == Answer::Allow => Some(Change::NewlyAllowed),
             (_, true) => Some(Change::OtherAnswer),

@@ -102,8 +102,9 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
     let limits = Quantities::new(found);
     let audit = audit_settings(&document.audit, &state_dir, found);
     let lock_path = lock_path(&document.gateway, scope);
+    let in_flight = in_flight_limits(&document.limits, limits, &upstreams, budgets);
     let tried = known::check(&rules, &upstreams, &lock_path, document, scope)
-        .map(|known| trial::check(&document.trials, &known, &rules.triggers, scope))
+        .map(|known| trial::check(&document.trials, &known, &rules.triggers, &in_flight, scope))
         .unwrap_or_default();
     let guardrails: Vec<_> = rules.guardrails.iter().map(ToString::to_string).collect();
     let unexercised = known::unexercised(&rules, &tried.exercised);
@@ -127,7 +128,7 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
         admin,
         listeners,
         limits: socket_limits(&document.limits, limits),
-        in_flight: in_flight_limits(&document.limits, limits, &upstreams, budgets),
+        in_flight,
         audit,
         state_dir,
         identity,

@@ -82,7 +82,13 @@ impl Seen {
         });
         match names {
             Names::Literal => literal.collect(),
-            Names::Generalised => generalised(literal.collect(), known),
+            Names::Generalised => {
+                // What was only refused is known as well, whether or not its definition is accepted.
+                let refused = self.refused().filter(|(class, ..)| *class == Class::Tool);
+                let known =
+                    refused.map(|(_, text, _)| text.to_owned()).chain(known.iter().cloned()).collect();
+                generalised(literal.collect(), &known)
+            }
         }
     }
 }
@@ -163,6 +169,7 @@ mod tests {
         assert_eq!(proposed(&allowed, &["mail.delete"], &known, Names::Generalised), generalised);
         let fewer = ["mail.read_inbox", "mail.read_one", "mail.send"];
         assert_eq!(proposed(&allowed, &[], &fewer, Names::Generalised), ["mail.*", "web.open"]);
+        assert_eq!(proposed(&allowed, &["mail.delete", "web.x"], &[], Names::Generalised), generalised);
         assert_eq!(proposed(&[], &["mail.delete"], &known, Names::Generalised), Vec::<String>::new());
     }
 }

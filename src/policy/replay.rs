@@ -47,9 +47,12 @@ impl Policy {
             all.push(agents.reduce(|a, b| a.with(&b)).unwrap_or_else(|| Span::only(Answer::Deny)));
         }
         let mut span = all.into_iter().reduce(|a, b| a.with(&b)).unwrap_or_else(|| Span::only(Answer::Deny));
-        if let About::Tool(tool) = about
-            && self.looked.get(&tool).is_some_and(|looked| !looked.guardrails.is_empty())
-        {
+        let is_looked_at = match about {
+            About::Tool(tool) => self.looked.get(&tool).is_some_and(|looked| !looked.guardrails.is_empty()),
+            About::Other(..) => false,
+        };
+        // Arguments that do not fit what looks at them are refused, whatever it would say.
+        if is_looked_at || !span.conditions.is_empty() {
             span.strictest = Answer::Deny;
         }
         span

@@ -3,11 +3,13 @@
 //! Must never decide by itself: every answer is that of [`Policy::decide`], over the same run of calls.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::row::Shadow;
-use super::{Policy, Ruling, Standing};
+use super::{Policy, Standing};
 use crate::model::call::Call;
 use crate::model::decision::{Answer, Decision};
 use crate::model::place::Place;
@@ -30,14 +32,37 @@ pub struct Trial {
 /// One call of a trial, and what is expected of it.
 #[derive(Debug)]
 pub struct Step {
-    /// The call. What it returns joins the run where the call is allowed.
-    pub call: Call,
-    /// The answer.
+    /// What is called.
+    pub target: Target,
+    /// With which arguments: a raw JSON object, empty where there is none.
+    pub values: Bytes,
+    /// The sources of what it returns; they join the run where the call is allowed.
+    pub returns: Provenance,
+    /// How much later than the call before it.
+    pub after: Duration,
+    /// How often.
+    pub times: u32,
+    /// The answer, each time.
     pub expected: Answer,
     /// The reason, where one is expected.
     pub reason: Option<Reason>,
     /// Where the expectation stands.
     pub place: Place,
+}
+
+/// A call that was decided, for whoever counts calls.
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    /// Who calls.
+    pub principal: &'a Principal,
+    /// What had influenced the run.
+    pub provenance: &'a Provenance,
+    /// What is called.
+    pub target: &'a Target,
+    /// What the policy says.
+    pub verdict: Answer,
+    /// When.
+    pub now: Timestamp,
 }
 
 /// A step that was not answered as it was expected.
@@ -55,36 +80,54 @@ pub struct Miss {
     pub place: Place,
 }
 
+impl Step {
+    /// What is told of a `decision` that is not what was expected.
+    fn miss(&self, decision: Decision, provenance: Provenance) -> Option<Miss> {
+        let is_as_expected =
+            decision.verdict == self.expected && self.reason.is_none_or(|reason| reason == decision.reason);
+        let (expected, place) = ((self.expected, self.reason), self.place.clone());
+        (!is_as_expected).then(|| Miss { target: self.target.clone(), expected, decision, provenance, place })
+    }
+}
+
 /// The entries of the lists by which something was decided, by their places.
 pub type Exercised = BTreeSet<Place>;
 
 impl Policy {
     /// Runs `trial`: every step that was answered otherwise than it was expected. The places of the entries that
-    /// said something are added to `exercised`.
-    pub fn try_out(&self, trial: Trial, exercised: &mut Exercised) -> Vec<Miss> {
-        let Trial { principal, now, steps } = trial;
+    /// said something are added to `exercised`; `meter` counts each call, and may refuse it with a reason of its own.
+    pub fn try_out(
+        &self,
+        trial: Trial,
+        exercised: &mut Exercised,
+        mut meter: impl FnMut(Attempt<'_>) -> Result<(), Reason>,
+    ) -> Vec<Miss> {
+        let Trial { principal, mut now, steps } = trial;
         let mut provenance = principal.sources.clone();
         let closed = BTreeSet::new();
         let mut misses = Vec::new();
-        for Step { call, expected, reason, place } in steps {
-            let brings = call.returns.clone();
-            let trigger = &principal.trigger;
-            let standing =
-                Standing { provenance: &provenance, brings: &brings, closed: &closed, trigger, now };
-            self.note(&principal, standing, &call, exercised);
-            let (decision, target) = match self.decide(&principal, standing, call) {
-                Ruling::Permit(permit) => (permit.decision().clone(), permit.into_call().target),
-                Ruling::Refuse(call, decision) => (decision, call.target),
-            };
-            let was = provenance.clone();
-            if decision.verdict == Answer::Allow {
-                provenance.join(&brings);
-            }
-            let is_as_expected =
-                decision.verdict == expected && reason.is_none_or(|reason| reason == decision.reason);
-            if !is_as_expected {
-                let expected = (expected, reason);
-                misses.push(Miss { target, expected, decision, provenance: was, place });
+        for step in steps {
+            now = now.checked_add(step.after).unwrap_or(now);
+            for _ in 0..step.times {
+                let (brings, trigger) = (&step.returns, &principal.trigger);
+                let standing = Standing { provenance: &provenance, brings, closed: &closed, trigger, now };
+                let call = Call::hypothetical(step.target.clone(), step.values.clone());
+                self.note(&principal, standing, &call, exercised);
+                let mut decision = self.ruling(&principal, standing, &call);
+                let (verdict, target) = (decision.verdict, &step.target);
+                let attempt =
+                    Attempt { principal: &principal, provenance: &provenance, target, verdict, now };
+                if let Err(reason) = meter(attempt) {
+                    decision = Decision { verdict: Answer::Deny, reason, rules: Vec::new(), ..decision };
+                }
+                let was = provenance.clone();
+                if decision.verdict == Answer::Allow {
+                    provenance.join(brings);
+                }
+                if let Some(miss) = step.miss(decision, was) {
+                    misses.push(miss);
+                    break;
+                }
             }
         }
         misses

@@ -41,6 +41,12 @@ async fn diff_tells_what_is_newly_refused_and_newly_allowed_by_whom_and_how_ofte
     let (code, same) = diff(&site, "gateway.toml");
     assert_eq!(code, 0, "{same:#}");
     assert_eq!((&same["newly_refused"]["calls"], &same["newly_allowed"]["calls"]), (&json!(0), &json!(0)));
+    // A pattern allows what was called, also where no definition of it is accepted here.
+    write(&site, "elsewhere.toml", |config| {
+        config.replace("[gateway]\n", "[gateway]\nlock_file = \"none.lock\"\n")
+    });
+    let (code, elsewhere) = diff(&site, "elsewhere.toml");
+    assert_eq!(code, 0, "{elsewhere:#}");
     write(&site, "new.toml", |config| {
         let chat = "[sources.chat]\nallow = [\"*\"]\nask = [\"tools.write\"]";
         assert!(config.contains(chat));
@@ -75,8 +81,8 @@ async fn what_arguments_would_decide_is_told_apart_and_not_guessed() {
     std::fs::write(site.path("guard.cedar"), guardrail).unwrap();
     let (code, answer) = diff(&site, "new.toml");
     assert_eq!(code, 0, "{answer:#}");
-    assert_eq!(answer["depends_on_arguments"]["calls"], 1, "{answer:#}");
-    assert_eq!(answer["depends_on_arguments"]["shown"][0]["call"]["target"], "tools.send");
+    assert_eq!(answer["undetermined"]["calls"], 1, "{answer:#}");
+    assert_eq!(answer["undetermined"]["shown"][0]["call"]["target"], "tools.send");
 }
 
 #[tokio::test]

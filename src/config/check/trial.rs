@@ -3,6 +3,7 @@
 //! Must never pass a test that was not run: where the definition of a tool is not known, that is said.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -11,7 +12,8 @@ use serde_json::{Map, Value};
 use crate::config::code::Code;
 use crate::config::node::{Entries, Located, Node, suggestion};
 use crate::config::raw::{ANSWERS, Step as Written, Trial as WrittenTrial};
-use crate::model::call::Call;
+use crate::limit::{self, Gate, Keys, Who};
+use crate::model::budget::Ledger;
 use crate::model::decision::Answer;
 use crate::model::name::{AttributeName, EntryPointName, SourceName, Subject, ToolId};
 use crate::model::place::Place;
@@ -20,10 +22,12 @@ use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
 use crate::model::target::Target;
 use crate::model::trigger::{AttributeType, AttributeValue, Declarations, Trigger, TriggerEntry};
-use crate::policy::{Exercised, Miss, Step, Trial};
+use crate::policy::{Attempt, Exercised, Miss, Step, Trial};
+use crate::upstream::COST_DEFAULT;
 
 use super::Scope;
 use super::known::Known;
+use super::quantity::Quantities;
 
 /// What the tests found.
 #[derive(Debug, Default)]
@@ -45,6 +49,7 @@ pub(super) fn check(
     written: &[WrittenTrial],
     known: &Known<'_>,
     triggers: &Declarations,
+    limits: &limit::Settings,
     scope: Scope<'_>,
 ) -> Tried {
     let mut tried = Tried::default();
@@ -58,13 +63,34 @@ pub(super) fn check(
         let Some(principal) = reading.principal() else { continue };
         let Some(now) = reading.now() else { continue };
         for steps in reading.runs() {
-            tried.calls += steps.len();
+            tried.calls +=
+                steps.iter().map(|step| usize::try_from(step.times).unwrap_or(usize::MAX)).sum::<usize>();
             let trial = Trial { principal: principal.clone(), now, steps };
-            let misses = known.policy.try_out(trial, &mut tried.exercised);
+            // Each run of a test begins with everything that may be spent.
+            let gate = Gate::new(limits.clone(), Ledger::default());
+            let misses =
+                known.policy.try_out(trial, &mut tried.exercised, |attempt| known.meter(&gate, &attempt));
             misses.iter().for_each(|miss| reading.tell(miss));
         }
     }
     tried
+}
+
+impl Known<'_> {
+    /// Counts a call as the gateway would, at the end of its decision.
+    fn meter(&self, gate: &Gate, attempt: &Attempt<'_>) -> Result<(), Reason> {
+        let Attempt { principal, provenance, target, verdict, now } = *attempt;
+        let who = Who { principal, run: None, sources: provenance };
+        if verdict != Answer::Allow {
+            let _charges = gate.denied(who, now);
+            return Ok(());
+        }
+        let tool = target.tool();
+        let settings = tool.and_then(|tool| self.upstream(tool)).zip(tool);
+        let cost = settings.and_then(|(settings, tool)| settings.said(&tool.tool, |entry| entry.cost));
+        let admitted = gate.admit((), Keys { who, target }, cost.unwrap_or(COST_DEFAULT), now);
+        admitted.map(|_admission| ()).map_err(|((), refused)| refused.reason)
+    }
 }
 
 struct Reading<'a> {
@@ -158,7 +184,7 @@ impl Reading<'_> {
         let mut runs = Vec::new();
         for (word, tools) in first {
             let expected = answer(word);
-            let step = |tool| Some(vec![self.step(tool, None, expected?, None)?]);
+            let step = |tool| Some(vec![self.step(tool, None, expected?)?]);
             runs.extend(tools.iter().filter_map(step));
         }
         runs.push(calls.iter().filter_map(|written| self.written(written)).collect());
@@ -170,7 +196,7 @@ impl Reading<'_> {
     }
 
     fn written(&self, written: &Written) -> Option<Step> {
-        let Written { place, tool, args, expect, reason } = written;
+        let Written { place, tool, args, expect, reason, times, after } = written;
         let help = "write `{ tool = \"upstream.tool\", args = { … }, expect = \"allow\" }`";
         let (Some(tool), Some(expect)) = (tool, expect) else {
             self.bad(place, "a call of a test without `tool` or without `expect`", help);
@@ -195,7 +221,19 @@ impl Reading<'_> {
                 }
             },
         };
-        self.step(tool, args.as_ref(), expected, reason)
+        let read = Quantities::new(self.scope.found);
+        let times = read.count(times, "times", 1);
+        if times > TIMES_MAX {
+            let message = format!("a call of a test is made at most {TIMES_MAX} times");
+            self.bad(place, message, "test the limit with a smaller one");
+            return None;
+        }
+        let after = match after {
+            Some(_) => read.duration(after, "after", Duration::ZERO),
+            None => Duration::ZERO,
+        };
+        let times = u32::try_from(times).unwrap_or(1);
+        Some(Step { reason, times, after, ..self.step(tool, args.as_ref(), expected)? })
     }
 
     fn step(
@@ -203,7 +241,6 @@ impl Reading<'_> {
         tool: &Located<String>,
         args: Option<&Located<Entries>>,
         expected: Answer,
-        reason: Option<Reason>,
     ) -> Option<Step> {
         let id: Option<ToolId> = tool.value.parse().ok();
         let Some((id, settings)) = id.and_then(|id| Some((id.clone(), self.known.upstream(&id)?))) else {
@@ -220,8 +257,16 @@ impl Reading<'_> {
         }
         let values = args.map_or_else(Bytes::new, |args| Bytes::from(table(&args.value).to_string()));
         let returns = settings.said(&id.tool, |entry| entry.returns.as_ref()).unwrap_or(&settings.returns);
-        let call = Call { returns: returns.clone(), ..Call::hypothetical(Target::Tool(id), values) };
-        Some(Step { call, expected, reason, place: tool.place.clone() })
+        Some(Step {
+            target: Target::Tool(id),
+            values,
+            returns: returns.clone(),
+            after: Duration::ZERO,
+            times: 1,
+            expected,
+            reason: None,
+            place: tool.place.clone(),
+        })
     }
 
     fn tell(&self, miss: &Miss) {
@@ -284,4 +329,6 @@ fn json(node: &Node) -> Value {
     }
 }
 
+/// Most times that one call of a test is made.
+const TIMES_MAX: usize = 10_000;
 const SUBJECT_DEFAULT: &str = "user:test";

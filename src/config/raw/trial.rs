@@ -2,6 +2,7 @@
 //!
 //! Must never say what an expectation means: that is for `check`.
 
+use super::Quantity;
 use super::upstream::rules as entries;
 use crate::config::node::{Entries, Fields, Located, Node};
 use crate::model::place::Place;
@@ -30,6 +31,8 @@ pub(in crate::config) struct Step {
     pub(in crate::config) args: Option<Located<Entries>>,
     pub(in crate::config) expect: Option<Located<String>>,
     pub(in crate::config) reason: Option<Located<String>>,
+    pub(in crate::config) times: Quantity,
+    pub(in crate::config) after: Quantity,
 }
 
 /// The answers that can be expected, as they are written.
@@ -75,6 +78,8 @@ impl Step {
             args: table(fields, "args"),
             expect: fields.text("expect"),
             reason: fields.text("reason"),
+            times: fields.quantity("times"),
+            after: fields.quantity("after"),
         }
     }
 }

@@ -325,18 +325,19 @@ proptest! {
                 "approval_required" => Answer::Ask,
                 _ => Answer::Deny,
             };
-            let brings = provenance(returns[at]);
-            let call = Call { returns: brings, ..saying(call(TOOLS[at], accepted()), &told) };
+            let values = saying(call(TOOLS[at], accepted()), &told).values;
+            let (target, brings) = (Target::Tool(tool(TOOLS[at])), provenance(returns[at]));
             let place = Place { file: "tests".into(), line: 1, column: 1 };
             let reason = Reason::ALL.iter().find(|known| known.code() == reason).copied();
-            steps.push(Step { call, expected, reason, place });
+            let after = std::time::Duration::ZERO;
+            steps.push(Step { target, values, returns: brings, after, times: 1, expected, reason, place });
             // What an allowed call brings counts from then on, and nothing takes it back.
             if expected == Answer::Allow {
                 told.taint.extend(returns[at].map(str::to_owned));
             }
         }
         let trial = Trial { principal: who(&told), now: now(), steps };
-        let misses = policy.try_out(trial, &mut BTreeSet::new());
+        let misses = policy.try_out(trial, &mut BTreeSet::new(), |_| Ok(()));
         prop_assert!(misses.is_empty(), "{misses:?}");
     }
 
