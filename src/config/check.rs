@@ -45,7 +45,7 @@ use super::machine::Machine;
 use super::node::Located;
 use super::problem::{Problems, Sink};
 use super::raw::{self, Document};
-use super::{Config, Coverage, Watch, node};
+use super::{Config, Watch, node};
 
 pub use known::Compiled;
 pub(super) use known::compile;
@@ -103,11 +103,9 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
     let audit = audit_settings(&document.audit, &state_dir, found);
     let lock_path = lock_path(&document.gateway, scope);
     let in_flight = in_flight_limits(&document.limits, limits, &upstreams, budgets);
-    let tried = known::check(&rules, &upstreams, &lock_path, document, scope)
-        .map(|known| trial::check(&document.trials, &known, &rules.triggers, &in_flight, scope))
+    let coverage = known::check(&rules, &upstreams, &lock_path, document, scope)
+        .map(|known| trial::check(&document.trials, &known, &in_flight, scope))
         .unwrap_or_default();
-    let guardrails: Vec<_> = rules.guardrails.iter().map(ToString::to_string).collect();
-    let unexercised = known::unexercised(&rules, &tried.exercised);
     let watch = document.reload.watch.as_ref().is_some_and(|watch| watch.value);
     Config {
         fixed: fixed::gather(
@@ -135,21 +133,22 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
         mint,
         runs_max: limits.count(&document.limits.runs_max, "runs_max", run::RUNS_MAX_DEFAULT),
         upstreams,
-        coverage: Coverage { tests: document.trials.len(), calls: tried.calls, unexercised },
+        coverage,
+        digest: whole_digest(loaded, &rules),
         rules,
         warnings: Problems::default(),
-        digest: whole_digest(loaded, &guardrails),
     }
 }
 
 /// Over the files of the configuration, and over what its guardrails say.
-fn whole_digest(loaded: &Loaded, guardrails: &[String]) -> Sha256 {
+fn whole_digest(loaded: &Loaded, rules: &Rules) -> Sha256 {
+    let guardrails: Vec<_> = rules.guardrails.iter().map(ToString::to_string).collect();
     if guardrails.is_empty() {
         return loaded.digest;
     }
     let own = loaded.digest.to_string();
     let lengths: Vec<_> = guardrails.iter().map(|text| text.len().to_string()).collect();
-    let each = lengths.iter().zip(guardrails).flat_map(|(length, text)| [length.as_str(), ":", text]);
+    let each = lengths.iter().zip(&guardrails).flat_map(|(length, text)| [length.as_str(), ":", text]);
     let parts: Vec<&[u8]> = std::iter::once(own.as_str()).chain(each).map(str::as_bytes).collect();
     Sha256::of_parts(&parts)
 }

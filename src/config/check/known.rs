@@ -27,6 +27,7 @@ pub(super) struct Known<'a> {
     /// The tools whose definitions are accepted.
     pub(super) accepted: BTreeSet<ToolId>,
     pub(super) upstreams: &'a [Settings],
+    pub(super) rules: &'a Rules,
 }
 
 impl Known<'_> {
@@ -39,7 +40,7 @@ impl Known<'_> {
 /// What the rules say of the tools that are known, with what is wrong. Nothing where something was wrong before:
 /// it would be told in other words.
 pub(super) fn check<'a>(
-    rules: &Rules,
+    rules: &'a Rules,
     upstreams: &'a [Settings],
     lock_path: &Path,
     document: &Document,
@@ -65,7 +66,7 @@ pub(super) fn check<'a>(
                     accepted schemas";
         scope.found.error(Code::ConditionInvalid, &misfit.place, misfit.message.clone(), help);
     }
-    let known = Known { policy, accepted: ids, upstreams };
+    let known = Known { policy, accepted: ids, upstreams, rules };
     open_destinations(rules, &known, &all, scope);
     labels(rules, &known, scope);
     stored_trust(rules, &known, &all, document, scope);

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::config::Coverage;
 use crate::config::code::Code;
 use crate::config::node::{Entries, Located, Node, suggestion};
 use crate::config::raw::{ANSWERS, Step as Written, Trial as WrittenTrial};
@@ -21,21 +22,13 @@ use crate::model::principal::{Label, Principal, RunRule};
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
 use crate::model::target::Target;
-use crate::model::trigger::{AttributeType, AttributeValue, Declarations, Trigger, TriggerEntry};
+use crate::model::trigger::{AttributeType, AttributeValue, Trigger, TriggerEntry};
 use crate::policy::{Attempt, Exercised, Miss, Step, Trial};
 use crate::upstream::COST_DEFAULT;
 
 use super::Scope;
-use super::known::Known;
+use super::known::{self, Known};
 use super::quantity::Quantities;
-
-/// What the tests found.
-#[derive(Debug, Default)]
-pub(super) struct Tried {
-    /// How many calls were decided.
-    pub(super) calls: usize,
-    pub(super) exercised: Exercised,
-}
 
 /// The tools that `trial` names.
 pub(super) fn tools(trial: &WrittenTrial) -> Vec<String> {
@@ -44,36 +37,35 @@ pub(super) fn tools(trial: &WrittenTrial) -> Vec<String> {
     first.chain(calls).map(|tool| tool.value.clone()).collect()
 }
 
-/// Runs every test.
+/// Runs every test: what they exercise, and what they do not.
 pub(super) fn check(
     written: &[WrittenTrial],
     known: &Known<'_>,
-    triggers: &Declarations,
     limits: &limit::Settings,
     scope: Scope<'_>,
-) -> Tried {
-    let mut tried = Tried::default();
+) -> Coverage {
+    let (mut calls, mut exercised) = (0, Exercised::new());
     for trial in written {
         let title = trial.name.as_ref().map_or("a test without a name", |name| name.value.as_str());
         if trial.name.is_none() {
             let help = "add `name`: it says what the test proves";
             scope.found.error(Code::BadTest, &trial.place, "a test without a name", help);
         }
-        let reading = Reading { trial, title, known, triggers, scope };
+        let reading = Reading { trial, title, known, scope };
         let Some(principal) = reading.principal() else { continue };
         let Some(now) = reading.now() else { continue };
         for steps in reading.runs() {
-            tried.calls +=
+            calls +=
                 steps.iter().map(|step| usize::try_from(step.times).unwrap_or(usize::MAX)).sum::<usize>();
             let trial = Trial { principal: principal.clone(), now, steps };
             // Each run of a test begins with everything that may be spent.
             let gate = Gate::new(limits.clone(), Ledger::default());
-            let misses =
-                known.policy.try_out(trial, &mut tried.exercised, |attempt| known.meter(&gate, &attempt));
+            let misses = known.policy.try_out(trial, &mut exercised, |attempt| known.meter(&gate, &attempt));
             misses.iter().for_each(|miss| reading.tell(miss));
         }
     }
-    tried
+    let unexercised = known::unexercised(known.rules, &exercised);
+    Coverage { tests: written.len(), calls, unexercised }
 }
 
 impl Known<'_> {
@@ -97,7 +89,6 @@ struct Reading<'a> {
     trial: &'a WrittenTrial,
     title: &'a str,
     known: &'a Known<'a>,
-    triggers: &'a Declarations,
     scope: Scope<'a>,
 }
 
@@ -141,7 +132,7 @@ impl Reading<'_> {
             return None;
         };
         let empty = BTreeMap::new();
-        let declared = self.triggers.get(source).unwrap_or(&empty);
+        let declared = self.known.rules.triggers.get(source).unwrap_or(&empty);
         let mut attributes = BTreeMap::new();
         for (name, entry) in &written.value {
             let known = declared.iter().find(|(known, _)| known.as_str() == name);
