@@ -50,8 +50,8 @@ use crate::model::reason::Reason;
 
 pub use directory::{DirectoryError, SegmentFile, SegmentState};
 pub use event::{
-    Claim, DETAIL_BYTES_MAX, Detail, Event, Executed, JsonRpc, KeyChange, Latency, MintAct, MintFacts,
-    MintResult, MintedBy, OutcomeFacts, ReloadResult, ResultFacts, Transport, UpstreamState,
+    Claim, Contents, DETAIL_BYTES_MAX, Detail, Event, Executed, JsonRpc, KeyChange, Latency, MintAct,
+    MintFacts, MintResult, MintedBy, OutcomeFacts, ReloadResult, ResultFacts, Transport, UpstreamState,
     WIDENED_BYTES_MAX, WIDENED_MAX,
 };
 pub use figures::{Figures, Halt, HaltCause, Status};

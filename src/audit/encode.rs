@@ -130,6 +130,9 @@ pub(super) fn outcome(object: &mut Object<'_>, intent: Seq, facts: &CallFacts, o
             object.digest("sha256", &result.sha256);
         });
     }
+    if outcome.contents == super::event::Contents::Differ {
+        object.flag("contents_differ", Flag::from(true));
+    }
     latency(object, outcome.latency);
 }
 

@@ -261,8 +261,20 @@ pub struct OutcomeFacts {
     pub is_error: Option<bool>,
     /// Size and digest of the raw `result` or `error`, where there was one.
     pub result: Option<ResultFacts>,
+    /// Whether its text says the same as its structured content.
+    pub contents: Contents,
     /// Where the time went.
     pub latency: Latency,
+}
+
+/// Whether what a result says to a model is what it says to a program (CASES A68).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Contents {
+    /// Nothing says that it is not.
+    #[default]
+    Same,
+    /// A text of it is another value than its structured content.
+    Differ,
 }
 
 /// Whether the upstream may have executed a call.

@@ -162,6 +162,7 @@ impl Drop for OpenIntent {
             transport,
             jsonrpc: None,
             is_error: None,
+            contents: super::event::Contents::Same,
             result: None,
             latency: Latency::default(),
         };

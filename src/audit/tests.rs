@@ -201,6 +201,7 @@ fn answered() -> OutcomeFacts {
         jsonrpc: Some(JsonRpc::Result),
         is_error: Some(false),
         result: Some(ResultFacts { sha256: Sha256::of(b"{}"), bytes: 2 }),
+        contents: crate::audit::Contents::Same,
         latency: Latency { total: Duration::from_millis(3), ..Latency::default() },
     }
 }

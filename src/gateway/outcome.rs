@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use super::Gateway;
 use super::relay::Leg;
-use crate::audit::{Executed, JsonRpc, Latency, OutcomeFacts, ResultFacts, Transport};
+use crate::audit::{Contents, Executed, JsonRpc, Latency, OutcomeFacts, ResultFacts, Transport};
 use crate::model::decision::Answer as Verdict;
 use crate::model::reason::Reason;
 use crate::telemetry::CallTimes;
 use crate::upstream::{self, Answer, AnswerKind, Failure, Timings};
 use crate::wire::Object;
-use crate::wire::result::inspect;
+use crate::wire::result::{inspect, texts_differ};
 
 impl Gateway {
     /// The outcome record of `outcome`.
@@ -38,6 +38,7 @@ impl Gateway {
                 is_error: None,
                 // What was withheld for its size is measured all the same.
                 result,
+                contents: Contents::Same,
                 latency,
             },
         }
@@ -59,6 +60,8 @@ fn answered(answer: &Answer, result: Option<ResultFacts>, latency: Latency) -> O
         }
         AnswerKind::Error => (JsonRpc::Error(error_code(answer)), None),
     };
+    let differs = answer.kind == AnswerKind::Result && texts_differ(&answer.raw);
+    let contents = if differs { Contents::Differ } else { Contents::Same };
     OutcomeFacts {
         reason: Reason::Answered,
         executed: Executed::Yes,
@@ -66,6 +69,7 @@ fn answered(answer: &Answer, result: Option<ResultFacts>, latency: Latency) -> O
         jsonrpc: Some(jsonrpc),
         is_error,
         result,
+        contents,
         latency,
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct Member {
     pub(super) shape: Shape,
     /// `null` counts as absent.
     pub(super) is_nullable: bool,
+    /// Another member has the same name but for its case: a careless reader would take one for the other.
+    pub(super) has_twin: bool,
 }
 
 /// Every argument of a tool.
@@ -63,7 +65,7 @@ impl<'a> Reading<'a> {
     }
 
     fn member(&mut self, schema: &'a Value, depth: usize) -> Member {
-        let opaque = Member { shape: Shape::Opaque, is_nullable: false };
+        let opaque = Member { shape: Shape::Opaque, is_nullable: false, has_twin: false };
         let Some(object) = schema.as_object().filter(|_| depth < SCHEMA_DEPTH_MAX) else { return opaque };
         if let Some(target) = object.get("$ref") {
             return match self.referenced(target) {
@@ -82,7 +84,7 @@ impl<'a> Reading<'a> {
             (None, None) => of_enum(object),
             _ => Shape::Opaque,
         };
-        Member { shape, is_nullable }
+        Member { shape, is_nullable, has_twin: false }
     }
 
     fn of_type(&mut self, name: &str, object: &'a Map<String, Value>, depth: usize) -> Shape {
@@ -94,7 +96,7 @@ impl<'a> Reading<'a> {
             "array" => {
                 let element = object.get("items").map(|items| self.member(items, depth + 1));
                 match element {
-                    Some(Member { shape, is_nullable: false }) if shape != Shape::Opaque => {
+                    Some(Member { shape, is_nullable: false, .. }) if shape != Shape::Opaque => {
                         Shape::Set(Box::new(shape))
                     }
                     _ => Shape::Opaque,
@@ -117,6 +119,13 @@ impl<'a> Reading<'a> {
             self.members_left = left;
             members.insert(name.clone(), self.member(schema, depth + 1));
         }
+        let mut folded: BTreeMap<String, usize> = BTreeMap::new();
+        for name in members.keys() {
+            *folded.entry(fold(name)).or_default() += 1;
+        }
+        for (name, member) in &mut members {
+            member.has_twin = folded.get(&fold(name)).is_some_and(|count| *count > 1);
+        }
         Shape::Record(members)
     }
 
@@ -129,7 +138,7 @@ impl<'a> Reading<'a> {
                 let member = self.member(only, depth + 1);
                 Member { is_nullable: member.is_nullable || branches.iter().any(|b| is_null(&b)), ..member }
             }
-            _ => Member { shape: Shape::Opaque, is_nullable: false },
+            _ => Member { shape: Shape::Opaque, is_nullable: false, has_twin: false },
         }
     }
 
@@ -140,6 +149,11 @@ impl<'a> Reading<'a> {
         let is_known = matches!(section, "$defs" | "definitions") && !name.contains(['/', '~', '%']);
         self.root.get(section)?.get(name).filter(|_| is_known)
     }
+}
+
+/// Case folding for comparison alone.
+fn fold(name: &str) -> String {
+    name.to_uppercase().to_lowercase()
 }
 
 fn branches(object: &Map<String, Value>) -> Option<&[Value]> {

@@ -9,8 +9,9 @@ use crate::model::text::Bounded;
 use super::code;
 use super::fault::Fault;
 use super::method::Method;
-use super::object::{Object, value_text};
+use super::object::{Object, elements, value_text};
 use super::revision::Revision;
+use super::tool::canonical;
 
 /// Longest `resultType` that is kept of one that is not known, in bytes.
 const RESULT_TYPE_BYTES_MAX: usize = 64;
@@ -70,6 +71,35 @@ pub(super) fn facts(result: &Object) -> Result<ResultFacts, Fault> {
         result_type,
     })
 }
+
+/// Whether what a tool result says in text is something else than its `structuredContent` (CASES A68): one of its
+/// texts is a JSON object or array, and none of them is the same value. A text that is none is for people, and
+/// nothing is told of a result of more than [`COMPARED_BYTES_MAX`].
+#[must_use]
+pub fn texts_differ(raw: &Bytes) -> bool {
+    if raw.len() > COMPARED_BYTES_MAX {
+        return false;
+    }
+    let differs = || {
+        let result = Object::of(raw).ok()?;
+        let structured = canonical(&result.get("structuredContent")?).ok()?;
+        let text = |element: &Bytes| value_text(&Object::of(element).ok()?.get("text")?).ok();
+        let texts = elements(&result.get("content")?)?;
+        let is_value = |text: &String| text.trim_start().starts_with(['{', '[']);
+        let mut values = texts
+            .iter()
+            .filter_map(text)
+            .filter(is_value)
+            .filter_map(|text| canonical(&Bytes::from(text)).ok())
+            .peekable();
+        values.peek()?;
+        Some(values.all(|value| value != structured))
+    };
+    differs().unwrap_or_default()
+}
+
+/// Largest result whose text and `structuredContent` are compared, in bytes.
+const COMPARED_BYTES_MAX: usize = 64 * 1024;
 
 /// The code in `raw`, the `error` of a response, for the record; `None` where it is no integer.
 #[must_use]

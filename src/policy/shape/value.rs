@@ -46,12 +46,16 @@ impl Values {
             return Ok(Self::default());
         }
         let raw: Raw<'_> = serde_json::from_slice(raw).map_err(|_| Unfit::Mistyped)?;
-        let mut values = Vec::new();
-        for (name, member, raw) in known(&raw, members)? {
+        let mut values = Vec::with_capacity(raw.len());
+        for (name, raw) in &raw {
+            let member = members.get(name.as_ref()).ok_or(Unfit::Unknown)?;
+            if member.has_twin {
+                return Err(Unfit::Unknown);
+            }
             if is_named(name)
                 && let Some(value) = member.read(raw)?
             {
-                values.push((name.clone(), value));
+                values.push((name.clone().into_owned(), value));
             }
         }
         Ok(Self(values))
@@ -60,30 +64,6 @@ impl Values {
     pub(in crate::policy) fn into_record(self) -> Result<RestrictedExpression, Unfit> {
         RestrictedExpression::new_record(self.0).map_err(|_| Unfit::Mistyped)
     }
-}
-
-/// Every member of `raw` with what the schema says of it.
-fn known<'a>(
-    raw: &'a Raw<'a>,
-    members: &'a BTreeMap<String, Member>,
-) -> Result<Vec<(&'a String, &'a Member, &'a RawValue)>, Unfit> {
-    let mut found = Vec::new();
-    for (name, value) in raw {
-        found.push(members.get_key_value(name.as_ref()).map(|(name, member)| (name, member, *value)));
-    }
-    let found: Vec<_> = found.into_iter().collect::<Option<_>>().ok_or(Unfit::Unknown)?;
-    for (name, _, _) in &found {
-        let is_twin = |other: &String| other != *name && fold(other) == fold(name);
-        if members.keys().any(is_twin) {
-            return Err(Unfit::Unknown);
-        }
-    }
-    Ok(found)
-}
-
-/// Case folding for comparison alone: what a careless reader would take for the same name.
-fn fold(name: &str) -> String {
-    name.to_uppercase().to_lowercase()
 }
 
 impl Member {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::read;
-use crate::wire::result::{ResultFacts, ResultType, error_code, for_revision, inspect};
+use crate::wire::result::{ResultFacts, ResultType, error_code, for_revision, inspect, texts_differ};
 use crate::wire::{Fault, Message, Revision};
 
 fn facts(raw: &'static str) -> Result<ResultFacts, Fault> {
@@ -89,4 +89,18 @@ fn an_error_says_its_code_where_it_has_one() {
     for raw in ["{}", r#"{"code":"1"}"#, r#"{"code":1.5}"#, r#"{"code":99999999999999999999}"#, "[]"] {
         assert_eq!(code(raw), None, "{raw}");
     }
+}
+
+#[test]
+fn a68_text_that_is_another_value_than_the_structured_content_is_seen() {
+    let differs = |raw: &'static str| texts_differ(&Bytes::from_static(raw.as_bytes()));
+    let same =
+        r#"{"content":[{"type":"text","text":"{ \"b\": 2, \"a\": 1 }"}],"structuredContent":{"a":1,"b":2}}"#;
+    assert!(!differs(same));
+    assert!(differs(r#"{"content":[{"type":"text","text":"{\"a\":2}"}],"structuredContent":{"a":1}}"#));
+    // One of several that is the same is enough, and what is for people is no value.
+    let several = r#"{"content":[{"type":"text","text":"[1]"},{"type":"text","text":"{\"a\":1}"}],"structuredContent":{"a":1}}"#;
+    assert!(!differs(several));
+    assert!(!differs(r#"{"content":[{"type":"text","text":"Done."}],"structuredContent":{"a":1}}"#));
+    assert!(!differs(r#"{"content":[{"type":"text","text":"{\"a\":2}"}]}"#));
 }
