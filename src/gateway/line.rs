@@ -127,8 +127,10 @@ impl Line {
     /// Ends it. A client that hung up gets no answer.
     pub(super) async fn finish(self, last: CallEvent) {
         let seat = self.seat.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if let Some(seat) = seat {
-            let _gone = seat.events.send(last).await;
+        if let Some(Seat { events, in_flight, .. }) = seat {
+            // Whoever has the answer may use its id for the next request at once.
+            drop(in_flight);
+            let _gone = events.send(last).await;
         }
     }
 

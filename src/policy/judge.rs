@@ -229,8 +229,7 @@ impl<'a> Findings<'a> {
         match row {
             None => self.add(Finding::silent(dimension())),
             Some(row) if !row.is_enforced(view) => {
-                let said = Said { answer: Answer::Allow, ..Finding::silent(Dimension::Pin).said };
-                self.add(Finding { dimension: dimension(), said, place: None });
+                self.add(Finding { dimension: dimension(), said: Said::plainly(Answer::Allow), place: None });
             }
             Some(row) => {
                 let said = row.answer(about, view);
@@ -267,8 +266,7 @@ pub(super) struct Finding<'a> {
 impl Finding<'_> {
     /// A denial that no entry gives.
     fn silent(dimension: Dimension) -> Self {
-        let said = Said { answer: Answer::Deny, entry: None, trouble: None, is_open: false };
-        Self { dimension, said, place: None }
+        Self { dimension, said: Said::plainly(Answer::Deny), place: None }
     }
 
     pub(super) fn into_rule(self) -> Rule {

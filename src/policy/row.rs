@@ -96,6 +96,11 @@ impl<'a> Said<'a> {
         Said { answer, entry, trouble: None, is_open: false }
     }
 
+    /// An answer that no entry gives.
+    pub(super) fn plainly(answer: Answer) -> Self {
+        Said { answer, entry: None, trouble: None, is_open: false }
+    }
+
     fn trouble(reason: Reason, entry: Option<&'a Permission>) -> Self {
         Said { answer: Answer::Deny, entry, trouble: Some(reason), is_open: false }
     }

@@ -142,7 +142,7 @@ fn git(folder: &Path) {
 }
 
 #[tokio::test]
-async fn a_personal_assistant_books_for_a_stranger_and_sends_nothing_after_a_page() {
+async fn a66_a_personal_assistant_books_for_a_stranger_and_sends_nothing_after_a_page() {
     let mail = [
         "--source",
         "email",

@@ -58,7 +58,7 @@ pub(super) fn form(issuers: &Issuers) -> Vec<Row> {
         access("tctx twice", &signed(&doubled(&claims, r#""tctx":{}"#)), malformed),
         access(
             "kind twice",
-            &signed(&claims.to_string().replace(r#"{"auth""#, r#"{"kind":"web","auth""#)),
+            &signed(&claims.to_string().replace(r#""auth":"#, r#""kind":"web","auth":"#)),
             malformed,
         ),
         access("alg twice", &es.sign(&doubled(&head, r#""alg":"none""#), &claims.to_string()), malformed),
