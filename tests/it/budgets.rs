@@ -310,7 +310,9 @@ async fn a67_an_answer_that_is_larger_than_a_budget_lets_it_be_is_withheld_and_m
 
 #[tokio::test]
 async fn a_budget_of_calls_in_flight_has_room_again_when_one_ends() {
-    let site = Site::with_oracle("[[budgets]]\nname = \"slow\"\ntools = \"*.hang\"\nin_flight_max = 1\n");
+    let site = Site::with_oracle(
+        "[[budgets]]\nname = \"slow\"\ntools = [\"*.hang\", \"*.echo\"]\nin_flight_max = 1\n",
+    );
     let gateway = site.start();
     let client = Client::new(&gateway.url, CHAT_KEY);
     let hang = |id: &str| json!({ "name": "tools__hang", "arguments": { "id": id } });
@@ -321,14 +323,15 @@ async fn a_budget_of_calls_in_flight_has_room_again_when_one_ends() {
     assert_eq!(call_modern(&client, "tools__read").await.reason(), "ok");
     drop(held);
     site.wait_for_ledger(|entry| entry["cancelled"] == true).await;
-    // Its outcome is being recorded: until it is, it is in flight.
-    let third = loop {
-        let id = of_kind(&site, "outcome").len();
-        if id > 1 {
-            break client.hold(4, "tools/call", hang("third")).await;
+    // Until its outcome is durable it is in flight, and nobody is told when that is.
+    loop {
+        let probe = call_modern(&client, "tools__echo").await.reason();
+        if probe != "budget_busy" {
+            assert_eq!(probe, "ok");
+            break;
         }
-        tokio::task::yield_now().await;
-    };
+    }
+    let third = client.hold(4, "tools/call", hang("third")).await;
     site.wait_for_ledger(|entry| entry["id"] == "third").await;
     drop(third);
     assert!(gateway.stop().success());
