@@ -242,6 +242,14 @@ struct Cut {
     member: String,
 }
 
+impl Recorded {
+    /// Whether it was let through: by the policy, and by everything that is looked at after it.
+    #[must_use]
+    pub fn is_allowed(&self) -> bool {
+        self.verdict == Answer::Allow && self.reason == Reason::Allowed
+    }
+}
+
 impl Written {
     fn read(record: &Record, line: &str) -> Found {
         // A question that an upstream asks is decided when it is recorded as suspended.

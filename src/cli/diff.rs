@@ -189,7 +189,8 @@ impl Found {
         };
         self.note_undeclared(rules, call);
         let is_by_policy = call.reason.group() == Group::Policy && call.reason != Reason::PinChanged;
-        if call.verdict == Answer::Deny && !is_by_policy {
+        // What a budget or a full table refused had been allowed by the policy, and was not called all the same.
+        if !is_by_policy {
             self.beyond += 1;
             return;
         }

@@ -15,6 +15,7 @@ use serde_json::json;
 use super::recorded::Past;
 use super::{admin, exit};
 use crate::audit::Recorded;
+use crate::model::decision::Answer;
 use crate::model::name::{AgentName, RoleName, SourceName};
 use crate::model::target::Class;
 use crate::model::text::printable;
@@ -64,7 +65,8 @@ pub(super) fn run(command: &Learn) -> anyhow::Result<ExitCode> {
     let (mut seen, mut is_full) = (Seen::default(), false);
     command.past.visit(&config.state_dir, |call| {
         if let Some(target) = call.target.as_ref().filter(|_| command.is_meant(&call)) {
-            is_full |= seen.note(target.class(), &target.to_string(), call.verdict, call.at).is_none();
+            let answer = if call.is_allowed() { Answer::Allow } else { Answer::Deny };
+            is_full |= seen.note(target.class(), &target.to_string(), answer, call.at).is_none();
         }
     })?;
     if is_full {
@@ -72,11 +74,13 @@ pub(super) fn run(command: &Learn) -> anyhow::Result<ExitCode> {
     }
     let names = if command.generalise { Names::Generalised } else { Names::Literal };
     let proposed = seen.propose(names, &known);
+    let unwritable: Vec<_> = seen.unwritable().collect();
     let refused: Vec<_> = seen.refused().filter(|_| command.include_denied).collect();
     let out = &mut std::io::stdout().lock();
     let told = match command.json {
-        true => admin::json(&to_json(&proposed, &refused), out),
-        false => write!(out, "{}", to_toml(&command.section(), &proposed, &refused)).map_err(Into::into),
+        true => admin::json(&to_json(&proposed, &unwritable, &refused), out),
+        false => write!(out, "{}", to_toml(&command.section(), &proposed, &unwritable, &refused))
+            .map_err(Into::into),
     };
     admin::conclude(told)
 }
@@ -103,7 +107,11 @@ impl Learn {
     }
 }
 
-fn to_json(proposed: &[Proposed], refused: &[(Class, &str, &Use)]) -> serde_json::Value {
+fn to_json(
+    proposed: &[Proposed],
+    unwritable: &[(Class, &str, &Use)],
+    refused: &[(Class, &str, &Use)],
+) -> serde_json::Value {
     let use_of = |class: Class, text: &str, seen: &Use| {
         json!({
             "class": class.code(), "permission": text, "allowed": seen.allowed, "refused": seen.refused,
@@ -112,12 +120,19 @@ fn to_json(proposed: &[Proposed], refused: &[(Class, &str, &Use)]) -> serde_json
     };
     let entries: Vec<_> =
         proposed.iter().map(|entry| use_of(entry.class, &entry.permission, &entry.seen)).collect();
-    let refused: Vec<_> = refused.iter().map(|(class, text, seen)| use_of(*class, text, seen)).collect();
-    json!({ "allow": entries, "only_refused": refused })
+    let each = |all: &[(Class, &str, &Use)]| -> Vec<_> {
+        all.iter().map(|(class, text, seen)| use_of(*class, text, seen)).collect()
+    };
+    json!({ "allow": entries, "not_proposed": each(unwritable), "only_refused": each(refused) })
 }
 
 /// A table that can be pasted: tools in `allow`, every other class under its own key.
-fn to_toml(section: &str, proposed: &[Proposed], refused: &[(Class, &str, &Use)]) -> String {
+fn to_toml(
+    section: &str,
+    proposed: &[Proposed],
+    unwritable: &[(Class, &str, &Use)],
+    refused: &[(Class, &str, &Use)],
+) -> String {
     let mut out = format!("[{section}]\n");
     for class in Class::ALL {
         let entries: Vec<_> = proposed.iter().filter(|entry| entry.class == class).collect();
@@ -133,6 +148,17 @@ fn to_toml(section: &str, proposed: &[Proposed], refused: &[(Class, &str, &Use)]
             push(&mut out, format_args!("    {}, # {}\n", quoted(&entry.permission), used(&entry.seen)));
         }
         out.push_str(close);
+    }
+    for (class, text, seen) in unwritable {
+        let text = printable(text);
+        push(
+            &mut out,
+            format_args!(
+                "# not proposed, a permission would take its `*` for a pattern: {} {text} ({})\n",
+                class.code(),
+                used(seen)
+            ),
+        );
     }
     for (class, text, seen) in refused {
         let text = printable(text);
@@ -193,7 +219,7 @@ mod tests {
     #[test]
     fn every_class_stands_under_its_key() {
         let proposed = [entry(Class::Tool, "mail.send"), entry(Class::Resource, "docs:file:///a")];
-        let written = to_toml("sources.\"email\"", &proposed, &[]);
+        let written = to_toml("sources.\"email\"", &proposed, &[], &[]);
         let expected = "[sources.\"email\"]\nallow = [\n    \"mail.send\", # 3x, refused 1x, last 1970-01-01\n]\n\
                         resources = { allow = [\n    \"docs:file:///a\", # 3x, refused 1x, last 1970-01-01\n] }\n";
         assert_eq!(written, expected);
@@ -205,7 +231,7 @@ mod tests {
             let proposed: Vec<_> = texts.iter().map(|text| entry(Class::Tool, text)).collect();
             let refused = Use { refused: 1, ..Use::default() };
             let only: Vec<_> = texts.iter().map(|text| (Class::Tool, text.as_str(), &refused)).collect();
-            let written = to_toml("roles.\"x\"", &proposed, &only);
+            let written = to_toml("roles.\"x\"", &proposed, &only, &only);
             let read = DeTable::parse(&written);
             let read = read.map_err(|error| TestCaseError::fail(format!("{error}: {written}")))?.into_inner();
             let roles = read.get("roles").unwrap().get_ref().as_table().unwrap();

@@ -71,10 +71,18 @@ impl Seen {
         only.map(|((class, text), seen)| (*class, text.as_str(), seen))
     }
 
-    /// The entries that cover everything that was allowed. `known` are the tools that there are.
+    /// What was allowed and cannot be written as a permission: a `*` in it would be a pattern, and strangers name
+    /// resources.
+    pub fn unwritable(&self) -> impl Iterator<Item = (Class, &str, &Use)> {
+        let starred = self.0.iter().filter(|((_, text), seen)| seen.allowed > 0 && text.contains('*'));
+        starred.map(|((class, text), seen)| (*class, text.as_str(), seen))
+    }
+
+    /// The entries that cover everything else that was allowed. `known` are the tools that there are.
     #[must_use]
     pub fn propose(&self, names: Names, known: &BTreeSet<String>) -> Vec<Proposed> {
-        let allowed = self.0.iter().filter(|(_, seen)| seen.allowed > 0);
+        let is_name = |text: &str| !text.contains('*');
+        let allowed = self.0.iter().filter(|((_, text), seen)| seen.allowed > 0 && is_name(text));
         let literal = allowed.map(|((class, text), seen)| Proposed {
             class: *class,
             permission: text.clone(),
@@ -83,19 +91,22 @@ impl Seen {
         match names {
             Names::Literal => literal.collect(),
             Names::Generalised => {
-                // What was only refused is known as well, whether or not its definition is accepted.
+                // What was only refused is there as well, whether or not its definition is accepted.
                 let refused = self.refused().filter(|(class, ..)| *class == Class::Tool);
-                let known =
-                    refused.map(|(_, text, _)| text.to_owned()).chain(known.iter().cloned()).collect();
-                generalised(literal.collect(), &known)
+                let refused: BTreeSet<_> = refused.map(|(_, text, _)| text.to_owned()).collect();
+                generalised(literal.collect(), known, &refused)
             }
         }
     }
 }
 
-/// `upstream.*`, or `upstream.prefix_*`, in the place of at least two tools, where every known tool that it matches is
-/// among them.
-fn generalised(literal: Vec<Proposed>, known: &BTreeSet<String>) -> Vec<Proposed> {
+/// `upstream.*`, or `upstream.prefix_*`, in the place of at least two tools, all of them known, where every known and
+/// every refused tool that it matches is among them.
+fn generalised(
+    literal: Vec<Proposed>,
+    known: &BTreeSet<String>,
+    refused: &BTreeSet<String>,
+) -> Vec<Proposed> {
     let mut left = literal;
     for pattern_of in [whole_upstream, by_prefix] {
         let seen: BTreeSet<String> = left
@@ -110,8 +121,10 @@ fn generalised(literal: Vec<Proposed>, known: &BTreeSet<String>) -> Vec<Proposed
             }
         }
         groups.retain(|head, tools| {
-            let mut matched = known.iter().filter(|tool| tool.starts_with(head.as_str()));
-            tools.len() > 1 && matched.all(|tool| seen.contains(tool))
+            let mut matched = known.union(refused).filter(|tool| tool.starts_with(head.as_str()));
+            // Where nothing of an upstream is accepted, nobody knows what else a pattern would match.
+            let are_known = tools.iter().all(|tool| known.contains(*tool));
+            tools.len() > 1 && are_known && matched.all(|tool| seen.contains(tool))
         });
         left = left.into_iter().fold(Vec::new(), |mut out: Vec<Proposed>, entry| {
             let head = pattern_of(&entry.permission)
@@ -169,7 +182,8 @@ mod tests {
         assert_eq!(proposed(&allowed, &["mail.delete"], &known, Names::Generalised), generalised);
         let fewer = ["mail.read_inbox", "mail.read_one", "mail.send"];
         assert_eq!(proposed(&allowed, &[], &fewer, Names::Generalised), ["mail.*", "web.open"]);
-        assert_eq!(proposed(&allowed, &["mail.delete", "web.x"], &[], Names::Generalised), generalised);
+        assert_eq!(proposed(&allowed, &[], &[], Names::Generalised), allowed, "nothing is known");
+        assert_eq!(proposed(&["docs.a*"], &[], &[], Names::Literal), Vec::<String>::new());
         assert_eq!(proposed(&[], &["mail.delete"], &known, Names::Generalised), Vec::<String>::new());
     }
 }

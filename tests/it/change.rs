@@ -136,3 +136,19 @@ async fn a_recorded_decision_is_explained_beside_that_of_the_policy_of_now() {
     assert_eq!(code, 1);
     assert!(err.contains("decides on no call"), "{err}");
 }
+
+#[tokio::test]
+async fn what_a_budget_refused_was_not_called_and_is_not_decided_again() {
+    let budget = "[[budgets]]\nname = \"one\"\ntools = [\"tools.send\"]\ncalls_per_day = 1\n";
+    let site = Site::with_oracle(budget);
+    let gateway = site.start();
+    let chat = Client::new(&gateway.url, CHAT_KEY).initialize("2025-11-25").await;
+    assert_eq!(chat.call("tools__send", "1").await.reason(), "ok");
+    assert_eq!(chat.call("tools__send", "2").await.reason(), "budget_exceeded");
+    assert!(gateway.stop().success());
+    let (_, learnt, _) = site.run(&["learn", "--source", "chat", "--since", "1h"]);
+    assert!(learnt.contains("\"tools.send\", # 1x, refused 1x, last "), "{learnt}");
+    let (code, answer) = diff(&site, "gateway.toml");
+    assert_eq!((code, &answer["refused_beyond_policy"]), (0, &json!(1)), "{answer:#}");
+    check_audit(&site);
+}
