@@ -143,6 +143,7 @@ fn tool(number: usize) -> KnownTool {
 
 fn call(number: usize) -> Call {
     Call {
+        deadline: None,
         target: Target::Tool(id(number)),
         pin: Some(Pin::Accepted(Sha256::of(b""))),
         returns: Provenance::default(),

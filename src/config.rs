@@ -11,6 +11,7 @@ mod check;
 mod code;
 mod file;
 mod fixed;
+mod json;
 mod machine;
 mod mark;
 mod node;

@@ -19,6 +19,7 @@ pub mod mint;
 pub mod name;
 pub mod pin;
 pub mod place;
+pub mod preset;
 pub mod principal;
 pub mod provenance;
 pub mod reason;

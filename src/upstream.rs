@@ -70,7 +70,7 @@ pub use aside::Aside;
 pub use breaker::{BACKOFF_FIRST, BACKOFF_MAX, BREAKER_FAILURES_MAX, BREAKER_OPEN};
 pub use browse::{Audience, Purpose};
 pub use cancel::{CancelSignal, Canceller, cancel};
-pub use catalogue::{Catalogue, Server, Tool};
+pub use catalogue::{Catalogue, Server, Shadowed, Tool};
 pub use entries::{ENTRIES_BYTES_MAX, ENTRIES_MAX, Entries, Entry};
 pub use era::{Asker, Takes};
 pub use failure::{Answer, AnswerKind, DETAIL_BYTES_MAX, Detail, Executed, Failure};

@@ -188,7 +188,8 @@ impl Found {
             return;
         };
         self.note_undeclared(rules, call);
-        let is_by_policy = call.reason.group() == Group::Policy && call.reason != Reason::PinChanged;
+        let is_beyond = matches!(call.reason, Reason::PinChanged | Reason::ArgumentFixed);
+        let is_by_policy = call.reason.group() == Group::Policy && !is_beyond;
         // What a budget or a full table refused had been allowed by the policy, and was not called all the same.
         if !is_by_policy {
             self.beyond += 1;

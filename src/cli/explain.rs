@@ -26,6 +26,7 @@ use crate::model::target::Target;
 use crate::model::text::printable;
 use crate::model::trigger::{Declarations, Trigger, TriggerEntry};
 use crate::policy::{Explanation, Standing, Voice};
+use crate::upstream::{Settings, Settled};
 
 /// The arguments of `explain`.
 #[derive(Debug, clap::Args)]
@@ -123,8 +124,13 @@ pub(super) fn run(command: &Explain) -> anyhow::Result<ExitCode> {
         now: asked.at,
     };
     let name = asked.target.to_string();
+    let (values, settled) = settle(&config.upstreams, &asked.target, values)?;
     let call = Call::hypothetical(asked.target, values);
-    let explanation = compiled.policy.explain(&asked.principal, standing, &call);
+    let mut explanation = compiled.policy.explain(&asked.principal, standing, &call);
+    let decision = &mut explanation.decision;
+    if settled == Settled::Contradicted && decision.verdict == Answer::Allow {
+        (decision.verdict, decision.reason) = (Answer::Deny, Reason::ArgumentFixed);
+    }
     let out = &mut std::io::stdout().lock();
     let is_allowed = explanation.decision.verdict == Answer::Allow;
     let told = match (command.json, &asked.then) {
@@ -216,6 +222,15 @@ fn unknown(compiled: &Compiled, tool: &ToolId) -> anyhow::Result<()> {
         format!("known here: {}", known.join(", "))
     };
     bail!("no tool `{tool}` is accepted, and no entry names it; {known}")
+}
+
+/// The arguments as they are decided on, and how those that are asked about stand to what is fixed.
+fn settle(upstreams: &[Settings], target: &Target, values: Bytes) -> anyhow::Result<(Bytes, Settled)> {
+    let Some(id) = target.tool() else { return Ok((values, Settled::Agreed)) };
+    match upstreams.iter().find(|settings| settings.name == id.upstream) {
+        Some(settings) => settings.settle(&id.tool, &values).context("the arguments cannot be read"),
+        None => Ok((values, Settled::Agreed)),
+    }
 }
 
 fn arguments(text: Option<&str>) -> anyhow::Result<Bytes> {

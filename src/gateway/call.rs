@@ -26,7 +26,7 @@ use super::task::{Task, TaskSide};
 use super::world::{World, call_of};
 use crate::audit::{Pending, Slot};
 use crate::limit::{Admission, Keys, Refused, Who};
-use crate::model::call::{Call, Pin, Stores};
+use crate::model::call::{ArgumentFacts, Call, Pin, Stores};
 use crate::model::decision::{Decision, Visibility};
 use crate::model::facts::CallFacts;
 use crate::model::name::{PromptName, UpstreamName};
@@ -36,10 +36,10 @@ use crate::model::target::Target;
 use crate::model::text::Bounded;
 use crate::policy::{Permit, Ruling, Standing};
 use crate::run::{Run, Section};
-use crate::upstream::{COST_DEFAULT, Fleet, Server, Share, Tool, Watch};
+use crate::upstream::{COST_DEFAULT, Fleet, Server, Settled, Share, Tool, Watch};
 use crate::wire::input::{self, GoesOn, request_digest};
 use crate::wire::method::{Mark, Toward};
-use crate::wire::{OwnName, Revision, StripMeta, headers};
+use crate::wire::{OwnName, Revision, StripMeta, headers, preset};
 
 /// Whether a call may be answered with a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -237,6 +237,7 @@ impl Stage<'_> {
             return Err(self.refused(facts, self.world.policy.explain_unknown()));
         };
         facts.target = Some(call.target.clone());
+        facts.arguments = Some(call.arguments);
         facts.definition = call.pin.map(Pin::accepted);
         facts.stores = call.stores;
         let upstream = call.target.upstream().clone();
@@ -258,12 +259,13 @@ impl Stage<'_> {
             Ruling::Refuse(_, decision) => return Err(self.refused(facts, decision)),
         };
         facts.decision = Some(permit.decision().clone());
+        self.check_settled().map_err(|reason| self.closed(facts.clone(), reason))?;
         self.check_answers(section, &facts)?;
         self.check_param_headers().map_err(|reason| self.protocol(facts.clone(), reason))?;
         // What is counted is counted for good: nothing is, where it could not be recorded.
         let slot = slot.map_err(|reason| self.closed(facts.clone(), reason))?;
         let admission = self.admit(permit, &mut facts)?;
-        let result_max = admission.result_max();
+        let result_max = admission.result_max().into_iter().chain(self.result_max()).min();
         let call = admission.permit().call();
         let is_looked_at = call.target.tool().is_some_and(|tool| self.world.policy.looks_at(tool));
         // A slice keeps the whole request in memory, so only where it may be asked for again.
@@ -304,6 +306,24 @@ impl Stage<'_> {
             Some(At::Tool(tool)) => tool.cost,
             Some(At::Task(..)) => 0,
             Some(At::Other { .. }) | None => COST_DEFAULT,
+        }
+    }
+
+    /// Largest answer of the tool, whoever calls it.
+    fn result_max(&self) -> Option<u64> {
+        match self.at {
+            Some(At::Tool(tool) | At::Task(tool, _)) => tool.result_max,
+            Some(At::Other { .. }) | None => None,
+        }
+    }
+
+    /// An argument that an operator fixed is nobody else's to say. Told only to whom the tool is visible.
+    fn check_settled(&self) -> Result<(), Reason> {
+        let Some(At::Tool(tool)) = &self.at else { return Ok(()) };
+        let values = self.named.params.get("arguments").unwrap_or_default();
+        match Settled::of(&values, &tool.presets) {
+            Settled::Agreed => Ok(()),
+            Settled::Contradicted => Err(Reason::ArgumentFixed),
         }
     }
 
@@ -364,8 +384,13 @@ impl Stage<'_> {
                 call_of(tool, payload(own), *arguments, task.values().clone())
             }
             At::Tool(tool) => {
-                let values = params.get("arguments").unwrap_or_default();
-                call_of(tool, payload(OwnName::Name(tool.id.tool.as_str())), *arguments, values)
+                let (own, values) = (tool.id.tool.as_str(), params.get("arguments").unwrap_or_default());
+                if tool.presets.is_empty() {
+                    return Some(call_of(tool, payload(OwnName::Name(own)), *arguments, values));
+                }
+                let values = preset::fill(&values, &tool.presets).ok()?;
+                let settled = OwnName::Settled { own, arguments: &values };
+                call_of(tool, payload(settled), ArgumentFacts::of(&values), values)
             }
             At::Other { server, target, own, pin } => {
                 let own = match (own, self.named.what) {
@@ -381,6 +406,7 @@ impl Stage<'_> {
                     arguments: *arguments,
                     values: Bytes::new(),
                     payload: payload(own),
+                    deadline: None,
                 }
             }
         })

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use super::exchange::Exchange;
 use super::refusal::Refusal;
 use crate::model::call::ArgumentFacts;
-use crate::model::digest::Sha256;
 use crate::model::reason::Reason;
 use crate::wire::{Method, Object, Params};
 
@@ -41,8 +40,7 @@ pub(super) fn read(exchange: &Exchange) -> Result<Named, Box<Refusal>> {
     let invalid = || Refusal::error(exchange.facts(), Reason::ParamsInvalid, exchange.id());
     let params = exchange.request.params.clone().ok_or_else(invalid)?;
     let (what, name, raw) = named(&exchange.request.method, &params).ok_or_else(invalid)?;
-    let bytes = u64::try_from(raw.len()).unwrap_or(u64::MAX);
-    let arguments = ArgumentFacts { sha256: Sha256::of(&raw), bytes };
+    let arguments = ArgumentFacts::of(&raw);
     let progress_token = params.meta().and_then(|meta| meta.get("progressToken"));
     Ok(Named { what, name, params, arguments, progress_token })
 }

@@ -161,6 +161,7 @@ fn known_tools(catalogue: &Catalogue) -> Vec<KnownTool> {
 /// sent.
 pub(super) fn call_of(tool: &Tool, payload: Payload, arguments: ArgumentFacts, values: Bytes) -> Call {
     Call {
+        deadline: tool.call_timeout,
         target: Target::Tool(tool.id.clone()),
         pin: Some(tool.pin),
         returns: tool.returns.clone(),

@@ -3,6 +3,7 @@
 //! The bytes must never be separated from what was decided on (I7): a proof owns the whole call.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -22,27 +23,29 @@ pub struct Call {
     pub returns: Provenance,
     /// Whether the call writes where a later read will find it.
     pub stores: Stores,
-    /// Digest and size of the arguments, for the record.
+    /// Digest and size of the arguments as they are sent, for the record.
     pub arguments: ArgumentFacts,
     /// The arguments as they are sent, for conditions to look at: the raw object, empty where there is none.
     pub values: Bytes,
     /// The `params` that are sent.
     pub payload: Payload,
+    /// How long it may take, where it is not as long as everything else at its upstream.
+    pub deadline: Option<Duration>,
 }
 
 impl Call {
     /// A call that is only asked about: it has no parameters to send, brings nothing and stores nothing.
     #[must_use]
     pub fn hypothetical(target: Target, values: Bytes) -> Self {
-        let bytes = u64::try_from(values.len()).unwrap_or(u64::MAX);
         Self {
             target,
             pin: None,
             returns: Provenance::default(),
             stores: Stores::Nothing,
-            arguments: ArgumentFacts { sha256: Sha256::of(&values), bytes },
+            arguments: ArgumentFacts::of(&values),
             values,
             payload: Payload { method: "", bytes: Bytes::new(), progress_token: None },
+            deadline: None,
         }
     }
 }
@@ -59,7 +62,7 @@ pub struct Payload {
     pub progress_token: Option<Range<usize>>,
 }
 
-/// Digest and size of a call's `arguments`, exactly as they came in.
+/// Digest and size of a call's `arguments`: exactly as they came in, but for what an operator settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ArgumentFacts {
     /// SHA-256 of the raw bytes of `arguments`; of no bytes where the member is absent.
@@ -80,6 +83,15 @@ pub enum Pin {
         /// What the upstream offers now.
         offered: Sha256,
     },
+}
+
+impl ArgumentFacts {
+    /// Those of the raw bytes `arguments`.
+    #[must_use]
+    pub fn of(arguments: &[u8]) -> Self {
+        let bytes = u64::try_from(arguments.len()).unwrap_or(u64::MAX);
+        Self { sha256: Sha256::of(arguments), bytes }
+    }
 }
 
 impl Pin {

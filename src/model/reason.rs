@@ -107,6 +107,8 @@ reasons! {
         ConditionInvalid = "condition_invalid", Never, "A permission for this tool does not fit the tool's schema. An operator has to mend it.";
         /// An argument that the tool's schema does not know, or that can be mistaken for another.
         ArgumentUnknown = "argument_unknown", Never, "The tool's schema does not know one of the arguments. Leave it out.";
+        /// The call says something of an argument whose value an operator fixed.
+        ArgumentFixed = "argument_fixed", Never, "The value of one of the arguments is fixed here and cannot be given. Leave out what the tool's schema does not list.";
         /// The call needs a reviewed plan.
         PlanRequired = "plan_required", Never, "This tool may be used here only under a reviewed plan, and this gateway reviews none yet. Do not retry.";
         /// The call needs a person's approval.

@@ -45,6 +45,7 @@ fn call(text: &str, pin: Pin) -> Call {
 
 fn call_of(target: Target, pin: Pin) -> Call {
     Call {
+        deadline: None,
         target,
         pin: Some(pin),
         returns: Provenance::default(),

@@ -36,6 +36,8 @@ pub struct Step {
     pub target: Target,
     /// With which arguments: a raw JSON object, empty where there is none.
     pub values: Bytes,
+    /// Why it is refused although the policy allows it.
+    pub refused: Option<Reason>,
     /// The sources of what it returns; they join the run where the call is allowed.
     pub returns: Provenance,
     /// How much later than the call before it.
@@ -114,6 +116,9 @@ impl Policy {
                 let call = Call::hypothetical(step.target.clone(), step.values.clone());
                 self.note(&principal, standing, &call, exercised);
                 let mut decision = self.ruling(&principal, standing, &call);
+                if let Some(reason) = step.refused.filter(|_| decision.verdict == Answer::Allow) {
+                    decision = Decision { verdict: Answer::Deny, reason, rules: Vec::new(), ..decision };
+                }
                 let (verdict, target) = (decision.verdict, &step.target);
                 let attempt =
                     Attempt { principal: &principal, provenance: &provenance, target, verdict, now };

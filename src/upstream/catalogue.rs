@@ -4,16 +4,18 @@
 //! snapshot never changes; a new one replaces it.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::lock::Definition;
-use super::settings::{COST_DEFAULT, Finer, Prefix, Settings, Share, Showing};
+use super::settings::{COST_DEFAULT, Finer, Listing, Prefix, Settings, Share, Showing};
 use crate::model::call::{Pin, Stores};
 use crate::model::name::{ToolId, ToolName, UpstreamName};
+use crate::model::preset::Presets;
 use crate::model::provenance::Provenance;
 use crate::model::target::Target;
-use crate::wire::{self, ListKind};
+use crate::wire::{self, Fault, ListKind};
 
 /// The tools that exist, in the order of their wire names, and whose they are.
 #[derive(Debug, Default)]
@@ -21,8 +23,20 @@ pub struct Catalogue {
     version: u64,
     tools: Vec<Tool>,
     servers: Vec<Server>,
+    shadowed: Vec<Shadowed>,
     by_wire_name: HashMap<String, usize>,
     by_id: HashMap<ToolId, usize>,
+}
+
+/// An accepted tool that nobody can call, because another one has its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shadowed {
+    /// The name.
+    pub wire_name: String,
+    /// The tool that is not listed.
+    pub tool: ToolId,
+    /// The one that is.
+    pub by: ToolId,
 }
 
 /// One upstream, as far as its prompts and resources need to be told apart from those of others.
@@ -117,18 +131,29 @@ pub struct Tool {
     pub input_schema: Bytes,
     /// What a call of it costs, for budgets.
     pub cost: u64,
-    /// Whether it declares an `outputSchema`: official clients validate against it even on errors.
+    /// The arguments that an operator settled.
+    pub presets: Presets,
+    /// Deadline of a call, where it is not that of its upstream.
+    pub call_timeout: Option<Duration>,
+    /// Largest answer in bytes, where it is not that of its upstream.
+    pub result_max: Option<u64>,
+    /// Whether an `outputSchema` is listed: official clients validate against it even on errors.
     pub has_output_schema: bool,
     /// The arguments that travel as headers as well (2026-07-28, `x-mcp-header`).
     pub param_headers: Vec<wire::tool::ParamHeader>,
 }
 
 impl Catalogue {
-    pub(super) fn new(version: u64, mut tools: Vec<Tool>, servers: Vec<Server>) -> Self {
+    pub(super) fn new(
+        version: u64,
+        mut tools: Vec<Tool>,
+        shadowed: Vec<Shadowed>,
+        servers: Vec<Server>,
+    ) -> Self {
         tools.sort_by(|a, b| a.wire_name.cmp(&b.wire_name));
         let by_wire_name = tools.iter().enumerate().map(|(at, tool)| (tool.wire_name.clone(), at)).collect();
         let by_id = tools.iter().enumerate().map(|(at, tool)| (tool.id.clone(), at)).collect();
-        Self { version, tools, servers, by_wire_name, by_id }
+        Self { version, tools, servers, shadowed, by_wire_name, by_id }
     }
 
     /// Counts the catalogues since the gateway started.
@@ -149,6 +174,12 @@ impl Catalogue {
         &self.servers
     }
 
+    /// The accepted tools whose names others have.
+    #[must_use]
+    pub fn shadowed(&self) -> &[Shadowed] {
+        &self.shadowed
+    }
+
     /// The upstream of this name.
     #[must_use]
     pub fn server(&self, name: &UpstreamName) -> Option<&Server> {
@@ -157,7 +188,7 @@ impl Catalogue {
 
     /// Whether both show the same.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        (&self.tools, &self.servers) == (&other.tools, &other.servers)
+        (&self.tools, &self.servers, &self.shadowed) == (&other.tools, &other.servers, &other.shadowed)
     }
 
     /// The tool that a permission calls `id`.
@@ -180,17 +211,14 @@ impl Tool {
         if settings.said(tool, |entry| entry.showing) == Some(Showing::Hidden) {
             return None;
         }
-        let wire_name = wire_name(settings, tool);
-        let listed = wire::tool::rename(&accepted.raw, &wire_name).ok()?;
-        let description = settings.said(tool, |entry| entry.description.as_deref());
+        let wire_name = settings.wire_name(tool);
+        let presets = settings.said(tool, |entry| entry.arguments.clone()).unwrap_or_default();
+        let listed = listed(settings, tool, &presets, &wire_name, accepted).ok()?;
         let returns = settings.said(tool, |entry| entry.returns.as_ref()).unwrap_or(&settings.returns);
         Some(Self {
-            listed: match description {
-                Some(text) => wire::tool::describe(&listed, text).ok()?,
-                None => listed,
-            },
             input_schema: wire::tool::input_schema(&accepted.raw),
-            has_output_schema: wire::tool::has_output_schema(&accepted.raw),
+            has_output_schema: wire::tool::has_output_schema(&listed),
+            listed,
             param_headers: wire::tool::param_headers(&accepted.raw).ok()?,
             id: ToolId { upstream: settings.name.clone(), tool: tool.clone() },
             wire_name,
@@ -198,16 +226,45 @@ impl Tool {
             returns: returns.clone(),
             stores: settings.said(tool, |entry| entry.stores).unwrap_or_default(),
             cost: settings.said(tool, |entry| entry.cost).unwrap_or(COST_DEFAULT),
+            presets,
+            call_timeout: settings.said(tool, |entry| entry.call_timeout),
+            result_max: settings.said(tool, |entry| entry.result_max),
         })
+    }
+}
+
+/// The definition as agents are shown it: what was accepted, and what the operator says in its place.
+fn listed(
+    settings: &Settings,
+    tool: &ToolName,
+    presets: &Presets,
+    wire_name: &str,
+    accepted: &Definition,
+) -> Result<Bytes, Fault> {
+    let mut listed = wire::tool::rename(&accepted.raw, wire_name)?;
+    if !presets.is_empty() {
+        listed = wire::preset::show(&listed, presets)?;
+    }
+    if settings.said(tool, |entry| entry.listing) == Some(Listing::Short) {
+        listed = wire::short::shorten(&listed)?;
+    }
+    match settings.said(tool, |entry| entry.description.as_deref()) {
+        Some(text) => wire::tool::describe(&listed, text),
+        None => Ok(listed),
     }
 }
 
 /// What separates upstream and tool in a wire name.
 pub(super) const SEPARATOR: &str = "__";
 
-/// The name of `tool` toward the agent.
-pub(super) fn wire_name(settings: &Settings, tool: &ToolName) -> String {
-    prefixed(settings.prefix, &settings.name, tool.as_str())
+impl Settings {
+    /// The name of `tool` toward the agent: its own or the one that an operator gave it, behind that of its
+    /// upstream.
+    #[must_use]
+    pub fn wire_name(&self, tool: &ToolName) -> String {
+        let name = self.said(tool, |entry| entry.name.as_ref()).unwrap_or(tool);
+        prefixed(self.prefix, &self.name, name.as_str())
+    }
 }
 
 fn prefixed(prefix: Prefix, upstream: &UpstreamName, own_name: &str) -> String {

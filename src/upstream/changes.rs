@@ -9,6 +9,7 @@ use super::settings::{COST_DEFAULT, Finer, Pins, Settings, Share, Showing};
 use crate::model::call::Stores;
 use crate::model::change::{Changes, listed};
 use crate::model::glob::{self, Glob};
+use crate::model::preset::Presets;
 use crate::model::provenance::Provenance;
 
 /// What `after` changes in `before`, and which of it lets more pass.
@@ -72,6 +73,8 @@ struct Rule<'a> {
     stores: Option<Stores>,
     cost: Option<u64>,
     showing: Option<Showing>,
+    arguments: Option<&'a Presets>,
+    result_max: Option<u64>,
 }
 
 fn tool_rules(settings: &Settings) -> Vec<Rule<'_>> {
@@ -81,21 +84,40 @@ fn tool_rules(settings: &Settings) -> Vec<Rule<'_>> {
         stores: rule.stores,
         cost: rule.cost,
         showing: rule.showing,
+        arguments: rule.arguments.as_ref(),
+        result_max: rule.result_max,
     });
     said.collect()
 }
 
 fn finer_rules(finer: &[Finer]) -> Vec<Rule<'_>> {
-    finer
-        .iter()
-        .map(|finer| Rule {
-            glob: &finer.glob,
-            returns: Some(&finer.returns),
-            stores: None,
-            cost: None,
-            showing: None,
-        })
-        .collect()
+    let said = finer.iter().map(|finer| Rule {
+        glob: &finer.glob,
+        returns: Some(&finer.returns),
+        stores: None,
+        cost: None,
+        showing: None,
+        arguments: None,
+        result_max: None,
+    });
+    said.collect()
+}
+
+/// The rules of before and of after, for the tools that exactly the same patterns match.
+struct Both<'a, 'r> {
+    old: &'r [Rule<'a>],
+    new: &'r [Rule<'a>],
+    /// The numbers of those patterns, first those of `old`.
+    matched: &'r [usize],
+}
+
+impl<'a> Both<'a, '_> {
+    /// What is said under one key, before and after, and by which pattern it is said after.
+    fn said<T>(&self, key: impl Fn(&Rule<'a>) -> Option<T>) -> (Option<T>, Option<T>, Option<&'a Glob>) {
+        let (before, _) = said(self.old, self.matched, 0, &key);
+        let (after, by) = said(self.new, self.matched, self.old.len(), &key);
+        (before, after, by)
+    }
 }
 
 /// What is said less of `what`, by rules and otherwise.
@@ -110,33 +132,35 @@ fn less_said<'a>(
     };
     let mut less: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for way in ways {
-        let which =
-            |by: Option<&Glob>| by.map_or_else(|| format!("its other {what}"), |glob| format!("`{glob}`"));
-        let returns = |rule: &Rule<'a>| rule.returns;
-        let (before, _) = said(old, &way.matched, 0, returns);
-        let (after, by) = said(new, &way.matched, old.len(), returns);
+        let both = Both { old, new, matched: &way.matched };
+        let mut tell = |how: &str, by: Option<&Glob>| {
+            let which = by.map_or_else(|| format!("its other {what}"), |glob| format!("`{glob}`"));
+            less.entry(how.to_owned()).or_default().push(which);
+        };
+        let (before, after, by) = both.said(|rule| rule.returns);
         let lost = before.unwrap_or(old_otherwise).missing_from(after.unwrap_or(new_otherwise));
         if !lost.is_empty() {
-            less.entry(format!("results no longer carry {}", sources(&lost))).or_default().push(which(by));
+            tell(&format!("results no longer carry {}", sources(&lost)), by);
         }
-        let stores = |rule: &Rule<'a>| rule.stores;
-        let (before, _) = said(old, &way.matched, 0, stores);
-        let (after, by) = said(new, &way.matched, old.len(), stores);
+        let (before, after, by) = both.said(|rule| rule.stores);
         if rank(after.unwrap_or_default()) < rank(before.unwrap_or_default()) {
-            let how = "less of what is written counts in later results".to_owned();
-            less.entry(how).or_default().push(which(by));
+            tell("less of what is written counts in later results", by);
         }
-        let cost = |rule: &Rule<'a>| rule.cost;
-        let (before, _) = said(old, &way.matched, 0, cost);
-        let (after, by) = said(new, &way.matched, old.len(), cost);
+        let (before, after, by) = both.said(|rule| rule.cost);
         if after.unwrap_or(COST_DEFAULT) < before.unwrap_or(COST_DEFAULT) {
-            less.entry("calls cost less".to_owned()).or_default().push(which(by));
+            tell("calls cost less", by);
         }
-        let showing = |rule: &Rule<'a>| rule.showing;
-        let (before, _) = said(old, &way.matched, 0, showing);
-        let (after, by) = said(new, &way.matched, old.len(), showing);
+        let (before, after, by) = both.said(|rule| rule.showing);
         if before == Some(Showing::Hidden) && after != Some(Showing::Hidden) {
-            less.entry("tools are no longer hidden".to_owned()).or_default().push(which(by));
+            tell("tools are no longer hidden", by);
+        }
+        let (before, after, by) = both.said(|rule| rule.arguments);
+        for name in before.into_iter().flat_map(|before| no_longer_fixed(before, after)) {
+            tell(&format!("the argument `{name}` is no longer fixed as it was"), by);
+        }
+        let (before, after, by) = both.said(|rule| rule.result_max);
+        if before.is_some_and(|before| after.is_none_or(|after| after > before)) {
+            tell("answers may be larger", by);
         }
     }
     let said = |(what, mut whose): (String, Vec<String>)| {
@@ -158,6 +182,12 @@ fn said<'a, T>(
     let is_matched = |(at, _): &(usize, &Rule<'a>)| matched.binary_search(at).is_ok();
     let mut matching = (first..).zip(rules).filter(is_matched).map(|(_, rule)| rule);
     matching.find_map(|rule| Some((Some(key(rule)?), Some(rule.glob)))).unwrap_or((None, None))
+}
+
+/// What `before` fixes and `after` does not fix to the same value.
+fn no_longer_fixed<'p>(before: &'p Presets, after: Option<&Presets>) -> Vec<&'p str> {
+    let is_kept = |name: &str| after.is_some_and(|after| after.0.get(name) == before.0.get(name));
+    before.fixed().filter(|name| !is_kept(name)).collect()
 }
 
 fn sources(returns: &Provenance) -> String {
@@ -194,9 +224,12 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use bytes::Bytes;
+
     use super::*;
     use crate::model::name::{SourceName, UpstreamName};
     use crate::model::place::Place;
+    use crate::model::preset::Preset;
     use crate::upstream::settings::{Launch, Prefix, Speaks, ToolSettings, Transport};
 
     fn provenance(names: &[&str]) -> Provenance {
@@ -303,6 +336,34 @@ mod tests {
             ["upstream web: tools are no longer hidden, for its other tools"]
         );
         assert_eq!(widened(showing(None), showing(Some(Showing::Hidden))), Vec::<String>::new());
+        let settled = |value: Option<&'static str>| {
+            let fixed = |value: &'static str| Preset::Fixed(Bytes::from_static(value.as_bytes()));
+            let arguments = value.map(|value| Presets([("to".to_owned(), fixed(value))].into()));
+            settings(
+                &["web"],
+                vec![ToolSettings { arguments, ..ToolSettings::of(Glob::new("put").unwrap()) }],
+            )
+        };
+        assert_eq!(
+            widened(settled(Some("1")), settled(Some("2"))),
+            ["upstream web: the argument `to` is no longer fixed as it was, for `put`"]
+        );
+        assert_eq!(
+            widened(settled(Some("1")), settled(None)),
+            ["upstream web: the argument `to` is no longer fixed as it was, for its other tools"]
+        );
+        assert_eq!(widened(settled(None), settled(Some("1"))), Vec::<String>::new());
+        let largest = |result_max| {
+            settings(
+                &["web"],
+                vec![ToolSettings { result_max, ..ToolSettings::of(Glob::new("put").unwrap()) }],
+            )
+        };
+        assert_eq!(
+            widened(largest(Some(1)), largest(Some(2))),
+            ["upstream web: answers may be larger, for `put`"]
+        );
+        assert_eq!(widened(largest(None), largest(Some(2))), Vec::<String>::new());
         let pinned = |pins| Settings { pins, ..with(Stores::All) };
         assert_eq!(widened(pinned(Pins::Lock), pinned(Pins::FirstUse)).len(), 1);
         assert_eq!(widened(pinned(Pins::Trust), pinned(Pins::Lock)), Vec::<String>::new());

@@ -125,7 +125,7 @@ impl Fleet {
         let pool = self.pool(call.target.upstream());
         let pool = pool.ok_or_else(|| Failure::Unavailable(Detail::new("no such upstream")))?;
         // One deadline for everything: waiting for an instance, the call, its whole answer (F01, F02).
-        let deadline = deadline_in(pool.parts().settings.call_timeout);
+        let deadline = deadline_in(call.deadline.unwrap_or(pool.parts().settings.call_timeout));
         let clock = &pool.parts().clock;
         let begun = clock.monotonic();
         let lease = lease(pool, route, deadline, cancel).await;

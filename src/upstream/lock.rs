@@ -38,7 +38,7 @@ pub(super) struct Definition {
     /// The definition as its upstream wrote it, without insignificant whitespace.
     pub(super) raw: Bytes,
     /// The revision in which it was offered, where that is known. Says where a difference may come from, and
-    /// counts for nothing (docs/decisions/0021).
+    /// counts for nothing (docs/decisions/0023).
     pub(super) revision: Option<Revision>,
 }
 

@@ -8,14 +8,17 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::account::Account;
 use crate::model::call::Stores;
 use crate::model::glob::Glob;
 use crate::model::label::ToolClass;
 use crate::model::name::{ToolName, UpstreamName};
 use crate::model::place::Place;
+use crate::model::preset::Presets;
 use crate::model::provenance::Provenance;
-use crate::wire::Revision;
+use crate::wire::{self, Fault, Revision};
 
 /// One upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +74,18 @@ impl Settings {
         key: impl Fn(&'a ToolSettings) -> Option<T> + 'a,
     ) -> Option<T> {
         self.tools.iter().filter(|entry| entry.glob.matches(tool.as_str())).find_map(key)
+    }
+
+    /// The `values` that a call of `tool` with these arguments is decided on and sends, and whether it says something
+    /// of an argument that no caller may send.
+    ///
+    /// # Errors
+    /// A fault where `values` is neither an object nor nothing.
+    pub fn settle(&self, tool: &ToolName, values: &Bytes) -> Result<(Bytes, Settled), Fault> {
+        let Some(presets) = self.said(tool, |entry| entry.arguments.as_ref()) else {
+            return Ok((values.clone(), Settled::Agreed));
+        };
+        Ok((wire::preset::fill(values, presets)?, Settled::of(values, presets)))
     }
 
     /// Whether instances that were launched by `other` can go on under these settings. What only the
@@ -173,8 +188,45 @@ pub struct ToolSettings {
     pub cost: Option<u64>,
     /// Whether it is listed and called.
     pub showing: Option<Showing>,
+    /// What agents know it as, in the place of its upstream's name.
+    pub name: Option<ToolName>,
     /// What it is described as, in the place of what its upstream says.
     pub description: Option<String>,
+    /// Which arguments are settled.
+    pub arguments: Option<Presets>,
+    /// Deadline of one call of it.
+    pub call_timeout: Option<Duration>,
+    /// Largest answer of it, in bytes.
+    pub result_max: Option<u64>,
+    /// How much of its definition is listed.
+    pub listing: Option<Listing>,
+}
+
+/// How much of a definition is listed (`list`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Listing {
+    /// All of it.
+    #[default]
+    Full,
+    /// First sentences, and nothing of results.
+    Short,
+}
+
+/// How what a caller sends stands to what an operator settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// It says nothing of what is fixed.
+    Agreed,
+    /// It does.
+    Contradicted,
+}
+
+impl Settled {
+    /// How `values` stand to `presets`.
+    #[must_use]
+    pub fn of(values: &Bytes, presets: &Presets) -> Self {
+        if wire::preset::speaks_of_fixed(values, presets) { Self::Contradicted } else { Self::Agreed }
+    }
 }
 
 /// Whether agents may know of a tool at all, whatever the policy says.
@@ -199,7 +251,12 @@ impl ToolSettings {
             content: None,
             cost: None,
             showing: None,
+            name: None,
             description: None,
+            arguments: None,
+            call_timeout: None,
+            result_max: None,
+            listing: None,
         }
     }
 }

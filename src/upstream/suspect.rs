@@ -1,7 +1,7 @@
 //! What looks suspicious in a definition: shown to people, recorded and counted.
 //!
 //! Pure. Must never decide: whoever writes a definition knows these patterns as well as we do and writes
-//! around them, and an honest server may match one (docs/decisions/0021). Looks at every text, keys, defaults
+//! around them, and an honest server may match one (docs/decisions/0023). Looks at every text, keys, defaults
 //! and enumerations included (CASES A54, A59, A60, A61, A64), and trusts none.
 
 use std::collections::BTreeSet;

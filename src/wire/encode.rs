@@ -103,6 +103,22 @@ pub fn quoted(text: &str) -> Vec<u8> {
     out
 }
 
+/// `elements`, each a JSON value, as an array.
+#[must_use]
+pub fn array(elements: &[Bytes]) -> Bytes {
+    let mut out =
+        BytesMut::with_capacity(elements.iter().map(|element| element.len() + 1).sum::<usize>() + 2);
+    out.put_u8(b'[');
+    for (at, element) in elements.iter().enumerate() {
+        if at > 0 {
+            out.put_u8(b',');
+        }
+        out.put_slice(element);
+    }
+    out.put_u8(b']');
+    out.freeze()
+}
+
 fn answer(id: &Id, member: &[u8], value: &[u8]) -> Bytes {
     let mut out = begin(id.raw().len() + value.len());
     out.put_slice(b",\"id\":");

@@ -68,6 +68,11 @@ impl Object {
         self.entries.iter().map(|entry| self.key_of(entry))
     }
 
+    /// The members in the order they were written: each key, unescaped, with its value as it was written.
+    pub fn members(&self) -> impl Iterator<Item = (&str, Bytes)> {
+        self.entries.iter().map(|entry| (self.key_of(entry), self.source.slice(entry.value.clone())))
+    }
+
     /// The object with the value of the member `key` replaced by the JSON value `value`; every other byte
     /// is as it was. `None` where there is no such member.
     #[must_use]

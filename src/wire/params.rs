@@ -63,6 +63,13 @@ pub enum OwnName<'n> {
     Kept,
     /// The value of `name` becomes the upstream's own.
     Name(&'n str),
+    /// The same of a tool whose arguments an operator settled in part: `arguments` becomes `arguments`.
+    Settled {
+        /// The upstream's own name.
+        own: &'n str,
+        /// One JSON object.
+        arguments: &'n Bytes,
+    },
     /// The value of `name` in `ref` does (server/utilities/completion).
     InRef(&'n str),
     /// The value of `taskId` becomes what the upstream calls the task, and of `inputResponses` only those answers
@@ -173,6 +180,18 @@ impl Params {
         match name {
             OwnName::Kept => {}
             OwnName::Name(own) => edits.extend(value("name").map(|range| (range, quoted(own)))),
+            OwnName::Settled { own, arguments } => {
+                edits.push(match value("arguments") {
+                    Some(range) => (range, arguments.clone()),
+                    // Before the first member; there is one, which is the name.
+                    None => {
+                        let first = self.members.span.start + 1;
+                        let member = [b"\"arguments\":".as_slice(), arguments, b","].concat();
+                        (first..first, member.into())
+                    }
+                });
+                edits.extend(value("name").map(|range| (range, quoted(own))));
+            }
             OwnName::InRef(own) => {
                 let named = value("ref").and_then(inner).and_then(|(start, reference)| {
                     let range = &reference.entry("name")?.value;

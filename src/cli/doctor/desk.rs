@@ -251,7 +251,7 @@ impl Desk<'_> {
         let long: Vec<String> = long.collect();
         if !long.is_empty() {
             let message = format!("the names of these tools are too long for it: {}", long.join(", "));
-            let fix = "give their upstream a shorter name, or the gateway one in the client's file";
+            let fix = "give them a `name` in `tools`, their upstream a shorter one, or the gateway one in the client's file";
             self.findings.push(Finding::problem("name_too_long", about, message, fix));
         }
         self.good.push(format!("{about}: {} tools, as {label}", visible.len()));

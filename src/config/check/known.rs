@@ -17,7 +17,7 @@ use crate::model::name::ToolId;
 use crate::model::place::Place;
 use crate::model::target::Class;
 use crate::policy::{KnownTool, Lists, Permission, Policy, RowLists, Rules};
-use crate::upstream::{self, LockError, Settings, Tool, ToolSettings};
+use crate::upstream::{self, Catalogue, LockError, Settings, Tool, ToolSettings};
 
 use super::Scope;
 
@@ -60,7 +60,9 @@ pub(super) fn check<'a>(
             return None;
         }
     };
-    let Compiled { policy, accepted: ids, all } = compiled;
+    let Compiled { policy, accepted: ids, all, catalogue } = compiled;
+    super::rename::check(document, upstreams, catalogue.shadowed(), scope);
+    super::preset::against_schemas(document, catalogue.tools(), scope);
     for misfit in policy.misfits().filter(|misfit| ids.contains(&misfit.tool)) {
         let help = "mend the condition, or narrow the entry to the tools that it fits; `gateway.lock` holds their \
                     accepted schemas";
@@ -93,7 +95,7 @@ pub(in crate::config) fn compile(
     let unknown = unknown.map(|id| KnownTool { id: id.clone(), schema: Bytes::new() });
     let tools: Vec<_> = known.into_iter().chain(unknown).collect();
     let policy = Policy::compile(rules.clone(), &tools, PolicyEpoch::default());
-    Ok(Compiled { policy, accepted, all })
+    Ok(Compiled { policy, accepted, all, catalogue })
 }
 
 /// A policy over the tools that can be known without asking anybody.
@@ -105,6 +107,8 @@ pub struct Compiled {
     pub accepted: BTreeSet<ToolId>,
     /// Every tool that it knows.
     pub all: BTreeSet<ToolId>,
+    /// What is listed before any tool server is up.
+    pub catalogue: Catalogue,
 }
 
 /// Every entry for tools, with its list and its row's name.

@@ -1,4 +1,5 @@
-//! What single tools say more finely than their upstream: what they return and store, and their labels.
+//! What single tools say more finely than their upstream: what they return and store, their labels, and what is said
+//! in the place of their server.
 //!
 //! Must never take an entry that says nothing, nor one that nothing of counts without a word.
 
@@ -10,16 +11,18 @@ use crate::config::raw::{SAYS, ToolRule};
 use crate::model::call::Stores;
 use crate::model::glob::{Glob, covers};
 use crate::model::label::ToolClass;
-use crate::upstream::{COST_DEFAULT, Showing, ToolSettings};
+use crate::model::name::ToolName;
+use crate::upstream::{CALL_TIMEOUT_DEFAULT, COST_DEFAULT, Listing, Showing, ToolSettings};
 
 use super::quantity::Quantities;
 use super::upstream::provenance;
-use super::{Scope, bad_word};
+use super::{Scope, bad_word, preset};
 
-pub(super) fn check(written: &[ToolRule], scope: Scope<'_>) -> Vec<ToolSettings> {
+/// `upstream_max` is the largest answer of the upstream, in bytes.
+pub(super) fn check(written: &[ToolRule], upstream_max: usize, scope: Scope<'_>) -> Vec<ToolSettings> {
     let mut rules: Vec<(ToolSettings, &ToolRule)> = Vec::new();
     for rule in written {
-        let Some(settings) = one(rule, scope) else { continue };
+        let Some(settings) = one(rule, upstream_max, scope) else { continue };
         let mut before =
             rules.iter().filter(|(other, _)| covers(other.glob.as_str(), settings.glob.as_str()));
         if let Some((other, at)) = before.clone().next().filter(|_| says_nothing_new(&settings, &mut before))
@@ -48,12 +51,18 @@ fn says_nothing_new<'a>(
             content,
             cost,
             showing,
+            name,
             description,
+            arguments,
+            call_timeout,
+            result_max,
+            listing,
         } = settings;
         let labels = [classes.is_some(), destinations.is_some(), content.is_some()];
-        let overrides = [showing.is_some(), description.is_some()];
+        let shown = [showing.is_some(), name.is_some(), description.is_some(), listing.is_some()];
+        let called = [arguments.is_some(), call_timeout.is_some(), result_max.is_some()];
         let flows = [returns.is_some(), stores.is_some(), cost.is_some()];
-        flows.into_iter().chain(labels).chain(overrides).collect::<Vec<_>>()
+        flows.into_iter().chain(labels).chain(shown).chain(called).collect::<Vec<_>>()
     };
     let mut new = said(settings);
     if !new.contains(&true) {
@@ -67,7 +76,7 @@ fn says_nothing_new<'a>(
     !new.contains(&true)
 }
 
-fn one(rule: &ToolRule, scope: Scope<'_>) -> Option<ToolSettings> {
+fn one(rule: &ToolRule, upstream_max: usize, scope: Scope<'_>) -> Option<ToolSettings> {
     let found = scope.found;
     // Every part is checked before the first `?`, so that all problems are reported at once.
     let returns = rule.returns.as_ref().map(|returns| provenance(returns, scope));
@@ -82,7 +91,30 @@ fn one(rule: &ToolRule, scope: Scope<'_>) -> Option<ToolSettings> {
     });
     let classes = rule.classes.as_ref().map(|classes| tool_classes(classes, scope));
     let (destinations, content) = (names(rule.destinations.as_ref()), names(rule.content.as_ref()));
-    let cost = rule.cost.is_some().then(|| Quantities::new(found).cost(&rule.cost, COST_DEFAULT));
+    let read = Quantities::new(found);
+    let cost = rule.cost.is_some().then(|| read.cost(&rule.cost, COST_DEFAULT));
+    let timeout = &rule.call_timeout;
+    let call_timeout =
+        timeout.is_some().then(|| read.duration(timeout, "call_timeout", CALL_TIMEOUT_DEFAULT));
+    let largest = &rule.result_max;
+    let result_max = largest.as_ref().map(|written| {
+        let max = read.bytes_in_memory(largest, "result_max", upstream_max);
+        if max > upstream_max {
+            let help = "raise that of the upstream: no larger answer is read";
+            let message = "more than the `result_max` of its upstream";
+            found.error(Code::Conflict, &written.place, message, help);
+        }
+        max as u64
+    });
+    let arguments = rule.arguments.as_ref().map(|written| preset::check(written, scope));
+    let listing = rule.list.as_ref().map(|word| match word.value.as_str() {
+        "full" => Listing::Full,
+        "short" => Listing::Short,
+        _ => {
+            bad_word(word, "list", &["full", "short"], found);
+            Listing::Full
+        }
+    });
     both_labels(rule, scope);
     if found.lacks(&rule.place, SAYS) {
         let help = format!("add one of `{}`, or remove the entry", SAYS.join("`, `"));
@@ -94,20 +126,52 @@ fn one(rule: &ToolRule, scope: Scope<'_>) -> Option<ToolSettings> {
         None => None,
     };
     let showing = rule.hide.as_ref().map(|hide| if hide.value { Showing::Hidden } else { Showing::Shown });
-    let description = description(rule, &glob, scope);
-    Some(ToolSettings { glob, returns, stores, classes, destinations, content, cost, showing, description })
+    let description = of_one(rule.description.as_ref(), "a description", &glob, scope);
+    let description = description.map(|written| written.value.clone());
+    let name = of_one(rule.name.as_ref(), "a name", &glob, scope).and_then(|written| name(written, scope));
+    Some(ToolSettings {
+        glob,
+        returns,
+        stores,
+        classes,
+        destinations,
+        content,
+        cost,
+        showing,
+        name,
+        description,
+        arguments,
+        call_timeout,
+        result_max,
+        listing,
+    })
 }
 
-/// One text cannot describe several tools.
-fn description(rule: &ToolRule, glob: &Glob, scope: Scope<'_>) -> Option<String> {
-    let written = rule.description.as_ref()?;
+/// What is `written` of one tool; one text cannot be `what` of several.
+fn of_one<'a>(
+    written: Option<&'a Located<String>>,
+    what: &str,
+    glob: &Glob,
+    scope: Scope<'_>,
+) -> Option<&'a Located<String>> {
+    let written = written?;
     if glob.as_str().contains('*') {
-        let message = format!("`{glob}` stands for several tools, and a description is of one");
+        let message = format!("`{glob}` stands for several tools, and {what} is of one");
         let help = "write the whole name of the tool";
         scope.found.error(Code::Conflict, &written.place, message, help);
         return None;
     }
-    Some(written.value.clone())
+    Some(written)
+}
+
+fn name(written: &Located<String>, scope: Scope<'_>) -> Option<ToolName> {
+    let name = ToolName::new(&written.value);
+    if let Err(error) = &name {
+        let message = format!("`{}` cannot be the name of a tool: {error}", written.value);
+        let help = "write it without the name of its upstream, in letters, digits, `_`, `-` and `.`";
+        scope.found.error(Code::BadName, &written.place, message, help);
+    }
+    name.ok()
 }
 
 fn pattern(rule: &ToolRule, scope: Scope<'_>) -> Option<Glob> {

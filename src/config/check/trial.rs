@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde_json::{Map, Value};
 
 use crate::config::Coverage;
 use crate::config::code::Code;
+use crate::config::json::{JSON_HELP, table};
 use crate::config::node::{Entries, Located, Node, suggestion};
 use crate::config::raw::{ANSWERS, Step as Written, Trial as WrittenTrial};
 use crate::limit::{self, Gate, Keys, Who};
@@ -24,7 +24,7 @@ use crate::model::reason::Reason;
 use crate::model::target::Target;
 use crate::model::trigger::{AttributeType, AttributeValue, Trigger, TriggerEntry};
 use crate::policy::{Attempt, Exercised, Miss, Step, Trial};
-use crate::upstream::COST_DEFAULT;
+use crate::upstream::{COST_DEFAULT, Settled};
 
 use super::Scope;
 use super::known::{self, Known};
@@ -246,12 +246,20 @@ impl Reading<'_> {
             self.scope.found.note(Code::TestNotRun, &tool.place, message, help);
             return None;
         }
-        let values = args.map_or_else(Bytes::new, |args| Bytes::from(table(&args.value).to_string()));
+        let sent = match args.map(|args| table(&args.value)).transpose() {
+            Ok(sent) => sent.map_or_else(Bytes::new, |sent| sent.to_string().into()),
+            Err(place) => {
+                self.bad(place, "this is no value of an argument", JSON_HELP);
+                return None;
+            }
+        };
+        let (values, settled) = settings.settle(&id.tool, &sent).ok()?;
         let returns = settings.said(&id.tool, |entry| entry.returns.as_ref()).unwrap_or(&settings.returns);
         Some(Step {
             target: Target::Tool(id),
             values,
             returns: returns.clone(),
+            refused: (settled == Settled::Contradicted).then_some(Reason::ArgumentFixed),
             after: Duration::ZERO,
             times: 1,
             expected,
@@ -299,25 +307,6 @@ fn attribute(node: &Node, of_type: AttributeType) -> Option<AttributeValue> {
         }
         _ => return None,
     })
-}
-
-/// `args` as JSON. A number with a fraction keeps its digits.
-fn table(entries: &Entries) -> Value {
-    let each =
-        |(name, entry): (&String, &crate::config::node::Entry)| (name.clone(), json(&entry.value.value));
-    Value::Object(entries.iter().map(each).collect::<Map<_, _>>())
-}
-
-fn json(node: &Node) -> Value {
-    match node {
-        Node::Text(text) => Value::String(text.clone()),
-        Node::Integer(number) => (*number).into(),
-        Node::Boolean(value) => (*value).into(),
-        Node::List(items) => items.iter().map(|item| json(&item.value)).collect(),
-        Node::Table(entries) => table(entries),
-        Node::Fraction(text) => text.parse::<serde_json::Number>().map_or(Value::Null, Value::Number),
-        Node::Other(_) => Value::Null,
-    }
 }
 
 /// Most times that one call of a test is made.

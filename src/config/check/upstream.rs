@@ -29,6 +29,7 @@ fn one(written: &Upstream, scope: Scope<'_>) -> Option<Settings> {
     let returns = returns(written, scope);
     let prefix = prefix(written, scope);
     let revision = revision(written, scope);
+    let result_max = read.bytes_in_memory(&written.result_max, "result_max", room::RESULT_MAX_DEFAULT);
     let settings = Settings {
         name: name?,
         place: written.name.place.clone(),
@@ -37,7 +38,7 @@ fn one(written: &Upstream, scope: Scope<'_>) -> Option<Settings> {
         prefix,
         returns: returns?,
         accept_stored: accept_stored(written, scope.found),
-        tools: tool::check(&written.tools, scope),
+        tools: tool::check(&written.tools, result_max, scope),
         resources: finer(&written.resources, "resource", scope),
         prompts: finer(&written.prompts, "prompt", scope),
         share: share(written, scope),
@@ -49,7 +50,7 @@ fn one(written: &Upstream, scope: Scope<'_>) -> Option<Settings> {
         start_timeout: read.duration(&written.start_timeout, "start_timeout", room::START_TIMEOUT_DEFAULT),
         call_timeout: read.duration(&written.call_timeout, "call_timeout", room::CALL_TIMEOUT_DEFAULT),
         list_wait: read.duration(&written.list_wait, "list_wait", room::LIST_WAIT_DEFAULT),
-        result_max: read.bytes_in_memory(&written.result_max, "result_max", room::RESULT_MAX_DEFAULT),
+        result_max,
         calls_in_flight_max: read.count(
             &written.calls_in_flight_max,
             "calls_in_flight_max",

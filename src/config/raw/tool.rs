@@ -3,6 +3,7 @@
 //! Must never say which of several entries counts: that is for `check`.
 
 use super::Quantity;
+use super::preset::{self, PresetRule};
 use super::upstream::rules as entries;
 use crate::config::node::{Fields, Located};
 use crate::model::place::Place;
@@ -19,12 +20,30 @@ pub(in crate::config) struct ToolRule {
     pub(in crate::config) content: Option<Vec<Located<String>>>,
     pub(in crate::config) cost: Quantity,
     pub(in crate::config) hide: Option<Located<bool>>,
+    pub(in crate::config) name: Option<Located<String>>,
     pub(in crate::config) description: Option<Located<String>>,
+    pub(in crate::config) arguments: Option<Vec<PresetRule>>,
+    pub(in crate::config) call_timeout: Quantity,
+    pub(in crate::config) result_max: Quantity,
+    pub(in crate::config) list: Option<Located<String>>,
 }
 
 /// What an entry may say beside the tools that it is about.
-pub(in crate::config) const SAYS: &[&str] =
-    &["returns", "stores", "classes", "destinations", "content", "cost", "hide", "description"];
+pub(in crate::config) const SAYS: &[&str] = &[
+    "returns",
+    "stores",
+    "classes",
+    "destinations",
+    "content",
+    "cost",
+    "hide",
+    "name",
+    "description",
+    "arguments",
+    "call_timeout",
+    "result_max",
+    "list",
+];
 
 /// Every entry of `tools`.
 pub(super) fn rules(fields: &Fields<'_>) -> Vec<ToolRule> {
@@ -40,7 +59,12 @@ pub(super) fn rules(fields: &Fields<'_>) -> Vec<ToolRule> {
             content: fields.texts("content"),
             cost: fields.quantity("cost"),
             hide: fields.boolean("hide"),
+            name: fields.text("name"),
             description: fields.text("description"),
+            arguments: preset::read(fields),
+            call_timeout: fields.quantity("call_timeout"),
+            result_max: fields.quantity("result_max"),
+            list: fields.text("list"),
         };
         (rule, &[])
     })

@@ -33,7 +33,7 @@ rules = [{ when = {}, source = "email.colleague" }]
 [upstreams.mail]
 env = { TOKEN = { file = "token" } }
 returns = "email"
-tools = [{ tool = "send" }]
+tools = [{ tool = "send", arguments = { folder = {} } }]
 resources = [{ resource = "docs:*", returns = "email" }]
 prompts = [{ prompt = "greet", returns = "email" }]
 [sources.email]
@@ -148,20 +148,8 @@ fn the_schema_knows_the_keys_that_the_reader_knows() {
     }
 }
 
-fn json(node: &Node) -> Value {
-    match node {
-        Node::Text(text) => json!(text),
-        Node::Integer(number) => json!(number),
-        Node::Boolean(value) => json!(value),
-        Node::List(items) => items.iter().map(|item| json(&item.value)).collect(),
-        Node::Table(entries) => table(entries),
-        Node::Fraction(text) => text.parse::<f64>().map_or(Value::Null, Value::from),
-        Node::Other(kind) => panic!("{kind}"),
-    }
-}
-
 fn table(entries: &Entries) -> Value {
-    entries.iter().map(|(key, entry)| (key.clone(), json(&entry.value.value))).collect()
+    crate::config::json::table(entries).unwrap()
 }
 
 /// Every configuration of the repository that is meant to be good.

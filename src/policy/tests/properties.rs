@@ -330,7 +330,7 @@ proptest! {
             let place = Place { file: "tests".into(), line: 1, column: 1 };
             let reason = Reason::ALL.iter().find(|known| known.code() == reason).copied();
             let after = std::time::Duration::ZERO;
-            steps.push(Step { target, values, returns: brings, after, times: 1, expected, reason, place });
+            steps.push(Step { target, values, refused: None, returns: brings, after, times: 1, expected, reason, place });
             // What an allowed call brings counts from then on, and nothing takes it back.
             if expected == Answer::Allow {
                 told.taint.extend(returns[at].map(str::to_owned));

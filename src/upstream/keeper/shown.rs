@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{OWN_PREFIX, Offer};
 use crate::model::call::Pin;
-use crate::model::name::{TOOL_NAME_BYTES_MAX, ToolName, UpstreamName};
+use crate::model::name::{TOOL_NAME_BYTES_MAX, ToolId, ToolName, UpstreamName};
 use crate::model::pin::Pinned;
-use crate::upstream::catalogue::{Catalogue, SEPARATOR, Server, Tool, wire_name};
+use crate::upstream::catalogue::{Catalogue, SEPARATOR, Server, Shadowed, Tool};
 use crate::upstream::listing::Offered;
 use crate::upstream::lock::{Accepted, Definition};
 use crate::upstream::notice::Quarantine;
@@ -19,8 +19,8 @@ use crate::upstream::settings::{Prefix, Settings};
 pub(super) fn sift(accepted: &Accepted, all: &[Settings], settings: &Settings, offered: &mut Offered) {
     let owners = owners(all, accepted);
     let problem = |tool: &ToolName| {
-        let name = wire_name(settings, tool);
-        let owner = owners.get(&name).is_some_and(|owner| *owner != settings.name);
+        let name = settings.wire_name(tool);
+        let owner = owners.get(&name).is_some_and(|owner| !is_tool(owner, settings, tool));
         if name.len() > TOOL_NAME_BYTES_MAX {
             Some(Quarantine::WireNameTooLong)
         } else if owner || shadows(all, settings, &name) {
@@ -44,15 +44,31 @@ fn shadows(all: &[Settings], settings: &Settings, wire_name: &str) -> bool {
     settings.prefix == Prefix::Bare && is_taken
 }
 
-/// Who owns each wire name: of two upstreams that were both accepted under one, the first configured.
-fn owners(settings: &[Settings], accepted: &Accepted) -> HashMap<String, UpstreamName> {
+/// Whose each wire name is: the tool's to which an operator gave it, seen or not yet; and of two that were both
+/// accepted under one, the first configured's.
+fn owners(settings: &[Settings], accepted: &Accepted) -> HashMap<String, ToolId> {
     let mut owners = HashMap::new();
+    let mut own = |settings: &Settings, tool: &ToolName| {
+        let id = || ToolId { upstream: settings.name.clone(), tool: tool.clone() };
+        owners.entry(settings.wire_name(tool)).or_insert_with(id);
+    };
+    for settings in settings {
+        let renamed = settings.tools.iter().filter(|entry| entry.name.is_some());
+        // A name is given to one tool, whose whole name the entry holds.
+        for tool in renamed.filter_map(|entry| ToolName::new(entry.glob.as_str()).ok()) {
+            own(settings, &tool);
+        }
+    }
     for settings in settings {
         for (tool, _) in tools_of(accepted.get(&settings.name)) {
-            owners.entry(wire_name(settings, tool)).or_insert_with(|| settings.name.clone());
+            own(settings, tool);
         }
     }
     owners
+}
+
+fn is_tool(id: &ToolId, settings: &Settings, tool: &ToolName) -> bool {
+    (&id.upstream, &id.tool) == (&settings.name, tool)
 }
 
 /// What is listed of what is `accepted`, as far as `offered` is known.
@@ -63,18 +79,20 @@ pub(in crate::upstream) fn catalogue(
     offered: &HashMap<UpstreamName, Offer>,
 ) -> Catalogue {
     let servers = settings.iter().map(Server::of).collect();
-    Catalogue::new(version, tools(settings, accepted, offered), servers)
+    let (tools, shadowed) = tools(settings, accepted, offered);
+    Catalogue::new(version, tools, shadowed, servers)
 }
 
-fn tools(settings: &[Settings], accepted: &Accepted, offered: &HashMap<UpstreamName, Offer>) -> Vec<Tool> {
+fn tools(
+    settings: &[Settings],
+    accepted: &Accepted,
+    offered: &HashMap<UpstreamName, Offer>,
+) -> (Vec<Tool>, Vec<Shadowed>) {
     let owners = owners(settings, accepted);
-    let mut tools = Vec::new();
+    let (mut tools, mut shadowed) = (Vec::new(), Vec::new());
     for settings in settings {
         let offered = offered.get(&settings.name);
         for (tool, accepted) in tools_of(accepted.get(&settings.name)) {
-            if owners.get(&wire_name(settings, tool)) != Some(&settings.name) {
-                continue;
-            }
             let pin = match offered.map(|offered| offered.pinned.get(&Pinned::Tool(tool.clone()))) {
                 // Until an instance has listed, what was accepted last time is served (DESIGN §7).
                 None => Pin::Accepted(accepted.digest),
@@ -83,10 +101,17 @@ fn tools(settings: &[Settings], accepted: &Accepted, offered: &HashMap<UpstreamN
                 Some(Some(now)) if now.digest == accepted.digest => Pin::Accepted(accepted.digest),
                 Some(Some(now)) => Pin::Changed { accepted: accepted.digest, offered: now.digest },
             };
-            tools.extend(Tool::new(settings, tool, accepted, pin));
+            let Some(tool) = Tool::new(settings, tool, accepted, pin) else { continue };
+            match owners.get(&tool.wire_name) {
+                Some(owner) if *owner != tool.id => {
+                    let Tool { wire_name, id, .. } = tool;
+                    shadowed.push(Shadowed { wire_name, tool: id, by: owner.clone() });
+                }
+                _ => tools.push(tool),
+            }
         }
     }
-    tools
+    (tools, shadowed)
 }
 
 /// The tools among what is accepted of one upstream.

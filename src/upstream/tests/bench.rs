@@ -86,6 +86,7 @@ impl Bench {
         );
         let start = head.find("\"client\"").unwrap();
         Call {
+            deadline: None,
             target: Target::Tool(tool.id.clone()),
             pin: Some(tool.pin),
             returns: Provenance::default(),
