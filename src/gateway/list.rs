@@ -6,13 +6,13 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::future::join_all;
 use http::StatusCode;
 
 use super::Gateway;
 use super::aim::may_show_template;
 use super::exchange::Exchange;
+use super::page::Shown;
 use super::port::Reply;
 use super::refusal::Refusal;
 use super::world::{World, route};
@@ -59,7 +59,7 @@ impl Gateway {
         }
         let under = (!exchange.revision.is_modern()).then_some(&facts.provenance);
         let viewer = Viewer { principal, under };
-        let entries: Vec<Bytes> = match kind {
+        let entries: Vec<Shown> = match kind {
             ListKind::Tools => viewer.tools(&world),
             _ => viewer.entries(&world, kind, &run).await,
         };
@@ -78,13 +78,13 @@ impl Gateway {
 }
 
 impl Viewer<'_> {
-    fn tools(&self, world: &World) -> Vec<Bytes> {
-        world.listed(self.principal, self.under).into_iter().map(|tool| tool.listed.clone()).collect()
+    fn tools(&self, world: &World) -> Vec<Shown> {
+        world.listed(self.principal, self.under).into_iter().map(Shown::of_tool).collect()
     }
 
     /// What the caller's own instances list, in the order of the configuration. One that is late or fails is
     /// left out.
-    async fn entries(&self, world: &World, kind: ListKind, run: &Run) -> Vec<Bytes> {
+    async fn entries(&self, world: &World, kind: ListKind, run: &Run) -> Vec<Shown> {
         let route = route(run, Asker::default());
         let may_list = |server: &&Server| may_list(world, self.principal, kind, server);
         let servers: Vec<_> = world.catalogue.servers().iter().filter(may_list).collect();
@@ -161,22 +161,23 @@ fn everything(kind: ListKind, server: &Server) -> String {
 }
 
 /// The entry as agents are shown it: a prompt under its wire name, everything else as it is.
-fn listed(kind: ListKind, server: &Server, entry: &Entry) -> Option<Bytes> {
-    match kind {
-        ListKind::Prompts => tool::rename(&entry.raw, &server.wire_name(&entry.name)).ok(),
-        _ => Some(entry.raw.clone()),
-    }
+fn listed(kind: ListKind, server: &Server, entry: &Entry) -> Option<Shown> {
+    let raw = match kind {
+        ListKind::Prompts => tool::rename(&entry.raw, &server.wire_name(&entry.name)).ok()?,
+        _ => entry.raw.clone(),
+    };
+    Some(Shown::new(raw))
 }
 
-fn encode_list(kind: ListKind, entries: &[Bytes], next: Option<&str>, revision: Revision) -> Vec<u8> {
-    let bytes: usize = entries.iter().map(|entry| entry.len() + 1).sum();
+fn encode_list(kind: ListKind, entries: &[Shown], next: Option<&str>, revision: Revision) -> Vec<u8> {
+    let bytes: usize = entries.iter().map(|entry| entry.raw.len() + 1).sum();
     let mut out = Vec::with_capacity(bytes + 192);
     out.extend_from_slice(format!("{{\"{}\":[", kind.member()).as_bytes());
     for (at, entry) in entries.iter().enumerate() {
         if at > 0 {
             out.push(b',');
         }
-        out.extend_from_slice(entry);
+        out.extend_from_slice(&entry.raw);
     }
     out.push(b']');
     if let Some(next) = next {

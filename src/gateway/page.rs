@@ -5,12 +5,14 @@
 //! keep anything: what a cursor means stands in it, under a key that no other process has.
 
 use aws_lc_rs::hmac;
+use bytes::Bytes;
 use data_encoding::BASE64URL_NOPAD;
 
 use crate::chance;
 use crate::model::digest::Sha256;
 use crate::model::principal::Principal;
 use crate::model::reason::Reason;
+use crate::upstream::Tool;
 use crate::wire::ListKind;
 
 /// Most entries of one page.
@@ -26,10 +28,34 @@ const PLACE_BYTES: usize = 8;
 #[derive(Debug)]
 pub(super) struct Cursors(hmac::Key);
 
+/// One entry of a list, as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Shown {
+    pub(super) raw: Bytes,
+    /// Of the bytes, where somebody took it before.
+    digest: Option<Sha256>,
+}
+
+impl Shown {
+    /// An entry that is made for this list.
+    pub(super) fn new(raw: Bytes) -> Self {
+        Self { raw, digest: None }
+    }
+
+    /// A tool of the catalogue: of thousands of them the digests are as good as the bytes, and a fraction of them.
+    pub(super) fn of_tool(tool: &Tool) -> Self {
+        Self { raw: tool.listed.clone(), digest: Some(tool.listed_digest) }
+    }
+
+    fn digest(&self) -> Sha256 {
+        self.digest.unwrap_or_else(|| Sha256::of(&self.raw))
+    }
+}
+
 /// A part of a list.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Page<'a, Entry> {
-    pub(super) entries: &'a [Entry],
+pub(super) struct Page<'a> {
+    pub(super) entries: &'a [Shown],
     /// Where the next page begins; the last has none.
     pub(super) next: Option<String>,
 }
@@ -42,13 +68,13 @@ impl Cursors {
     }
 
     /// The page of `entries` that begins at `cursor`.
-    pub(super) fn page<'a, Entry: AsRef<[u8]>>(
+    pub(super) fn page<'a>(
         &self,
         kind: ListKind,
         principal: &Principal,
-        entries: &'a [Entry],
+        entries: &'a [Shown],
         cursor: Option<&str>,
-    ) -> Result<Page<'a, Entry>, Reason> {
+    ) -> Result<Page<'a>, Reason> {
         if cursor.is_none() && length(entries) == entries.len() {
             return Ok(Page { entries, next: None });
         }
@@ -76,26 +102,23 @@ impl Cursors {
 }
 
 /// How many of `entries` make one page.
-fn length<Entry: AsRef<[u8]>>(entries: &[Entry]) -> usize {
+fn length(entries: &[Shown]) -> usize {
     let mut bytes = 0_usize;
-    let fits = |entry: &&Entry| {
-        bytes = bytes.saturating_add(entry.as_ref().len());
+    let fits = |entry: &&Shown| {
+        bytes = bytes.saturating_add(entry.raw.len());
         bytes <= PAGE_BYTES_MAX
     };
     entries.iter().take(PAGE_ENTRIES_MAX).take_while(fits).count().max(usize::from(!entries.is_empty()))
 }
 
 /// One word for everything that a cursor is bound to.
-fn bound_to<Entry: AsRef<[u8]>>(kind: ListKind, principal: &Principal, entries: &[Entry]) -> Sha256 {
+fn bound_to(kind: ListKind, principal: &Principal, entries: &[Shown]) -> Sha256 {
     let Principal { entry_point, subject, txn, .. } = principal;
     let txn = txn.as_ref().map(|txn| txn.as_str()).unwrap_or_default();
     let who = format!("{}\n{entry_point}\n{subject}\n{txn}\n", kind.member());
-    let lengths: Vec<_> = entries.iter().map(|entry| entry.as_ref().len().to_be_bytes()).collect();
+    let digests: Vec<_> = entries.iter().map(Shown::digest).collect();
     let mut parts = vec![who.as_bytes()];
-    for (entry, length) in entries.iter().zip(&lengths) {
-        parts.push(length);
-        parts.push(entry.as_ref());
-    }
+    parts.extend(digests.iter().map(|digest| digest.as_bytes().as_slice()));
     Sha256::of_parts(&parts)
 }
 
@@ -104,7 +127,11 @@ mod tests {
     use super::*;
     use crate::gateway::tests::principal_of;
 
-    fn pages(cursors: &Cursors, principal: &Principal, entries: &[String]) -> Vec<usize> {
+    fn shown(texts: impl IntoIterator<Item = String>) -> Vec<Shown> {
+        texts.into_iter().map(|text| Shown::new(text.into())).collect()
+    }
+
+    fn pages(cursors: &Cursors, principal: &Principal, entries: &[Shown]) -> Vec<usize> {
         let (mut lengths, mut cursor) = (Vec::new(), None);
         loop {
             let page = cursors.page(ListKind::Resources, principal, entries, cursor.as_deref()).unwrap();
@@ -120,23 +147,23 @@ mod tests {
     fn pages_follow_each_other_and_end() {
         let (cursors, who) = (Cursors::new().unwrap(), principal_of("user:1"));
         assert_eq!(pages(&cursors, &who, &[]), [0]);
-        let many: Vec<_> = (0..2 * PAGE_ENTRIES_MAX + 1).map(|n| n.to_string()).collect();
+        let many = shown((0..2 * PAGE_ENTRIES_MAX + 1).map(|n| n.to_string()));
         assert_eq!(pages(&cursors, &who, &many), [PAGE_ENTRIES_MAX, PAGE_ENTRIES_MAX, 1]);
-        let large: Vec<_> = (0..3).map(|_| "x".repeat(PAGE_BYTES_MAX - 1)).collect();
+        let large = shown((0..3).map(|_| "x".repeat(PAGE_BYTES_MAX - 1)));
         assert_eq!(pages(&cursors, &who, &large), [1, 1, 1]);
-        let huge = ["x".repeat(PAGE_BYTES_MAX + 1), "y".to_owned()];
+        let huge = shown(["x".repeat(PAGE_BYTES_MAX + 1), "y".to_owned()]);
         assert_eq!(pages(&cursors, &who, &huge), [1, 1]);
     }
 
     #[test]
     fn i9_a_cursor_is_of_one_principal_one_kind_and_one_list() {
         let (cursors, who) = (Cursors::new().unwrap(), principal_of("user:1"));
-        let list: Vec<_> = (0..PAGE_ENTRIES_MAX + 1).map(|n| n.to_string()).collect();
+        let list = shown((0..PAGE_ENTRIES_MAX + 1).map(|n| n.to_string()));
         let next = cursors.page(ListKind::Tools, &who, &list, None).unwrap().next.unwrap();
         assert!(cursors.page(ListKind::Tools, &who, &list, Some(&next)).is_ok());
         let other = principal_of("user:2");
         let mut changed = list.clone();
-        changed[0] = "another".to_owned();
+        changed[0] = Shown::new("another".into());
         let refused = Err(Reason::CursorUnknown);
         assert_eq!(cursors.page(ListKind::Prompts, &who, &list, Some(&next)), refused);
         assert_eq!(cursors.page(ListKind::Tools, &other, &list, Some(&next)), refused);

@@ -100,7 +100,7 @@ impl World {
     /// One word for everything that [`World::listed`] would show: changes exactly when that does.
     pub(super) fn fingerprint(&self, principal: &Principal, under: Option<&Provenance>) -> Sha256 {
         let tools = self.listed(principal, under);
-        let parts: Vec<&[u8]> = tools.iter().map(|tool| tool.listed.as_ref()).collect();
+        let parts: Vec<&[u8]> = tools.iter().map(|tool| tool.listed_digest.as_bytes().as_slice()).collect();
         Sha256::of_parts(&parts)
     }
 }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::lock::Definition;
 use super::settings::{COST_DEFAULT, Finer, Listing, Prefix, Settings, Share, Showing};
 use crate::model::call::{Pin, Stores};
+use crate::model::digest::Sha256;
 use crate::model::name::{ToolId, ToolName, UpstreamName};
 use crate::model::preset::Presets;
 use crate::model::provenance::Provenance;
@@ -119,8 +120,10 @@ pub struct Tool {
     pub id: ToolId,
     /// Its name toward the agent: `upstream__tool`, or bare.
     pub wire_name: String,
-    /// The accepted definition under its wire name.
+    /// The accepted definition as agents are shown it.
     pub listed: Bytes,
+    /// Its digest.
+    pub listed_digest: Sha256,
     /// The accepted definition against what the upstream offers now.
     pub pin: Pin,
     /// The sources of what it returns; empty for `trusted`.
@@ -218,6 +221,7 @@ impl Tool {
         Some(Self {
             input_schema: wire::tool::input_schema(&accepted.raw),
             has_output_schema: wire::tool::has_output_schema(&listed),
+            listed_digest: Sha256::of(&listed),
             listed,
             param_headers: wire::tool::param_headers(&accepted.raw).ok()?,
             id: ToolId { upstream: settings.name.clone(), tool: tool.clone() },

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::audit::{of_kind, records};
 use crate::support::client::message;
 use crate::support::gateway::{CHAT_KEY, EMAIL_KEY, Gateway, OTHER_KEY};
-use crate::support::{Client, Exchange, Site, check_audit};
+use crate::support::{Client, Exchange, Site, check_audit, shaped};
 
 const REVISION: &str = "2025-11-25";
 
@@ -322,4 +322,19 @@ async fn changes_are_told_to_those_who_share_the_instance_and_may_see_them() {
     assert_eq!(chat.call("library__announce", "").await.reason(), "source_denies");
     assert!(gateway.stop().success());
     assert!(records(&site).len() > 4);
+}
+
+#[tokio::test]
+async fn a63_what_looks_like_a_template_in_the_arguments_of_a_prompt_stays_as_it_is() {
+    let prompt = json!({ "name": "greet", "arguments": [{ "name": "who" }] });
+    let site = shaped::site("", "", &json!({ "prompts": [prompt] }));
+    let gateway = site.start();
+    let chat = client(&gateway, CHAT_KEY).await;
+    let who = "{{7*7}} ${7*7} <%= 7*7 %> #{7*7} %s $(id) \\u0000";
+    let params = json!({ "name": "shaped__greet", "arguments": { "who": who } });
+    assert_eq!(chat.request(1, "prompts/get", &params).await.reason(), "ok");
+    let sent: Value = serde_json::from_str(&shaped::ledger(&site).concat()).unwrap();
+    assert_eq!(sent["params"]["arguments"], json!({ "who": who }));
+    assert!(gateway.stop().success());
+    check_audit(&site);
 }
