@@ -64,8 +64,10 @@ pub struct Scan {
     pub undecided: u64,
     /// Lines that are damaged, or that say what no call can.
     pub damaged: u64,
-    /// Bytes that were read.
-    pub bytes: u64,
+    /// Segments that were declared damaged, and are not read.
+    pub left_out: u64,
+    /// When the oldest record was written that is still there, where it was looked at.
+    pub begins: Option<Timestamp>,
 }
 
 /// Which calls are meant.
@@ -90,17 +92,21 @@ pub fn calls(
 ) -> Result<Scan, TailError> {
     let mut scan = Scan::default();
     let segments = segments(dir)?;
-    let sound: Vec<_> = segments.iter().filter(|segment| segment.state == SegmentState::Sound).collect();
+    let (sound, damaged): (Vec<_>, Vec<_>) =
+        segments.iter().partition(|segment| segment.state == SegmentState::Sound);
+    scan.left_out = u64::try_from(damaged.len()).unwrap_or(u64::MAX);
     let sizes: Vec<u64> = sound.iter().map(|segment| size(dir, segment)).collect();
     let total = sizes.iter().sum();
     let mut before = 0;
+    let mut is_oldest = true;
     for (segment, bytes) in sound.into_iter().zip(sizes) {
         // What was last written before the span holds nothing of it.
         if !ended_before(dir, segment, span.since) {
-            read(dir, segment, span, &mut scan, &mut visit)?;
+            let began = read(dir, segment, span, &mut scan, &mut visit)?;
+            scan.begins = scan.begins.or(began.filter(|_| is_oldest));
         }
+        is_oldest = false;
         before += bytes;
-        scan.bytes = before;
         progress(before, total);
     }
     Ok(scan)
@@ -126,30 +132,32 @@ fn ended_before(dir: &Path, segment: &SegmentFile, since: Option<Timestamp>) -> 
     matches!((written, since), (Some(written), Some(since)) if written < since)
 }
 
+/// Reads one segment; says when it was begun.
 fn read(
     dir: &Path,
     segment: &SegmentFile,
     span: Span,
     scan: &mut Scan,
     visit: &mut impl FnMut(Recorded),
-) -> Result<(), TailError> {
+) -> Result<Option<Timestamp>, TailError> {
     let path = dir.join(&segment.name);
     let io = |source| TailError::Io { path: path.clone(), source };
     let file = match File::open(&path) {
         Ok(file) => file,
         // Somebody archived it meanwhile.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io(error)),
     };
     let mut reader = LineReader::new(BufReader::with_capacity(READ_BYTES, file), 0);
-    let mut group = Vec::new();
+    let (mut group, mut began) = (Vec::new(), None);
     loop {
         match reader.read().map_err(io)? {
             // A group without its commit line is not in the journal.
-            Read::End => return Ok(()),
+            Read::End => return Ok(began),
             Read::Flawed(..) => scan.damaged += 1,
             Read::Line(line, _) => match Record::read(line) {
                 Err(_) => scan.damaged += 1,
+                Ok(record) if record.kind == Kind::Segment => began = began.or(Some(record.at)),
                 Ok(record) if record.kind == Kind::Commit => {
                     for call in group.drain(..) {
                         scan.calls += 1;

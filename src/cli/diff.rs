@@ -132,7 +132,8 @@ pub(super) fn run(command: &Diff) -> anyhow::Result<ExitCode> {
     let config = admin::configuration(&command.new)?;
     // A pattern allows tools that no lock file of here knows: those that were called are asked about too.
     let mut called = BTreeSet::new();
-    command.past.visit(&config.state_dir, |call| {
+    let history = command.past.history(&config.state_dir);
+    history.visit(|call| {
         if let Some(tool) = call.target.as_ref().and_then(Target::tool).filter(|_| called.len() < TOOLS_MAX) {
             called.insert(tool.clone());
         }
@@ -142,15 +143,16 @@ pub(super) fn run(command: &Diff) -> anyhow::Result<ExitCode> {
     let compiled = config.compile(called).map_err(|error| exit::misconfigured(&error.into()))?;
     let policy = compiled.policy;
     let mut found = Found::default();
-    let scan = command.past.visit(&config.state_dir, |call| found.take(&policy, &config.rules, &call))?;
+    let scan = history.visit(|call| found.take(&policy, &config.rules, &call))?;
+    let caveats = history.caveats(scan);
     let count = |change| {
         found.groups.iter().filter(|(key, _)| key.change == change).map(|(_, group)| group.count).sum::<u64>()
     };
     let has_found = count(Change::NewlyRefused) + count(Change::NewlyAllowed) > 0;
     let out = &mut std::io::stdout().lock();
     let told = match command.json {
-        true => admin::json(&found.to_json(scan, command.limit), out),
-        false => found.tell(scan, command.limit, out).map_err(Into::into),
+        true => admin::json(&found.to_json(scan, &caveats, command.limit), out),
+        false => found.tell(scan, &caveats, command.limit, out).map_err(Into::into),
     };
     let code = admin::conclude(told)?;
     Ok(if has_found { ExitCode::from(exit::FINDINGS) } else { code })
@@ -256,6 +258,10 @@ impl Found {
         self.undeclared.extend(sources.map(|name| format!("source {name}")));
         let roles = call.principal.roles.iter().filter(|name| !rules.roles.contains_key(*name));
         self.undeclared.extend(roles.map(|name| format!("role {name}")));
+        // Where none are declared, nobody needs to be one.
+        let agents = call.principal.agents.iter().filter(|name| !rules.agents.contains_key(*name));
+        let agents = agents.filter(|_| !rules.agents.is_empty());
+        self.undeclared.extend(agents.map(|name| format!("agent {name}")));
     }
 
     /// The groups of one kind, the most frequent first.
@@ -265,7 +271,7 @@ impl Found {
         all
     }
 
-    fn to_json(&self, scan: Scan, limit: usize) -> serde_json::Value {
+    fn to_json(&self, scan: Scan, caveats: &[String], limit: usize) -> serde_json::Value {
         let mut answer = serde_json::Map::new();
         for change in Change::ALL {
             let groups = self.of(change);
@@ -284,11 +290,18 @@ impl Found {
         answer.insert("ungrouped".to_owned(), self.ungrouped.into());
         answer.insert("undeclared".to_owned(), serde_json::json!(self.undeclared));
         answer.insert("damaged".to_owned(), scan.damaged.into());
+        answer.insert("caveats".to_owned(), serde_json::json!(caveats));
         answer.insert("undecided".to_owned(), scan.undecided.into());
         answer.into()
     }
 
-    fn tell(&self, scan: Scan, limit: usize, out: &mut impl Write) -> std::io::Result<()> {
+    fn tell(
+        &self,
+        scan: Scan,
+        caveats: &[String],
+        limit: usize,
+        out: &mut impl Write,
+    ) -> std::io::Result<()> {
         for change in Change::ALL {
             let groups = self.of(change);
             let calls: u64 = groups.iter().map(|(_, group)| group.count).sum();
@@ -308,8 +321,8 @@ impl Found {
         if self.ungrouped > 0 {
             writeln!(out, "beyond {GROUPS_MAX} groups: {} calls that are not told apart", self.ungrouped)?;
         }
-        if scan.damaged > 0 {
-            writeln!(out, "damaged lines: {}; `sluicegate audit verify` tells which", scan.damaged)?;
+        for caveat in caveats {
+            writeln!(out, "{caveat}")?;
         }
         Ok(())
     }

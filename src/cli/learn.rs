@@ -63,7 +63,8 @@ pub(super) fn run(command: &Learn) -> anyhow::Result<ExitCode> {
     let compiled = config.compile([]).map_err(|error| exit::misconfigured(&error.into()))?;
     let known: BTreeSet<_> = compiled.accepted.iter().map(ToString::to_string).collect();
     let (mut seen, mut is_full) = (Seen::default(), false);
-    command.past.visit(&config.state_dir, |call| {
+    let history = command.past.history(&config.state_dir);
+    let scan = history.visit(|call| {
         if let Some(target) = call.target.as_ref().filter(|_| command.is_meant(&call)) {
             let answer = if call.is_allowed() { Answer::Allow } else { Answer::Deny };
             is_full |= seen.note(target.class(), &target.to_string(), answer, call.at).is_none();
@@ -76,11 +77,24 @@ pub(super) fn run(command: &Learn) -> anyhow::Result<ExitCode> {
     let proposed = seen.propose(names, &known);
     let unwritable: Vec<_> = seen.unwritable().collect();
     let refused: Vec<_> = seen.refused().filter(|_| command.include_denied).collect();
+    let mut caveats = history.caveats(scan);
+    if proposed.is_empty() && unwritable.is_empty() {
+        caveats.push("nothing was allowed in this time".to_owned());
+    }
     let out = &mut std::io::stdout().lock();
     let told = match command.json {
-        true => admin::json(&to_json(&proposed, &unwritable, &refused), out),
-        false => write!(out, "{}", to_toml(&command.section(), &proposed, &unwritable, &refused))
-            .map_err(Into::into),
+        true => {
+            let mut told = to_json(&proposed, &unwritable, &refused);
+            if let Some(members) = told.as_object_mut() {
+                members.insert("caveats".to_owned(), json!(caveats));
+            }
+            admin::json(&told, out)
+        }
+        false => {
+            let caveats: String = caveats.iter().map(|caveat| format!("# {caveat}\n")).collect();
+            let table = to_toml(&command.section(), &proposed, &unwritable, &refused);
+            write!(out, "{caveats}{table}").map_err(Into::into)
+        }
     };
     admin::conclude(told)
 }

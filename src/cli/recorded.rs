@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 
-use super::exit;
+use super::{admin, exit};
 use crate::audit::{self, Recorded, Scan, Span};
 use crate::clock::Clock;
 use crate::config;
@@ -55,16 +55,46 @@ impl Moment {
     }
 }
 
+/// The recorded calls of one span of time: the same however often they are read.
+pub(super) struct History {
+    dir: PathBuf,
+    span: Span,
+}
+
 impl Past {
-    /// Hands every call to `visit`; `state_dir` is that of the configuration.
-    pub(super) fn visit(&self, state_dir: &Path, visit: impl FnMut(Recorded)) -> anyhow::Result<Scan> {
+    /// What is looked at; `state_dir` is that of the configuration.
+    pub(super) fn history(&self, state_dir: &Path) -> History {
         let dir = self.against.clone().unwrap_or_else(|| state_dir.to_owned());
         // The folder itself may be named, as whoever copied it away has it.
         let inside = dir.join("journal");
         let dir = if inside.is_dir() { inside } else { dir };
         let now = Clock::system().wall();
-        let span =
-            Span { since: Some(self.since.before(now)), until: self.until.map(|until| until.before(now)) };
+        let until = self.until.map_or(now, |until| until.before(now));
+        History { dir, span: Span { since: Some(self.since.before(now)), until: Some(until) } }
+    }
+}
+
+impl History {
+    /// What whoever reads the result should know of what was read.
+    pub(super) fn caveats(&self, scan: Scan) -> Vec<String> {
+        let mut caveats = Vec::new();
+        if scan.damaged > 0 {
+            caveats.push(format!("{} damaged lines were left out: `sluicegate audit verify`", scan.damaged));
+        }
+        if scan.left_out > 0 {
+            caveats.push(format!("{} segments that were declared damaged were left out", scan.left_out));
+        }
+        if let Some(begins) =
+            scan.begins.filter(|begins| self.span.since.is_some_and(|since| since < *begins))
+        {
+            caveats.push(format!("the journal begins at {}", admin::time(begins)));
+        }
+        caveats
+    }
+
+    /// Hands every call to `visit`.
+    pub(super) fn visit(&self, visit: impl FnMut(Recorded)) -> anyhow::Result<Scan> {
+        let Self { dir, span } = self;
         let is_watched = std::io::stderr().is_terminal();
         let progress = |done: u64, total: u64| {
             if is_watched && total > 0 {
@@ -72,7 +102,7 @@ impl Past {
                 let _unseen = write!(std::io::stderr(), "\rread {}% of {total} bytes", done * 100 / total);
             }
         };
-        let scan = audit::calls(&dir, span, visit, progress)
+        let scan = audit::calls(dir, *span, visit, progress)
             .with_context(|| format!("the journal in `{}` cannot be read", dir.display()))
             .map_err(|error| exit::misconfigured(&error))?;
         if is_watched {
