@@ -183,7 +183,9 @@ impl Journal {
             failed: None,
             settings,
         };
-        if let Err(source) = writer.begin(begin::Why::Started, found.preamble) {
+        let started = begin::Preamble::Start(writer.settings.durability);
+        let preamble = found.preamble.into_iter().chain([started]).collect();
+        if let Err(source) = writer.begin(begin::Why::Started, preamble) {
             let (dir, bytes) = (writer.settings.dir.clone(), writer.body_bytes());
             return Err(OpenError::Begin { dir, bytes, source });
         }

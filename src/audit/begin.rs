@@ -6,6 +6,7 @@
 
 use std::io;
 
+use super::Durability;
 use super::Seq;
 use super::directory::{STANDBY_NAME, segment_name};
 use super::encode;
@@ -70,7 +71,7 @@ pub(super) enum Preamble {
     /// Nobody knows how this call ended.
     Unknown(OpenCall),
     /// The gateway started.
-    Start,
+    Start(Durability),
 }
 
 impl Writer {
@@ -217,10 +218,10 @@ pub(super) fn push_preamble(lines: &mut Lines, stamp: &Stamp, record: &Preamble)
             object.number("refused", *refused);
         }),
         Preamble::Unknown(call) => lines.push(stamp, Kind::Unknown, |object| encode::unknown(object, call)),
-        Preamble::Start => lines.push(stamp, Kind::Start, |object| {
+        Preamble::Start(durability) => lines.push(stamp, Kind::Start, |object| {
             object.text("version", env!("CARGO_PKG_VERSION"));
             object.number("pid", u64::from(std::process::id()));
-            object.text("durability", "intent");
+            object.text("durability", durability.as_str());
         }),
     };
 }
@@ -238,7 +239,7 @@ fn fold(live: &mut Live, seq: Seq, at: jiff::Timestamp, record: &Preamble) {
     match record {
         Preamble::Unknown(call) => live.apply(seq, at, Change::Ended(call.intent)),
         Preamble::Lost { .. } => live.apply(seq, at, Change::HistoryLost),
-        Preamble::Torn { .. } | Preamble::Gap { .. } | Preamble::Halted { .. } | Preamble::Start => {}
+        Preamble::Torn { .. } | Preamble::Gap { .. } | Preamble::Halted { .. } | Preamble::Start(_) => {}
     }
 }
 

@@ -2,13 +2,12 @@
 //!
 //! Must never acknowledge before the disk has what the acknowledgement promises: an outcome, a denial or
 //! a list is *written* (it survives the death of the process); an intent, or an event that counts only
-//! once it is durable, is *synced* (it survives the loss of power).
+//! once it is durable, is *synced* (it survives the loss of power). `full` and `relaxed` move that line.
 
 use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 
-use super::Seq;
 use super::begin::{commit_line, push_preamble};
 use super::encode;
 use super::event::Event;
@@ -18,6 +17,8 @@ use super::live::{Change, Intended, Live, LiveRun};
 use super::proof::{OpenIntent, Phase};
 use super::queue::{Body, Entry, Reply};
 use super::writer::{Writer, add};
+use super::{Durability, Seq};
+use crate::model::call::Stores;
 use crate::model::claim::Claim;
 use crate::model::facts::CallFacts;
 use crate::model::principal::Principal;
@@ -55,9 +56,12 @@ impl Writer {
 
         // The group is in the journal for everybody who reads it, and survives the death of this process.
         // The loss of power may still take it. Sources that it adds count from here on, whatever follows.
-        let must_sync = group.iter().any(Entry::must_be_durable) || self.has_much_unsynced();
-        self.fold(group, &seqs, Durability::Written);
-        let waiting = acknowledge_written(std::mem::take(group), seqs);
+        let (level, live) = (self.settings.durability, &self.live);
+        let waits: Vec<_> = group.iter().map(|entry| entry.waits_for(level, live)).collect();
+        let must_sync = waits.contains(&Stage::Synced) || self.has_much_unsynced();
+        self.fold(group, &seqs, Stage::Written);
+        let records = seqs.into_iter().zip(std::mem::take(group)).zip(waits);
+        let waiting = self.acknowledge_written(records);
         if !must_sync {
             return;
         }
@@ -74,7 +78,7 @@ impl Writer {
 
         // Durable. A crash from here on finds the intents, and calls without an outcome become `unknown`.
         self.fold_durable(&waiting);
-        self.acknowledge_durable(waiting);
+        self.acknowledge(waiting);
     }
 
     /// The group as lines with their commit line, in the space that is reserved. Where there is no room
@@ -212,9 +216,9 @@ impl Writer {
     }
 
     /// Folds the records of a group that count once they are written.
-    fn fold(&mut self, group: &[Entry], seqs: &[Seq], level: Durability) {
+    fn fold(&mut self, group: &[Entry], seqs: &[Seq], stage: Stage) {
         for (entry, seq) in group.iter().zip(seqs) {
-            if entry.counts_once() == level {
+            if entry.counts_once() == stage {
                 fold_entry(&mut self.live, *seq, entry);
             }
         }
@@ -223,14 +227,22 @@ impl Writer {
     /// Folds the records that count only once they are durable: the start and the end of runs.
     fn fold_durable(&mut self, waiting: &[(Seq, Entry)]) {
         for (seq, entry) in waiting {
-            if entry.counts_once() == Durability::Synced {
+            if entry.counts_once() == Stage::Synced {
                 fold_entry(&mut self.live, *seq, entry);
             }
         }
     }
 
-    fn acknowledge_durable(&self, waiting: Vec<(Seq, Entry)>) {
-        for (seq, Entry { body, reply, .. }) in waiting {
+    /// Answers those who wait only for the write; gives the rest.
+    fn acknowledge_written(&self, records: impl Iterator<Item = ((Seq, Entry), Stage)>) -> Vec<(Seq, Entry)> {
+        let (waiting, written): (Vec<_>, Vec<_>) = records.partition(|(_, stage)| *stage == Stage::Synced);
+        self.acknowledge(written.into_iter().map(|(record, _)| record));
+        waiting.into_iter().map(|(record, _)| record).collect()
+    }
+
+    /// Answers those whose records are as durable as they wait for.
+    fn acknowledge(&self, records: impl IntoIterator<Item = (Seq, Entry)>) {
+        for (seq, Entry { body, reply, .. }) in records {
             match (body, reply) {
                 (Body::Intent(facts, place), Reply::Intent(sender)) => {
                     let shared = Arc::clone(&self.shared);
@@ -238,7 +250,11 @@ impl Writer {
                     // Where nobody waits any more the intent comes back and is dropped: `abandoned`.
                     drop(sender.send(Ok(open)));
                 }
-                (_, reply) => reply.confirm(seq),
+                (body, reply) => {
+                    // The place is free before anybody is told, so that whoever is told finds it free.
+                    drop(body);
+                    reply.confirm(seq);
+                }
             }
         }
     }
@@ -254,7 +270,7 @@ impl Writer {
                     drop(OpenIntent { shared, seq, facts, place: Some(place), phase: Phase::Refused });
                 }
                 // What counts once it is written is not taken back; the rest never counted.
-                Body::Event { .. } if counts == Durability::Synced => self.unsynced.refused.push(seq),
+                Body::Event { .. } if counts == Stage::Synced => self.unsynced.refused.push(seq),
                 Body::Event { .. } | Body::Outcome { .. } | Body::Close => {}
             }
             reply.refuse(Reason::JournalHalted);
@@ -262,25 +278,34 @@ impl Writer {
     }
 }
 
-/// From when on a record counts.
+/// How far a record has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Durability {
+enum Stage {
     Written,
     Synced,
 }
 
 impl Entry {
-    /// Whether somebody waits for it to survive the loss of power.
-    fn must_be_durable(&self) -> bool {
-        match &self.body {
-            Body::Intent(..) | Body::Close => true,
-            Body::Outcome { .. } => false,
+    /// What somebody waits for. What makes a run or a store carry more than the journal knows is synced at every
+    /// level: no byte of such a call leaves before (DESIGN §8).
+    fn waits_for(&self, level: Durability, live: &Live) -> Stage {
+        let adds =
+            |facts: &CallFacts| !live.owed(facts.run.as_ref(), &facts.provenance, &facts.adds).is_empty();
+        let must_be_durable = match &self.body {
+            Body::Close => true,
+            Body::Intent(facts, _) => {
+                level != Durability::Relaxed || facts.stores != Stores::Nothing || adds(facts)
+            }
+            Body::Outcome { .. } => level == Durability::Full,
             Body::Event { event, .. } => match **event {
-                Event::Denial { ref facts, .. } | Event::List { ref facts, .. } => !facts.adds.is_empty(),
+                Event::Denial { ref facts, .. } | Event::List { ref facts, .. } => {
+                    level == Durability::Full || adds(facts)
+                }
+                Event::Suspended { ref facts, .. } | Event::Resumed { ref facts, .. } => {
+                    level != Durability::Relaxed || adds(facts)
+                }
                 Event::AuthenticationFailures { .. } | Event::Upstream { .. } => false,
-                Event::Suspended { .. }
-                | Event::Resumed { .. }
-                | Event::RunStart { .. }
+                Event::RunStart { .. }
                 | Event::RunEnd { .. }
                 | Event::Barrier { .. }
                 | Event::Taint { .. }
@@ -290,21 +315,22 @@ impl Entry {
                 | Event::TokenKey { .. }
                 | Event::Reload { .. } => true,
             },
-        }
+        };
+        if must_be_durable { Stage::Synced } else { Stage::Written }
     }
 
     /// An intent counts from the critical section on and is never taken back (DESIGN §8), and so does a
     /// taint. The start and the end of a run, and what a person clears, count only once durable.
-    fn counts_once(&self) -> Durability {
+    fn counts_once(&self) -> Stage {
         match &self.body {
             Body::Event { event, .. } => match **event {
                 Event::RunStart { .. }
                 | Event::RunEnd { .. }
                 | Event::Barrier { .. }
-                | Event::StoredCleared { .. } => Durability::Synced,
-                _ => Durability::Written,
+                | Event::StoredCleared { .. } => Stage::Synced,
+                _ => Stage::Written,
             },
-            Body::Intent(..) | Body::Outcome { .. } | Body::Close => Durability::Written,
+            Body::Intent(..) | Body::Outcome { .. } | Body::Close => Stage::Written,
         }
     }
 
@@ -312,21 +338,6 @@ impl Entry {
     fn is_owed(&self) -> bool {
         matches!(self.body, Body::Outcome { .. } | Body::Close)
     }
-}
-
-/// Answers those who wait only for the write; gives the rest.
-fn acknowledge_written(group: Vec<Entry>, seqs: Vec<Seq>) -> Vec<(Seq, Entry)> {
-    let mut waiting = Vec::new();
-    for (entry, seq) in group.into_iter().zip(seqs) {
-        if entry.must_be_durable() {
-            waiting.push((seq, entry));
-        } else {
-            // The place is free before anybody is told, so that whoever is told finds it free.
-            drop(entry.body);
-            entry.reply.confirm(seq);
-        }
-    }
-    waiting
 }
 
 fn fold_entry(live: &mut Live, seq: Seq, entry: &Entry) {

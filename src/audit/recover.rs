@@ -117,7 +117,6 @@ pub(super) fn recover(directory: &Directory, disk: &Disk) -> Result<Found, Recov
     }
     let open = found.live.open.values().cloned();
     found.preamble.extend(open.map(Preamble::Unknown));
-    found.preamble.push(Preamble::Start);
     Ok(found)
 }
 

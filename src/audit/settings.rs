@@ -17,8 +17,48 @@ pub struct Settings {
     pub queue_max: usize,
     /// How long a call waits for a place in the queue.
     pub queue_wait: Duration,
-    /// Longest time that a written outcome stays unsynced.
+    /// What a call waits for (`audit.durability`).
+    pub durability: Durability,
+    /// Longest time that a written record stays unsynced.
     pub sync_delay_max: Duration,
+}
+
+/// What a call waits for. A record that is *written* survives the death of the process, one that is *synced* the loss
+/// of power.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// For its intent to be synced before it is forwarded, and for everything else before the answer leaves.
+    Full,
+    /// For its intent to be synced before it is forwarded, and for its outcome to be written.
+    #[default]
+    Intent,
+    /// For both to be written. What adds a source to a run, or writes where others will read, is synced as under
+    /// `Intent`: the provenance of a run is never less than what its agent read (I3).
+    Relaxed,
+}
+
+impl Durability {
+    /// Every level, the strictest first.
+    pub const ALL: [Self; 3] = [Self::Full, Self::Intent, Self::Relaxed];
+
+    /// The word for it, in the configuration and in the journal.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Intent => "intent",
+            Self::Relaxed => "relaxed",
+        }
+    }
+
+    /// Longest time that a written record stays unsynced.
+    #[must_use]
+    pub const fn sync_delay_max(self) -> Duration {
+        match self {
+            Self::Full | Self::Intent => SYNC_DELAY_MAX,
+            Self::Relaxed => SYNC_DELAY_RELAXED_MAX,
+        }
+    }
 }
 
 /// `audit.segment_bytes` where the configuration is silent.
@@ -31,3 +71,5 @@ pub const QUEUE_MAX_DEFAULT: usize = 8192;
 pub const QUEUE_WAIT_DEFAULT: Duration = Duration::from_secs(5);
 /// Longest time that a written outcome stays unsynced under `durability = "intent"`.
 pub const SYNC_DELAY_MAX: Duration = Duration::from_millis(50);
+/// Longest time that a written record stays unsynced under `durability = "relaxed"`.
+pub const SYNC_DELAY_RELAXED_MAX: Duration = Duration::from_secs(1);

@@ -5,6 +5,7 @@ mod budgets;
 mod claims;
 mod damage;
 mod faults;
+mod levels;
 mod path;
 mod property;
 mod readers;
@@ -37,13 +38,15 @@ struct Room {
     disk: Disk,
     segment_bytes: u64,
     queue_max: usize,
+    durability: Durability,
 }
 
 impl Room {
     fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
         let dir = home.path().join("state").join("journal");
-        Self { _home: home, dir, disk: Disk::default(), segment_bytes: 64 * 1024, queue_max: 16 }
+        let durability = Durability::default();
+        Self { _home: home, dir, disk: Disk::default(), segment_bytes: 64 * 1024, queue_max: 16, durability }
     }
 
     fn settings(&self) -> Settings {
@@ -52,6 +55,7 @@ impl Room {
             segment_bytes: self.segment_bytes,
             queue_max: self.queue_max,
             queue_wait: Duration::from_secs(2),
+            durability: self.durability,
             sync_delay_max: Duration::from_millis(5),
         }
     }

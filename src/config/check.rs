@@ -34,6 +34,7 @@ mod when;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::audit::Durability;
 use crate::model::digest::Sha256;
 use crate::model::target::Class;
 use crate::model::trigger::Declarations;
@@ -291,9 +292,7 @@ fn socket_limits(limits: &raw::Limits, read: Quantities<'_>) -> downstream::Limi
 }
 
 fn audit_settings(written: &raw::Audit, state_dir: &Path, found: &Sink) -> audit::Settings {
-    if let Some(durability) = &written.durability {
-        check_durability(durability, found);
-    }
+    let durability = durability(written.durability.as_ref(), found);
     let read = Quantities::new(found);
     audit::Settings {
         dir: state_dir.join("journal"),
@@ -305,25 +304,25 @@ fn audit_settings(written: &raw::Audit, state_dir: &Path, found: &Sink) -> audit
         ),
         queue_max: read.count(&written.queue_max, "queue_max", audit::QUEUE_MAX_DEFAULT),
         queue_wait: read.duration(&written.queue_wait, "queue_wait", audit::QUEUE_WAIT_DEFAULT),
-        sync_delay_max: audit::SYNC_DELAY_MAX,
+        durability,
+        sync_delay_max: durability.sync_delay_max(),
     }
 }
 
-fn check_durability(durability: &Located<String>, found: &Sink) {
-    let Located { value, place } = durability;
-    match value.as_str() {
-        "intent" => {}
-        "full" | "relaxed" => {
-            let message = format!("`durability = \"{value}\"` comes with a later version");
-            found.error(
-                Code::LaterVersion,
-                place,
-                message,
-                "write `durability = \"intent\"`, or leave it out",
-            );
+fn durability(written: Option<&Located<String>>, found: &Sink) -> Durability {
+    let Some(word) = written else { return Durability::default() };
+    let known = Durability::ALL.into_iter().find(|level| level.as_str() == word.value);
+    match known {
+        None => bad_word(word, "durability", &Durability::ALL.map(Durability::as_str), found),
+        Some(Durability::Relaxed) => {
+            let message = "calls are forwarded before their records survive the loss of power";
+            let help = "write `durability = \"intent\"` where the trail has to hold up; `\"relaxed\"` loses the last \
+                        second with the machine, and nothing with the process";
+            found.warn(Code::AuditRelaxed, &word.place, message, help);
         }
-        _ => bad_word(durability, "durability", &["intent"], found),
+        Some(Durability::Full | Durability::Intent) => {}
     }
+    known.unwrap_or_default()
 }
 
 /// Reports a word that `key` does not take.

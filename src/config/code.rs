@@ -172,6 +172,8 @@ codes! {
     CertificateExpires = "certificate_expires";
     /// An upstream whose definitions count as it changes them.
     PinsTrust = "pins_trust";
+    /// Calls are forwarded before their records survive the loss of power.
+    AuditRelaxed = "audit_relaxed";
     /// A folder that the user of an upstream may not enter.
     CwdShut = "cwd_shut";
     /// A program that cannot be found now.

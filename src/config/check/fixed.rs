@@ -25,7 +25,8 @@ pub(super) struct Values<'a> {
 /// Each of them.
 pub(super) fn gather(document: &Document, loaded: &Loaded, values: &Values<'_>) -> Vec<Fixed> {
     let (gateway, admin, written) = (&document.gateway, &document.admin, &document.audit);
-    let audit::Settings { dir: _, segment_bytes, queue_max, queue_wait, sync_delay_max: _ } = values.audit;
+    let audit::Settings { dir: _, segment_bytes, queue_max, queue_wait, durability, sync_delay_max: _ } =
+        values.audit;
     let fixed = |key, value: String, place: Option<&Place>| Fixed {
         key,
         value,
@@ -44,6 +45,11 @@ pub(super) fn gather(document: &Document, loaded: &Loaded, values: &Values<'_>) 
         fixed("admin.socket", path(values.admin_socket), admin.socket.as_ref().map(|at| &at.place)),
         fixed("admin.address", address, admin.address.as_ref().map(|at| &at.place)),
         fixed("auth.mint", if values.mint.is_some() { "a table" } else { "nothing" }.to_owned(), None),
+        fixed(
+            "audit.durability",
+            durability.as_str().to_owned(),
+            written.durability.as_ref().map(|at| &at.place),
+        ),
         fixed("audit.segment_bytes", segment_bytes.to_string(), bytes.as_ref()),
         fixed("audit.queue_max", queue_max.to_string(), most.as_ref()),
         fixed("audit.queue_wait", format!("{queue_wait:?}"), wait.as_ref()),

@@ -112,6 +112,7 @@ impl Bench {
             segment_bytes: 16 * 1024,
             queue_max: 8,
             queue_wait: Duration::from_secs(5),
+            durability: crate::audit::Durability::default(),
             sync_delay_max: Duration::from_millis(5),
         };
         let (journal, recovered) = Journal::open(settings, clock.clone()).unwrap();
