@@ -267,6 +267,10 @@ fn tell(tool: &str, explanation: &Explanation, out: &mut impl Write) -> std::io:
         let remedies: Vec<_> = voice.remedies.iter().map(|remedy| printable(remedy)).collect();
         writeln!(out, "  {}: {}", printable(&voice.rule.dimension.to_string()), remedies.join("; or "))?;
     }
+    if *reason == Reason::ArgumentFixed {
+        let remedy = "leave out what `arguments` in `tools` of its upstream fixes, or change it there";
+        writeln!(out, "\nThe lists allow it. For a looser answer: {remedy}")?;
+    }
     if let Some(would_be) = would_be {
         writeln!(out, "\nIf everything were enforced: {} ({})", would_be.verdict, would_be.reason)?;
     }
