@@ -31,6 +31,7 @@ mod settings;
 mod show;
 mod state;
 mod story;
+mod stream;
 mod summary;
 mod tail;
 #[cfg(test)]
@@ -65,8 +66,9 @@ pub use recover::RecoverError;
 pub use settings::*;
 pub use show::{ShowError, Shown, show};
 pub use story::{Story, StoryCounts, story};
+pub use stream::{Item, Position, Reach, Stream};
 pub use summary::{Summary, pretty, target_of};
-pub use tail::{Follower, From, Item, POLL_RECORDS_MAX, TailError};
+pub use tail::{Follower, From, POLL_BYTES_MAX, POLL_RECORDS_MAX, TailError};
 pub use verify::{Finding, Note, Progress, Report, VerifyError, verify};
 
 /// The number of a line: the id by which a record is shown, and its index as a leaf of the tree.

@@ -15,7 +15,8 @@ use super::directory::{SegmentFile, SegmentState, segments};
 use super::line::Kind;
 use super::read::{LineReader, Read, Record};
 use super::recover::READ_BYTES;
-use super::tail::{Item, TailError};
+use super::stream::Item;
+use super::tail::TailError;
 use crate::model::facts::RunId;
 use crate::model::provenance::SOURCES_MAX;
 
@@ -139,7 +140,7 @@ impl Chapter {
     }
 
     fn take(&mut self, record: &Record, line: String, records_max: usize) {
-        let item = Item { kind: record.kind, line };
+        let item = Item { seq: record.seq, kind: record.kind, line };
         match record.kind {
             Kind::RunStart => {
                 self.growth.push_back(item.clone());

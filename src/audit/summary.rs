@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::line::Kind;
-use super::tail::Item;
+use super::stream::Item;
 use crate::model::target::Class;
 use crate::model::text::printable;
 

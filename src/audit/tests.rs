@@ -11,6 +11,7 @@ mod property;
 mod readers;
 mod recovery;
 mod schema;
+mod stream;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
