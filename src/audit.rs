@@ -230,6 +230,12 @@ impl Journal {
         self.0.shared.status.borrow().clone()
     }
 
+    /// The last line that is known durable, whenever that changes.
+    #[must_use]
+    pub fn synced(&self) -> watch::Receiver<Seq> {
+        self.0.shared.synced.subscribe()
+    }
+
     /// Tells every change between going and halted.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<Status> {

@@ -32,7 +32,7 @@ use crate::model::name::ToolId;
 use crate::model::place::Place;
 use crate::model::trigger::Declarations;
 use crate::upstream::LockError;
-use crate::{audit, downstream, identity, limit, policy, upstream};
+use crate::{audit, downstream, identity, limit, policy, sink, upstream};
 
 pub use check::Compiled;
 pub use code::Code;
@@ -61,6 +61,8 @@ pub struct Config {
     pub in_flight: limit::Settings,
     /// The journal.
     pub audit: audit::Settings,
+    /// `[[audit.sinks]]`.
+    pub sinks: Vec<sink::Settings>,
     /// What identity vouches for by configuration.
     pub identity: identity::Settings,
     /// `[auth.mint]`, `[auth.dispatchers.*]`.

@@ -12,6 +12,7 @@ pub mod model;
 pub mod socket;
 pub mod spool;
 pub mod task;
+pub mod trust;
 
 pub mod audit;
 pub mod config;
@@ -24,6 +25,7 @@ pub mod limit;
 pub mod policy;
 pub mod proposal;
 pub mod run;
+pub mod sink;
 pub mod telemetry;
 pub mod upstream;
 pub mod wire;

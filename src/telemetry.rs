@@ -11,6 +11,7 @@ mod figures;
 mod health;
 mod log;
 mod metrics;
+mod sinks;
 #[cfg(test)]
 mod tests;
 
@@ -22,3 +23,4 @@ pub use figures::{
 pub use health::{Finding, Halt, Readiness};
 pub use log::{Colour, LogError, LogFormat, start_log};
 pub use metrics::{CallTimes, Metrics};
+pub use sinks::{SinkFigures, WhenBehind};

@@ -98,6 +98,7 @@ impl Writer {
         preamble.iter().for_each(|record| fold(&mut self.live, self.lines.chain.last(), at, record));
         self.unsynced.clear();
         self.synced = self.lines.chain.last();
+        self.shared.synced.send_replace(self.synced);
         self.count_group();
         add(&self.shared.counters.segments, 1);
         // Harmless if it fails or a crash skips it: the space stays reserved for nothing.

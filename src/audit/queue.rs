@@ -32,6 +32,8 @@ pub(super) struct Shared {
     pub(super) queue_wait: Duration,
     pub(super) space: Arc<Space>,
     pub(super) status: watch::Sender<Status>,
+    /// The last line that is known durable.
+    pub(super) synced: watch::Sender<Seq>,
     pub(super) counters: Counters,
     places: Arc<Semaphore>,
     queue: Mutex<Queue>,
@@ -175,6 +177,7 @@ impl Shared {
             queue_wait,
             space: Arc::default(),
             status: watch::Sender::new(Status::Going),
+            synced: watch::Sender::new(Seq(0)),
             counters: Counters::default(),
             places: Arc::new(Semaphore::new(queue_max.clamp(1, Semaphore::MAX_PERMITS))),
             queue: Mutex::default(),

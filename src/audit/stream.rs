@@ -71,6 +71,15 @@ struct Restated<'a> {
     line: &'a RawValue,
 }
 
+impl Position {
+    /// Behind the record `last` of the journal in `dir`.
+    #[must_use]
+    pub fn behind(dir: &Path, last: Seq) -> Self {
+        let segment = sound(dir).ok().and_then(|all| all.into_iter().rfind(|first| *first <= last));
+        Self { segment, offset: 0, next: Seq(last.0.saturating_add(1)) }
+    }
+}
+
 impl Stream {
     /// Begins at `at` in the journal in `dir`. Opens nothing yet.
     #[must_use]

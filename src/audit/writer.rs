@@ -203,6 +203,7 @@ impl Writer {
         self.disk.sync(&segment.file)?;
         let spent = self.shared.clock.monotonic().saturating_sub(before);
         self.synced = self.lines.chain.last();
+        self.shared.synced.send_replace(self.synced);
         self.unsynced.clear();
         let counters = &self.shared.counters;
         add(&counters.syncs, 1);

@@ -24,6 +24,7 @@ mod refine;
 mod rename;
 mod resource;
 mod secret;
+mod sink;
 mod tool;
 mod trial;
 mod trigger;
@@ -103,13 +104,12 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
         [keys, clients, listeners.len(), upstreams.len(), issuers, minters, dispatchers, budgets.len()];
     refuse_gaps(document, understood, loaded, found);
     let limits = Quantities::new(found);
-    let audit = audit_settings(&document.audit, &state_dir, found);
+    let (audit, sinks) = trail(&document.audit, &state_dir, scope);
     let lock_path = lock_path(&document.gateway, scope);
     let in_flight = in_flight_limits(&document.limits, limits, &upstreams, budgets);
     let coverage = known::check(&rules, &upstreams, &lock_path, document, scope)
         .map(|known| trial::check(&document.trials, &known, &in_flight, scope))
         .unwrap_or_default();
-    let watch = document.reload.watch.as_ref().is_some_and(|watch| watch.value);
     Config {
         fixed: fixed::gather(
             document,
@@ -120,10 +120,11 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
                 admin_socket: &admin_socket,
                 admin,
                 audit: &audit,
+                sinks: &sinks,
                 mint: mint.as_ref(),
             },
         ),
-        watch: if watch { Watch::On } else { Watch::Off },
+        watch: watch(document),
         lock_path,
         admin_socket,
         admin,
@@ -131,6 +132,7 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
         limits: socket_limits(&document.limits, limits),
         in_flight,
         audit,
+        sinks,
         state_dir,
         identity,
         mint,
@@ -291,7 +293,23 @@ fn socket_limits(limits: &raw::Limits, read: Quantities<'_>) -> downstream::Limi
     }
 }
 
-fn audit_settings(written: &raw::Audit, state_dir: &Path, found: &Sink) -> audit::Settings {
+fn watch(document: &Document) -> Watch {
+    match &document.reload.watch {
+        Some(Located { value: true, .. }) => Watch::On,
+        Some(_) | None => Watch::Off,
+    }
+}
+
+/// The journal, and where its records go beside it.
+fn trail(
+    written: &raw::Audit,
+    state_dir: &Path,
+    scope: Scope<'_>,
+) -> (audit::Settings, Vec<crate::sink::Settings>) {
+    (journal(written, state_dir, scope.found), sink::check(&written.sinks, scope))
+}
+
+fn journal(written: &raw::Audit, state_dir: &Path, found: &Sink) -> audit::Settings {
     let durability = durability(written.durability.as_ref(), found);
     let read = Quantities::new(found);
     audit::Settings {

@@ -10,6 +10,7 @@ mod lists;
 mod mint;
 mod preset;
 mod secret;
+mod sink;
 mod tls;
 mod tool;
 mod trial;
@@ -27,6 +28,7 @@ pub(super) use lists::{Entry as ListEntry, Lists, Row, Shadow, form};
 pub(super) use mint::{Dispatcher, Mint};
 pub(super) use preset::PresetRule;
 pub(super) use secret::{Secret, Secrets};
+pub(super) use sink::SinkRule;
 pub(super) use tls::{Client, Reach, Tls};
 pub(super) use tool::{SAYS, ToolRule};
 pub(super) use trial::{ANSWERS, Step, Trial};
@@ -98,6 +100,7 @@ pub(super) struct Audit {
     pub(super) segment_bytes: Quantity,
     pub(super) queue_max: Quantity,
     pub(super) queue_wait: Quantity,
+    pub(super) sinks: Vec<SinkRule>,
 }
 
 impl Document {
@@ -206,11 +209,11 @@ impl Audit {
             segment_bytes: fields.quantity("segment_bytes"),
             queue_max: fields.quantity("queue_max"),
             queue_wait: fields.quantity("queue_wait"),
+            sinks: sink::read(&fields),
         };
         fields.finish(&[
             ("keep", "kept argument values"),
             ("hash", "hashed argument values"),
-            ("sinks", "audit sinks"),
             ("retention", "retention"),
             ("checkpoint", "signed checkpoints"),
             ("checkpoints", "signed checkpoints"),

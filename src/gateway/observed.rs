@@ -43,8 +43,10 @@ impl Observed for Gateway {
             let code = Reason::Draining.code().to_owned();
             unready.push(Finding { code, message: Reason::Draining.sentence().to_owned() });
         }
+        unready.extend(self.metrics.sinks_unready());
         let mut findings = self.worlds.now().in_force.findings.clone();
         findings.extend(self.metrics.certificate_findings());
+        findings.extend(self.metrics.sink_findings());
         findings.extend(self.reloads.finding());
         Readiness { unready, halted, findings }
     }

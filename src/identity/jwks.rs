@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::model::digest::Sha256;
+use crate::trust;
 
 use super::algorithm::{Algorithm, VerifyingKey};
 use super::json;
@@ -120,7 +121,7 @@ pub fn count_keys(path: &Path, allowed: &BTreeSet<Algorithm>) -> Result<usize, S
 /// # Errors
 /// Why it gives none now.
 pub fn check_ca(path: &Path) -> Result<usize, String> {
-    fetch::roots(path).map(|roots| roots.len())
+    trust::roots(path).map(|roots| roots.len())
 }
 
 #[cfg(test)]

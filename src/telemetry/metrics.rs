@@ -18,6 +18,7 @@ use super::budgets::Budgets;
 use super::certificates::Certificates;
 use super::figures::{Breaker, Figures, ReloadFigures};
 use super::health::Readiness;
+use super::sinks::Sinks;
 use crate::model::decision::Answer;
 use crate::model::reason::Reason;
 
@@ -33,6 +34,7 @@ pub struct Metrics {
     gauges: Gauges,
     budgets: Budgets,
     pub(super) certificates: Certificates,
+    pub(super) sinks: Sinks,
 }
 
 /// How long the parts of one call took.
@@ -65,6 +67,7 @@ impl Metrics {
         let gauges = Gauges::register(&mut registry);
         let budgets = Budgets::register(&mut registry);
         let certificates = Certificates::register(&mut registry);
+        let sinks = Sinks::register(&mut registry);
         Self {
             registry,
             calls,
@@ -75,6 +78,7 @@ impl Metrics {
             gauges,
             budgets,
             certificates,
+            sinks,
         }
     }
 

@@ -13,7 +13,8 @@ use crate::console::ReloadRequest;
 use crate::downstream::ListenSettings;
 use crate::gateway::{Configured, Rooms, TableLimits};
 use crate::identity::{Authenticator, EntryPoints, Minter};
-use crate::telemetry::{Finding, Metrics};
+use crate::sink::{self, Sinks};
+use crate::telemetry::{Finding, Metrics, SinkFigures, WhenBehind};
 use crate::upstream::{self, NOTICES_MAX, Upstreams};
 
 /// What of a configuration goes to the gateway, and its upstreams, which are set up beside it.
@@ -26,8 +27,10 @@ pub(super) fn open(
     listening: Vec<(String, String)>,
     reloader: mpsc::Sender<ReloadRequest>,
     clock: Clock,
-) -> anyhow::Result<Rooms> {
+) -> anyhow::Result<(Rooms, Sinks)> {
     let (journal, recovered) = Journal::open(config.audit.clone(), clock.clone())?;
+    let metrics = Arc::new(Metrics::new());
+    let sinks = sinks(&config, &journal, &metrics, &clock)?;
     if recovered.unknown > 0 {
         let calls = recovered.unknown;
         tracing::warn!(calls, "calls were in flight when the last process died: recorded as unknown");
@@ -39,17 +42,42 @@ pub(super) fn open(
     let (minter, mint_opened) = mint.map(|(minter, opened)| (Arc::new(minter), opened)).unzip();
     let (configured, upstreams) = parts(config, minter, listeners, listening, &clock);
     let upstreams = Upstreams::start(upstreams, lock_path, &state_dir, clock.clone(), told)?;
-    Ok(Rooms {
+    let rooms = Rooms {
         configured,
         mint_opened,
         journal,
         live: recovered.live,
         upstreams,
         notices,
-        metrics: Arc::new(Metrics::new()),
+        metrics,
         clock,
         reloader,
-    })
+    };
+    Ok((rooms, sinks))
+}
+
+/// Serves the sinks from here on; what they are told of comes from the journal alone.
+fn sinks(config: &Config, journal: &Journal, metrics: &Arc<Metrics>, clock: &Clock) -> anyhow::Result<Sinks> {
+    let source = sink::Source { dir: config.audit.dir.clone(), synced: journal.synced() };
+    let metrics = Arc::clone(metrics);
+    let tell = move |settings: &sink::Settings, figures: &sink::Figures| {
+        let sink::Figures { delivered, behind, failures, missed, trouble } = figures;
+        metrics.sink(SinkFigures {
+            name: settings.name.clone(),
+            delivered: *delivered,
+            behind: *behind,
+            behind_max: settings.behind_max,
+            failures: *failures,
+            missed: *missed,
+            trouble: trouble.as_ref().map(|trouble| trouble.why.clone()),
+            when_behind: match settings.need {
+                sink::Need::Optional => WhenBehind::Finding,
+                sink::Need::Required => WhenBehind::Unready,
+            },
+        });
+    };
+    let dir = config.state_dir.join("sinks");
+    Ok(Sinks::start(&config.sinks, &source, &dir, clock, &(Arc::new(tell) as sink::Tell))?)
 }
 
 /// Takes a configuration apart, at the start and at each reload.

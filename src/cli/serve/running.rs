@@ -23,6 +23,7 @@ use crate::config::{self, Config, Fixed};
 use crate::console::{AdminSocket, RELOADS_WAITING_MAX, ReloadRequest};
 use crate::downstream::Downstream;
 use crate::gateway::{Gateway, Tasks};
+use crate::sink::Sinks;
 use crate::socket::Server;
 
 /// How long calls in flight may go on after the gateway was asked to stop; then their tool servers are
@@ -30,6 +31,8 @@ use crate::socket::Server;
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// How long answers may take to leave after the last call has ended.
 const GOODBYE_MAX: Duration = Duration::from_secs(5);
+/// How long sinks may take what is left for them.
+const SINKS_MAX: Duration = Duration::from_secs(5);
 
 /// A gateway that serves in this process.
 pub(in crate::cli) struct Running {
@@ -53,6 +56,7 @@ pub(in crate::cli) struct Running {
     tasks: Tasks,
     desk: AdminSocket,
     probes: Option<Server>,
+    sinks: Sinks,
 }
 
 /// Starts the gateway of the configuration at `path`, on what was `passed` where it says so.
@@ -79,7 +83,7 @@ async fn serve(
         (config.audit.dir.clone(), config.fixed.clone(), config.limits.clone());
     let (listening, probed) = (sockets.listening(), sockets.probes());
     let (reloader, asked) = mpsc::channel(RELOADS_WAITING_MAX);
-    let rooms = rooms::open(config, &listeners, listening.clone(), reloader, clock.clone())?;
+    let (rooms, sinks) = rooms::open(config, &listeners, listening.clone(), reloader, clock.clone())?;
     let desk = sockets.bind_desk()?;
     let metrics = Arc::clone(&rooms.metrics);
     let begun = Gateway::begin(rooms).await;
@@ -102,6 +106,7 @@ async fn serve(
         tasks,
         desk,
         probes,
+        sinks,
     })
 }
 
@@ -156,6 +161,8 @@ impl Running {
         if let Some(probes) = self.probes {
             probes.drain(GOODBYE_MAX).await;
         }
+        // The last record is that of the end.
+        self.sinks.finish(SINKS_MAX).await;
         ended.map_err(|reason| anyhow::anyhow!("the end could not be recorded: {reason}"))
     }
 }

@@ -9,7 +9,7 @@ use crate::config::file::Loaded;
 use crate::config::fixed::Fixed;
 use crate::config::raw::Document;
 use crate::model::place::Place;
-use crate::{audit, identity};
+use crate::{audit, identity, sink};
 
 /// What these settings mean.
 pub(super) struct Values<'a> {
@@ -18,6 +18,7 @@ pub(super) struct Values<'a> {
     pub(super) admin_socket: &'a Path,
     pub(super) admin: Option<SocketAddr>,
     pub(super) audit: &'a audit::Settings,
+    pub(super) sinks: &'a [sink::Settings],
     /// Whether the gateway makes run tokens itself: their keys are opened at the start.
     pub(super) mint: Option<&'a identity::MintSettings>,
 }
@@ -53,5 +54,15 @@ pub(super) fn gather(document: &Document, loaded: &Loaded, values: &Values<'_>) 
         fixed("audit.segment_bytes", segment_bytes.to_string(), bytes.as_ref()),
         fixed("audit.queue_max", queue_max.to_string(), most.as_ref()),
         fixed("audit.queue_wait", format!("{queue_wait:?}"), wait.as_ref()),
+        fixed("audit.sinks", sinks(values.sinks), values.sinks.first().map(|sink| &sink.place)),
     ]
+}
+
+/// What is said of the sinks, without the places where it stands.
+fn sinks(all: &[sink::Settings]) -> String {
+    let each = |sink: &sink::Settings| {
+        let sink::Settings { name, place: _, destination, need, behind_max, begin } = sink;
+        format!("{name}: {destination:?}, {need:?}, {behind_max}, {begin:?}")
+    };
+    all.iter().map(each).collect::<Vec<_>>().join("; ")
 }

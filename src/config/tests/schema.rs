@@ -47,6 +47,7 @@ calls = [{ tool = "mail.send", args = {}, expect = "ask" }]
 trigger = {}
 [limits]
 [audit]
+sinks = [{ name = "siem" }]
 [reload]
 "#;
 

@@ -15,17 +15,15 @@ use http_body::Body as _;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper_rustls::ConfigBuilderExt as _;
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
 use super::address::Reach;
+use crate::trust;
 
 /// Most addresses of a name that are looked at.
 const ADDRESSES_MAX: usize = 16;
@@ -72,7 +70,9 @@ pub(super) async fn fetch(url: &Uri, ca: Option<&Path>, bytes_max: usize) -> Res
         return exchange(tcp, url, bytes_max).await;
     }
     let name = ServerName::try_from(host.to_owned()).map_err(|_| FetchError::Url)?;
-    let connector = TlsConnector::from(Arc::new(tls(ca)?));
+    // The files are read at each fetch, so that renewed certificates count without a restart.
+    let connector =
+        TlsConnector::from(Arc::new(trust::client(ca).map_err(|why| FetchError::Tls(said(&why)))?));
     let stream = connector.connect(name, tcp).await.map_err(|error| FetchError::Tls(said(&error)))?;
     exchange(stream, url, bytes_max).await
 }
@@ -98,30 +98,6 @@ async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, FetchError> {
         }
     }
     Err(why)
-}
-
-/// The files are read at each fetch, so that renewed certificates count without a restart.
-fn tls(ca: Option<&Path>) -> Result<ClientConfig, FetchError> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| FetchError::Tls(said(&error)))?;
-    let verified = match ca {
-        None => builder.with_native_roots().map_err(|error| FetchError::Tls(said(&error)))?,
-        Some(path) => builder.with_root_certificates(roots(path).map_err(FetchError::Tls)?),
-    };
-    Ok(verified.with_no_client_auth())
-}
-
-/// The certificates in the PEM file at `path`; at least one.
-pub(in crate::identity) fn roots(path: &Path) -> Result<RootCertStore, String> {
-    let mut store = RootCertStore::empty();
-    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| said(&error))?;
-    for certificate in certificates {
-        let added = store.add(certificate.map_err(|error| said(&error))?);
-        added.map_err(|error| said(&error))?;
-    }
-    if store.is_empty() { Err("it holds no certificate".to_owned()) } else { Ok(store) }
 }
 
 async fn exchange<Stream>(stream: Stream, url: &Uri, bytes_max: usize) -> Result<Bytes, FetchError>

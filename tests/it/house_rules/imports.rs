@@ -25,6 +25,8 @@ const fn room(name: &'static str, whole: &'static [&'static str]) -> Room {
 /// The import table (docs/ARCHITECTURE.md). A line that is added here is a new dependency between rooms.
 const TABLE: &[Room] = &[
     room("model", &[]),
+    // Whom we trust as a client of TLS, for every room that is one.
+    room("trust", &[]),
     room("clock", &[]),
     room("chance", &[]),
     room("task", &[]),
@@ -43,13 +45,15 @@ const TABLE: &[Room] = &[
     room("limit", &["model", "clock"]),
     Room {
         name: "identity",
-        whole: &["model", "clock", "chance"],
+        whole: &["model", "clock", "chance", "trust"],
         // There is one grammar of JSON in the gateway: what a token says is read by it, or two readers
         // could understand it differently.
         items: &[("wire", &["strict"])],
     },
     room("run", &["model", "clock", "chance"]),
     room("audit", &["model", "clock", "chance"]),
+    // Reads the journal; what it is told to do it does without anybody on the path.
+    room("sink", &["model", "clock", "chance", "trust", "audit"]),
     Room {
         name: "upstream",
         whole: &["model", "clock", "chance", "task", "spool", "wire"],
@@ -98,6 +102,7 @@ const TABLE: &[Room] = &[
             "limit",
             "policy",
             "run",
+            "sink",
             "upstream",
             // A certificate is checked by the code that serves it, at the machine's time.
             "clock",
@@ -117,6 +122,7 @@ const TABLE: &[Room] = &[
             "policy",
             "limit",
             "audit",
+            "sink",
             "upstream",
             "socket",
             "telemetry",
@@ -143,11 +149,11 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("prometheus_client", &["telemetry", "gateway"]),
-    ("hyper_rustls", &["upstream", "identity"]),
+    ("hyper_rustls", &["upstream", "trust"]),
     // TLS is made where connections are: toward agents in `socket`, toward a gateway in `connect`,
-    // toward the key sets of issuers in `identity`.
-    ("rustls", &["socket", "cli", "identity"]),
-    ("tokio_rustls", &["socket", "cli", "identity"]),
+    // toward the key sets of issuers in `identity`, toward receivers of records in `sink`.
+    ("rustls", &["socket", "cli", "identity", "sink", "trust"]),
+    ("tokio_rustls", &["socket", "cli", "identity", "sink"]),
     ("rustls_native_certs", &["cli"]),
     ("webpki", &["socket"]),
     ("clap_mangen", &["cli"]),
@@ -163,7 +169,7 @@ const CRATES: &[(&str, &[&str])] = &[
 ];
 
 /// Every room but `model`, `policy`, `proposal` and `wire`.
-const NOT_PURE: [&str; 19] = [
+const NOT_PURE: [&str; 20] = [
     "audit",
     "chance",
     "cli",
@@ -178,6 +184,7 @@ const NOT_PURE: [&str; 19] = [
     "limit",
     "main",
     "run",
+    "sink",
     "socket",
     "spool",
     "task",

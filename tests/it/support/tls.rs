@@ -138,3 +138,17 @@ pub async fn exchange(stream: &mut dyn Wire, bytes: &[u8]) -> std::io::Result<St
     stream.read_to_end(&mut answer).await?;
     Ok(String::from_utf8(answer).unwrap())
 }
+
+/// What serves TLS with the certificate `pair` and asks for none.
+pub fn acceptor(pair: &Pair) -> tokio_rustls::TlsAcceptor {
+    let chain = CertificateDer::pem_slice_iter(pair.cert.as_bytes()).map(Result::unwrap).collect();
+    let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    Arc::new(config).into()
+}

@@ -1,0 +1,227 @@
+//! Sinks: each with a name, a type, and what goes with that type.
+//!
+//! Must never reach one, nor take a key that nothing would come of.
+
+use std::collections::BTreeSet;
+
+use http::Uri;
+
+use crate::config::code::Code;
+use crate::config::node::{Located, Node};
+use crate::config::problem::Sink;
+use crate::config::raw::SinkRule;
+use crate::sink::{
+    BEHIND_MAX_DEFAULT, Begin, Destination, FACILITY_DEFAULT, FileSettings, MESSAGE_BYTES_MAX_DEFAULT, Need,
+    ROTATE_KEEP_DEFAULT, Settings, SyslogAddress, SyslogSettings,
+};
+
+use super::quantity::Quantities;
+use super::{Scope, bad_word};
+
+const TYPES: [&str; 3] = ["file", "stdout", "syslog"];
+
+pub(super) fn check(written: &[SinkRule], scope: Scope<'_>) -> Vec<Settings> {
+    let found = scope.found;
+    let mut names = BTreeSet::new();
+    let mut sinks = Vec::new();
+    for rule in written {
+        let Some(settings) = one(rule, scope) else { continue };
+        if !names.insert(settings.name.clone()) {
+            let message = format!("two sinks are named `{}`", settings.name);
+            found.error(
+                Code::Duplicate,
+                &rule.place,
+                message,
+                "give each its own name: its place is kept by it",
+            );
+        }
+        sinks.push(settings);
+    }
+    let printed = sinks.iter().filter(|sink| sink.destination == Destination::Stdout);
+    if let Some(second) = printed.skip(1).last() {
+        let help = "one of them is enough";
+        found.error(Code::Conflict, &second.place, "two sinks write to standard output", help);
+    }
+    sinks
+}
+
+fn one(rule: &SinkRule, scope: Scope<'_>) -> Option<Settings> {
+    let found = scope.found;
+    let read = Quantities::new(found);
+    let name = name(rule, found);
+    let destination = destination(rule, scope);
+    let required = rule.required.as_ref().is_some_and(|required| required.value);
+    let begin = rule.begin.as_ref().map_or(Begin::Oldest, |word| match word.value.as_str() {
+        "oldest" => Begin::Oldest,
+        "now" => Begin::Now,
+        _ => {
+            bad_word(word, "begin", &["oldest", "now"], found);
+            Begin::Oldest
+        }
+    });
+    Some(Settings {
+        behind_max: read.amount(&rule.behind_max, "behind_max").unwrap_or(BEHIND_MAX_DEFAULT),
+        name: name?,
+        place: rule.place.clone(),
+        destination: destination?,
+        need: if required { Need::Required } else { Need::Optional },
+        begin,
+    })
+}
+
+/// It is a part of a file name, and a label of metrics.
+fn name(rule: &SinkRule, found: &Sink) -> Option<String> {
+    let Some(written) = &rule.name else {
+        if found.lacks(&rule.place, &["name"]) {
+            let help = "add `name = \"siem\"`: its place in the journal is kept by it";
+            found.error(Code::MissingKey, &rule.place, "this sink has no name", help);
+        }
+        return None;
+    };
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
+    let is_name = (1..=NAME_BYTES_MAX).contains(&written.value.len()) && written.value.chars().all(is_plain);
+    if !is_name {
+        let message = format!("`{}` cannot be the name of a sink", written.value);
+        let help = format!("write 1 to {NAME_BYTES_MAX} of `a-z`, `0-9`, `-` and `_`");
+        found.error(Code::BadName, &written.place, message, help);
+    }
+    is_name.then(|| written.value.clone())
+}
+
+fn destination(rule: &SinkRule, scope: Scope<'_>) -> Option<Destination> {
+    let found = scope.found;
+    let Some(kind) = &rule.kind else {
+        if found.lacks(&rule.place, &["type"]) {
+            let help = format!("add `type`, one of `{}`", TYPES.join("`, `"));
+            found.error(Code::MissingKey, &rule.place, "this sink does not say what it is", help);
+        }
+        return None;
+    };
+    let takes: &[&str] = match kind.value.as_str() {
+        "stdout" => &[],
+        "file" => &["path", "rotate_bytes", "rotate_keep"],
+        "syslog" => &["url", "ca", "facility", "message_max"],
+        _ => {
+            bad_word(kind, "type", &TYPES, found);
+            return None;
+        }
+    };
+    refuse_others(rule, &kind.value, takes, found);
+    match kind.value.as_str() {
+        "file" => file(rule, scope).map(Destination::File),
+        "syslog" => syslog(rule, scope).map(Destination::Syslog),
+        _ => Some(Destination::Stdout),
+    }
+}
+
+/// A key of another type is a mistake that nothing else would tell.
+fn refuse_others(rule: &SinkRule, kind: &str, takes: &[&str], found: &Sink) {
+    let text = |written: &Option<Located<String>>| written.as_ref().map(|written| written.place.clone());
+    let number = |written: &Option<Located<Node>>| written.as_ref().map(|written| written.place.clone());
+    let all = [
+        ("path", text(&rule.path)),
+        ("rotate_bytes", number(&rule.rotate_bytes)),
+        ("rotate_keep", number(&rule.rotate_keep)),
+        ("url", text(&rule.url)),
+        ("ca", text(&rule.ca)),
+        ("facility", number(&rule.facility)),
+        ("message_max", number(&rule.message_max)),
+    ];
+    for (key, place) in all {
+        if let Some(place) = place.filter(|_| !takes.contains(&key)) {
+            let message = format!("`{key}` means nothing for `type = \"{kind}\"`");
+            found.error(Code::Conflict, &place, message, "remove it");
+        }
+    }
+}
+
+fn file(rule: &SinkRule, scope: Scope<'_>) -> Option<FileSettings> {
+    let found = scope.found;
+    let read = Quantities::new(found);
+    let Some(path) = &rule.path else {
+        if found.lacks(&rule.place, &["path"]) {
+            let help = "add `path = \"/var/log/sluicegate/audit.jsonl\"`";
+            found.error(Code::MissingKey, &rule.place, "this sink does not say which file", help);
+        }
+        return None;
+    };
+    let rotate = &rule.rotate_bytes;
+    let rotate_bytes =
+        rotate.is_some().then(|| read.bytes(rotate, "rotate_bytes", ROTATE_EXAMPLE, ROTATE_BYTES_MIN));
+    let rotate_keep = read.count(&rule.rotate_keep, "rotate_keep", ROTATE_KEEP_DEFAULT);
+    if let Some(keep) = rule.rotate_keep.as_ref().filter(|_| rotate_keep > ROTATE_KEEP_MAX) {
+        let help = format!("write a number up to {ROTATE_KEEP_MAX}");
+        found.error(Code::OutOfRange, &keep.place, format!("`rotate_keep` cannot be {rotate_keep}"), help);
+    }
+    Some(FileSettings { path: scope.path(&path.value), rotate_bytes, rotate_keep })
+}
+
+fn syslog(rule: &SinkRule, scope: Scope<'_>) -> Option<SyslogSettings> {
+    let found = scope.found;
+    let read = Quantities::new(found);
+    let Some(url) = &rule.url else {
+        if found.lacks(&rule.place, &["url"]) {
+            let message = "this sink does not say where the receiver is";
+            found.error(Code::MissingKey, &rule.place, message, URL_HELP);
+        }
+        return None;
+    };
+    let to = address(url, rule, scope);
+    if to.is_none() {
+        found.error(Code::BadValue, &url.place, format!("`{}` is no syslog receiver", url.value), URL_HELP);
+    }
+    if let (Some(ca), false) = (&rule.ca, matches!(to, Some(SyslogAddress::Tls { .. }))) {
+        found.error(Code::Conflict, &ca.place, "`ca` is for `tls://`", "remove it, or write `tls://`");
+    }
+    let facility = match &rule.facility {
+        None => FACILITY_DEFAULT,
+        Some(Located { value: Node::Integer(number @ 0..=23), .. }) => {
+            u8::try_from(*number).unwrap_or_default()
+        }
+        Some(Located { place, .. }) => {
+            let help = "write a number from 0 to 23 (RFC 5424, 6.2.1); without the key it is 13, log audit";
+            found.error(Code::OutOfRange, place, "this is no facility", help);
+            FACILITY_DEFAULT
+        }
+    };
+    let most = &rule.message_max;
+    let message_max = read.bytes_in_memory(most, "message_max", MESSAGE_BYTES_MAX_DEFAULT);
+    if let Some(written) = most.as_ref().filter(|_| message_max > MESSAGE_BYTES_MAX) {
+        let help = "write a size up to 1 MiB, no more than the receiver takes";
+        found.error(Code::OutOfRange, &written.place, "`message_max` is too large", help);
+    }
+    Some(SyslogSettings { to: to?, facility, message_max })
+}
+
+fn address(url: &Located<String>, rule: &SinkRule, scope: Scope<'_>) -> Option<SyslogAddress> {
+    if let Some(path) = url.value.strip_prefix("unix:") {
+        return (!path.is_empty()).then(|| SyslogAddress::Unix(scope.path(path)));
+    }
+    let uri: Uri = url.value.parse().ok()?;
+    let host = uri.host()?.trim_start_matches('[').trim_end_matches(']').to_owned();
+    if uri.path_and_query().is_some_and(|rest| !matches!(rest.as_str(), "" | "/")) {
+        return None;
+    }
+    match uri.scheme_str()? {
+        // IANA: syslog-conn, which receivers listen on for RFC 6587, and syslog-tls (RFC 5425, 4.1).
+        "tcp" => Some(SyslogAddress::Tcp { host, port: uri.port_u16().unwrap_or(601) }),
+        "tls" => {
+            let ca = rule.ca.as_ref().map(|ca| scope.path(&ca.value));
+            Some(SyslogAddress::Tls { host, port: uri.port_u16().unwrap_or(6514), ca })
+        }
+        _ => None,
+    }
+}
+
+const URL_HELP: &str =
+    "write `url = \"tcp://siem.example:601\"`, `\"tls://siem.example:6514\"` or `\"unix:/dev/log\"`";
+/// Largest `message_max`, in bytes: twice the longest record.
+const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+/// Longest name of a sink, in bytes.
+const NAME_BYTES_MAX: usize = 32;
+/// Smallest `rotate_bytes`.
+const ROTATE_BYTES_MIN: u64 = 64 * 1024;
+/// What advice says of it.
+const ROTATE_EXAMPLE: u64 = 64 * 1024 * 1024;
+/// Most files that are kept.
+const ROTATE_KEEP_MAX: usize = 1000;

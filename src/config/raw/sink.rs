@@ -1,0 +1,49 @@
+//! `[[audit.sinks]]` as it was written: where records go beside the journal.
+//!
+//! Must never say which keys go with which type: that is for `check`.
+
+use super::Quantity;
+use super::upstream::rules as entries;
+use crate::config::node::{Fields, Located};
+use crate::model::place::Place;
+
+/// One sink.
+#[derive(Debug)]
+pub(in crate::config) struct SinkRule {
+    pub(in crate::config) place: Place,
+    pub(in crate::config) name: Option<Located<String>>,
+    pub(in crate::config) kind: Option<Located<String>>,
+    pub(in crate::config) required: Option<Located<bool>>,
+    pub(in crate::config) behind_max: Quantity,
+    pub(in crate::config) begin: Option<Located<String>>,
+    pub(in crate::config) path: Option<Located<String>>,
+    pub(in crate::config) rotate_bytes: Quantity,
+    pub(in crate::config) rotate_keep: Quantity,
+    pub(in crate::config) url: Option<Located<String>>,
+    pub(in crate::config) ca: Option<Located<String>>,
+    pub(in crate::config) facility: Quantity,
+    pub(in crate::config) message_max: Quantity,
+}
+
+/// Every sink of `audit`.
+pub(super) fn read(audit: &Fields<'_>) -> Vec<SinkRule> {
+    let example = "write `[[audit.sinks]]`, and under it `name` and `type`";
+    entries(audit, "sinks", example, |fields| {
+        let sink = SinkRule {
+            place: fields.place().clone(),
+            name: fields.text("name"),
+            kind: fields.text("type"),
+            required: fields.boolean("required"),
+            behind_max: fields.quantity("behind_max"),
+            begin: fields.text("begin"),
+            path: fields.text("path"),
+            rotate_bytes: fields.quantity("rotate_bytes"),
+            rotate_keep: fields.quantity("rotate_keep"),
+            url: fields.text("url"),
+            ca: fields.text("ca"),
+            facility: fields.quantity("facility"),
+            message_max: fields.quantity("message_max"),
+        };
+        (sink, &[])
+    })
+}

@@ -1,0 +1,112 @@
+//! Where records go beside the journal: each sink at its own pace, from the journal, at least once, in order.
+//!
+//! Must never stand in the way of a call: a sink that hangs, refuses or is gone falls behind, says so, and goes on where
+//! it was. Must never get a record that the journal could still lose: only what is known durable is sent, so that no
+//! number is ever sent for two records. What a receiver gets twice has the same `seq` and `digest`.
+
+mod backoff;
+mod courier;
+mod cursor;
+mod failure;
+mod file;
+mod settings;
+mod stdout;
+mod syslog;
+mod target;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::audit::Seq;
+use crate::clock::Clock;
+use courier::Courier;
+pub use cursor::CursorError;
+pub use settings::*;
+
+/// How one sink does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Figures {
+    /// Records that it took.
+    pub delivered: u64,
+    /// Lines of the journal that are durable and that it does not have yet.
+    pub behind: u64,
+    /// Attempts that failed.
+    pub failures: u64,
+    /// Segments of the journal that were gone before it had them.
+    pub missed: u64,
+    /// What is wrong, and since when; nothing while it goes.
+    pub trouble: Option<Trouble>,
+}
+
+/// Why a sink takes nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// What happened.
+    pub why: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// Is told how a sink does, whenever that changes.
+pub type Tell = Arc<dyn Fn(&Settings, &Figures) + Send + Sync>;
+
+/// What the sinks read.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The folder of the journal.
+    pub dir: PathBuf,
+    /// The last line that is known durable.
+    pub synced: watch::Receiver<Seq>,
+}
+
+/// The sinks that are served.
+#[derive(Debug)]
+pub struct Sinks {
+    couriers: JoinSet<()>,
+    stop: watch::Sender<Stop>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    Asked,
+    NotAsked,
+}
+
+impl Sinks {
+    /// Begins to serve the sinks `all`, each from where it was; `dir` is where their places are kept.
+    ///
+    /// # Errors
+    /// [`CursorError`] where the place of one cannot be read or kept.
+    pub fn start(
+        all: &[Settings],
+        source: &Source,
+        dir: &Path,
+        clock: &Clock,
+        tell: &Tell,
+    ) -> Result<Self, CursorError> {
+        let stop = watch::Sender::new(Stop::NotAsked);
+        let mut couriers = JoinSet::new();
+        for settings in all {
+            let (settings, source, tell) = (settings.clone(), source.clone(), Arc::clone(tell));
+            let courier = Courier::new(settings, source, dir, clock.clone(), tell, stop.subscribe())?;
+            couriers.spawn(courier.run());
+        }
+        Ok(Self { couriers, stop })
+    }
+
+    /// Gives each sink what is left, for at most `patience`; what is left then is left for the next start.
+    pub async fn finish(mut self, patience: Duration) {
+        self.stop.send_replace(Stop::Asked);
+        let all = async { while self.couriers.join_next().await.is_some() {} };
+        if tokio::time::timeout(patience, all).await.is_err() {
+            tracing::warn!(
+                "a sink of the audit trail did not take everything before the end; it gets it at the next start"
+            );
+        }
+    }
+}

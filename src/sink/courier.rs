@@ -1,0 +1,241 @@
+//! One sink's task: reads on from where the sink is, gives it what is durable, keeps the place.
+//!
+//! Must never move the place beyond what the sink has for sure, nor end because something failed: what fails is tried
+//! again, from there.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::backoff::Backoff;
+use super::cursor::{Cursor, CursorError};
+use super::failure::Failure;
+use super::settings::{Begin, Settings};
+use super::target::{Sure, Target};
+use super::{Figures, Source, Stop, Tell, Trouble};
+use crate::audit::{Item, Position, Reach, Stream, TailError};
+use crate::clock::Clock;
+
+/// Most records of one batch, and most bytes before the last group of them.
+const BATCH_RECORDS_MAX: usize = 512;
+const BATCH_BYTES_MAX: usize = 1024 * 1024;
+/// Longest time for a sink to take a batch.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a connection has to stand after something was written to it, where nobody acknowledges anything.
+const TRUST_AFTER: Duration = Duration::from_secs(30);
+/// Places of batches that are underway are kept apart by at least this.
+const UNDERWAY_STEP: Duration = Duration::from_secs(1);
+
+/// What goes on with a courier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    GoOn,
+    End,
+}
+
+pub(super) struct Courier {
+    settings: Settings,
+    source: Source,
+    clock: Clock,
+    tell: Tell,
+    stop: watch::Receiver<Stop>,
+    cursor: Cursor,
+    target: Target,
+    /// None while it is read from.
+    stream: Option<Stream>,
+    /// As far as the sink has everything for sure.
+    sure: Position,
+    /// What it was given since, and when.
+    underway: VecDeque<(Instant, Position)>,
+    backoff: Backoff,
+    figures: Figures,
+}
+
+impl Courier {
+    pub(super) fn new(
+        settings: Settings,
+        source: Source,
+        dir: &Path,
+        clock: Clock,
+        tell: Tell,
+        stop: watch::Receiver<Stop>,
+    ) -> Result<Self, CursorError> {
+        let (cursor, kept) = Cursor::open(dir, &settings.name)?;
+        let sure = kept.unwrap_or_else(|| match settings.begin {
+            Begin::Oldest => Position::default(),
+            Begin::Now => Position::behind(&source.dir, *source.synced.borrow()),
+        });
+        // Where it begins now it begins also if it ends before it took anything.
+        cursor.keep(sure)?;
+        let target = Target::of(&settings.destination);
+        let figures = Figures { delivered: 0, behind: 0, failures: 0, missed: 0, trouble: None };
+        let (underway, backoff) = (VecDeque::new(), Backoff::new());
+        let stream = Some(Stream::new(&source.dir, sure));
+        Ok(Self {
+            settings,
+            source,
+            clock,
+            tell,
+            stop,
+            cursor,
+            target,
+            stream,
+            sure,
+            underway,
+            backoff,
+            figures,
+        })
+    }
+
+    /// Serves the sink until it is told to stop and there is nothing left, or nothing can be done.
+    pub(super) async fn run(mut self) {
+        loop {
+            let next = match self.read().await {
+                Ok(items) if items.is_empty() => self.rest().await,
+                Ok(items) => self.deliver(&items).await,
+                Err(error) => self.fail(&error.to_string()).await,
+            };
+            if next == Next::End {
+                return;
+            }
+        }
+    }
+
+    /// What is ahead and durable.
+    async fn read(&mut self) -> Result<Vec<Item>, TailError> {
+        let until = Some(*self.source.synced.borrow_and_update());
+        let reach = Reach { until, records_max: BATCH_RECORDS_MAX, bytes_max: BATCH_BYTES_MAX };
+        let mut stream = self.stream.take().unwrap_or_else(|| Stream::new(&self.source.dir, self.sure));
+        let read = tokio::task::spawn_blocking(move || (stream.read(reach), stream)).await;
+        // A reader that panicked is made anew, from where it is sure.
+        let Ok((items, stream)) = read else { return Ok(Vec::new()) };
+        let missed = stream.missed();
+        if missed > self.figures.missed {
+            let sink = &self.settings.name;
+            tracing::error!(sink, missed, "segments of the journal were gone before the sink had them");
+        }
+        self.figures.missed = self.figures.missed.max(missed);
+        self.stream = Some(stream);
+        self.note_behind();
+        items
+    }
+
+    async fn deliver(&mut self, items: &[Item]) -> Next {
+        let given = timeout(DELIVERY_TIMEOUT, self.target.deliver(items)).await;
+        let given = given.unwrap_or(Err(Failure::TooSlow(DELIVERY_TIMEOUT.as_secs())));
+        let sure = match given {
+            Ok(sure) => sure,
+            Err(failure) => return self.fail(&failure.to_string()).await,
+        };
+        self.figures.delivered += u64::try_from(items.len()).unwrap_or(u64::MAX);
+        self.backoff = Backoff::new();
+        if self.figures.trouble.take().is_some() {
+            tracing::info!(sink = self.settings.name, "a sink of the audit trail goes on");
+        }
+        let at = self.stream.as_ref().map_or(self.sure, Stream::position);
+        match sure {
+            Sure::Arrived => self.arrived(at),
+            Sure::Underway => self.underway(at),
+        }
+        self.note_behind();
+        self.look().await
+    }
+
+    /// The sink has everything before `at`.
+    fn arrived(&mut self, at: Position) {
+        self.underway.retain(|(_, position)| position.next > at.next);
+        if at == self.sure {
+            return;
+        }
+        self.sure = at;
+        if let Err(error) = self.cursor.keep(at) {
+            // The records come twice, should the gateway end before it can be kept.
+            tracing::error!(sink = self.settings.name, %error, "the place of a sink cannot be kept");
+        }
+    }
+
+    fn underway(&mut self, at: Position) {
+        let now = Instant::now();
+        match self.underway.back_mut().filter(|(since, _)| now.duration_since(*since) < UNDERWAY_STEP) {
+            Some(last) => *last = (now, at),
+            None => self.underway.push_back((now, at)),
+        }
+    }
+
+    /// Looks after what is underway: what a connection has stood for long enough has arrived.
+    async fn look(&mut self) -> Next {
+        if self.underway.is_empty() {
+            return Next::GoOn;
+        }
+        if let Err(failure) = self.target.look().await {
+            return self.fail(&failure.to_string()).await;
+        }
+        let due = |(since, _): &&(Instant, Position)| since.elapsed() >= TRUST_AFTER;
+        if let Some((_, at)) = self.underway.iter().rev().find(due).copied() {
+            self.arrived(at);
+        }
+        Next::GoOn
+    }
+
+    /// Waits for something to do.
+    async fn rest(&mut self) -> Next {
+        if *self.stop.borrow() == Stop::Asked {
+            return self.end().await;
+        }
+        let due = self.underway.front().map(|(since, _)| *since + TRUST_AFTER);
+        let trusted = async {
+            match due {
+                Some(due) => sleep_until(due).await,
+                None => std::future::pending().await,
+            }
+        };
+        let is_over = tokio::select! {
+            changed = self.source.synced.changed() => changed.is_err(),
+            changed = self.stop.changed() => changed.is_err(),
+            () = trusted => false,
+            failure = self.target.broken() => return self.fail(&failure.to_string()).await,
+        };
+        // A journal without a writer will have no more.
+        if is_over { self.end().await } else { self.look().await }
+    }
+
+    async fn end(&mut self) -> Next {
+        let last = self.underway.back().map(|(_, at)| *at);
+        if self.target.close().await == Sure::Arrived
+            && let Some(at) = last
+        {
+            self.arrived(at);
+        }
+        Next::End
+    }
+
+    /// Notes what went wrong, goes back to where it is sure, and waits before the next attempt.
+    async fn fail(&mut self, why: &str) -> Next {
+        let why = crate::model::text::printable(why);
+        self.figures.failures += 1;
+        if self.figures.trouble.is_none() {
+            tracing::warn!(sink = self.settings.name, why, "a sink of the audit trail takes nothing");
+        }
+        let since = self.figures.trouble.take().map_or_else(|| self.clock.wall(), |before| before.since);
+        self.figures.trouble = Some(Trouble { why, since });
+        self.target.reset();
+        self.stream = None;
+        self.underway.clear();
+        self.note_behind();
+        tokio::select! {
+            () = sleep(self.backoff.next()) => Next::GoOn,
+            // What cannot be given now is left for the next start.
+            _ = self.stop.wait_for(|stop| *stop == Stop::Asked) => Next::End,
+        }
+    }
+
+    fn note_behind(&mut self) {
+        let given = self.stream.as_ref().map_or(self.sure, Stream::position).next.0;
+        let durable = self.source.synced.borrow().0;
+        self.figures.behind = durable.saturating_add(1).saturating_sub(given);
+        (self.tell)(&self.settings, &self.figures);
+    }
+}

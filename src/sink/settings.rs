@@ -1,0 +1,110 @@
+//! The settings of sinks, checked.
+//!
+//! Must never be built from anything that came over a network.
+
+use std::path::PathBuf;
+
+use crate::model::place::Place;
+
+/// One sink.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Its name in metrics and logs, and of the file that keeps its place.
+    pub name: String,
+    /// Where `[[audit.sinks]]` stands.
+    pub place: Place,
+    /// Where the records go.
+    pub destination: Destination,
+    /// What it means for the gateway that the sink falls behind.
+    pub need: Need,
+    /// Lines of the journal that it may be behind before that is said (`behind_max`).
+    pub behind_max: u64,
+    /// Where a sink begins that was never served.
+    pub begin: Begin,
+}
+
+/// What it means that a sink falls behind. It never stops a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Need {
+    /// Readiness shows a finding.
+    #[default]
+    Optional,
+    /// The gateway is not ready.
+    Required,
+}
+
+/// Where a sink begins that was never served (`begin`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Begin {
+    /// With the oldest record that the journal holds.
+    #[default]
+    Oldest,
+    /// With what is recorded from now on.
+    Now,
+}
+
+/// Where the records go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// The gateway's own standard output.
+    Stdout,
+    /// A file, a record a line.
+    File(FileSettings),
+    /// A syslog receiver.
+    Syslog(SyslogSettings),
+}
+
+/// `type = "file"`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileSettings {
+    /// Which.
+    pub path: PathBuf,
+    /// Size at which it is moved to `path.1`, in bytes; never where there is none (`rotate_bytes`).
+    pub rotate_bytes: Option<u64>,
+    /// How many moved files are kept (`rotate_keep`).
+    pub rotate_keep: usize,
+}
+
+/// `type = "syslog"`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyslogSettings {
+    /// Where the receiver is.
+    pub to: SyslogAddress,
+    /// The facility (RFC 5424, 6.2.1), 0 to 23.
+    pub facility: u8,
+    /// Largest message, in bytes; what is larger is announced and left out (`message_max`).
+    pub message_max: usize,
+}
+
+/// Where a syslog receiver is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SyslogAddress {
+    /// A datagram socket, as `/dev/log` is.
+    Unix(PathBuf),
+    /// TCP with octet counting (RFC 6587, 3.4.1).
+    Tcp {
+        /// Name or address.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+    /// TLS (RFC 5425).
+    Tls {
+        /// Name or address; the certificate has to be for it.
+        host: String,
+        /// Port.
+        port: u16,
+        /// Certificates, in PEM, that are trusted there instead of the system's.
+        ca: Option<PathBuf>,
+    },
+}
+
+/// `behind_max` where the configuration is silent.
+pub const BEHIND_MAX_DEFAULT: u64 = 100_000;
+/// `rotate_keep` where the configuration is silent.
+pub const ROTATE_KEEP_DEFAULT: usize = 8;
+/// `message_max` where the configuration is silent: what receivers take as they are shipped (rsyslog's
+/// `$MaxMessageSize`).
+pub const MESSAGE_BYTES_MAX_DEFAULT: usize = 8 * 1024;
+/// `facility` where the configuration is silent: log audit (RFC 5424, table 1).
+pub const FACILITY_DEFAULT: u8 = 13;

@@ -1,0 +1,148 @@
+//! A record as a syslog message (RFC 5424), framed for its transport.
+//!
+//! Must never let a record end a message or begin another: in a stream each says its length first (RFC 6587, 3.4.1), and
+//! what a record holds of control characters is escaped in the journal already (CASES A69).
+
+use rustix::system::uname;
+
+use crate::audit::{Item, Kind};
+
+/// The name under which all messages come (RFC 5424, 6.2.5).
+const APP_NAME: &str = "sluicegate";
+/// Longest host name in a message, in bytes (RFC 5424, 6.2.4).
+const HOSTNAME_BYTES_MAX: usize = 255;
+
+/// How a message ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Frame {
+    /// With its datagram.
+    Datagram,
+    /// After as many bytes as it says.
+    Counted,
+}
+
+/// Severities (RFC 5424, table 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Severity {
+    Error = 3,
+    Warning = 4,
+    Notice = 5,
+    Informational = 6,
+}
+
+/// Who sends.
+#[derive(Debug)]
+pub(super) struct Sender {
+    facility: u8,
+    message_max: usize,
+    host: String,
+    process: u32,
+}
+
+impl Sender {
+    pub(super) fn of_this_process(facility: u8, message_max: usize) -> Self {
+        let host = uname().nodename().to_string_lossy().into_owned();
+        Self { facility, message_max, host: printable(&host), process: std::process::id() }
+    }
+
+    /// `item` as one message. What is larger than receivers take is announced with its number, kind and digest, and
+    /// stands in the journal.
+    pub(super) fn message(&self, item: &Item, frame: Frame) -> Vec<u8> {
+        let whole = self.line(item, &item.line);
+        let message = match whole.len() <= self.message_max {
+            true => whole,
+            false => self.line(item, &announced(item)),
+        };
+        match frame {
+            Frame::Datagram => message.into_bytes(),
+            Frame::Counted => format!("{} {message}", message.len()).into_bytes(),
+        }
+    }
+
+    /// RFC 5424, 6: HEADER, no STRUCTURED-DATA, and the record as MSG, in UTF-8 without a BOM: what parses JSON does
+    /// not expect one.
+    fn line(&self, item: &Item, text: &str) -> String {
+        let priority = u32::from(self.facility) * 8 + severity(item) as u32;
+        let time = member(&item.line, "t").unwrap_or("-");
+        let Self { host, process, .. } = self;
+        format!("<{priority}>1 {time} {host} {APP_NAME} {process} {} - {text}", item.kind.as_str())
+    }
+}
+
+/// What stands for a record that is too large.
+fn announced(item: &Item) -> String {
+    let time = member(&item.line, "t").unwrap_or_default();
+    let digest = member(&item.line, "digest").unwrap_or_default();
+    let (seq, kind, bytes) = (item.seq.0, item.kind.as_str(), item.line.len());
+    format!(
+        r#"{{"v":1,"seq":{seq},"t":"{time}","kind":"{kind}","too_large_bytes":{bytes},"digest":"{digest}"}}"#
+    )
+}
+
+/// The text of the member `key` that every line has, which holds no escapes (docs/AUDIT.md §2): the last one of that
+/// name, which for `digest` is the line's own.
+fn member<'l>(line: &'l str, key: &str) -> Option<&'l str> {
+    let mark = format!("\"{key}\":\"");
+    let at = if key == "digest" { line.rfind(&mark)? } else { line.find(&mark)? };
+    line.get(at + mark.len()..)?.split('"').next()
+}
+
+fn severity(item: &Item) -> Severity {
+    match item.kind {
+        Kind::Halted | Kind::Gap | Kind::Torn => Severity::Error,
+        Kind::Denial | Kind::AuthFailures | Kind::Unknown | Kind::Pin | Kind::Revocation => Severity::Warning,
+        Kind::Start | Kind::Stop | Kind::Reload | Kind::Source | Kind::TokenKey => Severity::Notice,
+        _ => Severity::Informational,
+    }
+}
+
+/// RFC 5424, 6: PRINTUSASCII, or the nil value.
+fn printable(host: &str) -> String {
+    let text: String = host.chars().filter(char::is_ascii_graphic).take(HOSTNAME_BYTES_MAX).collect();
+    if text.is_empty() { "-".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::Seq;
+
+    fn sender(message_max: usize) -> Sender {
+        Sender { facility: 13, message_max, host: "gate".to_owned(), process: 7 }
+    }
+
+    fn item(kind: Kind, more: &str) -> Item {
+        let line = format!(
+            r#"{{"v":1,"seq":9,"t":"2026-11-27T10:00:00.000001Z","mono_ns":1,"prev":"00","kind":"{}",{more}"digest":"ab"}}"#,
+            kind.as_str()
+        );
+        Item { seq: Seq(9), kind, line }
+    }
+
+    #[test]
+    fn a_message_has_the_header_of_rfc_5424_and_says_its_length() {
+        let denied = item(Kind::Denial, "");
+        let message = String::from_utf8(sender(8192).message(&denied, Frame::Datagram)).unwrap();
+        let head = "<108>1 2026-11-27T10:00:00.000001Z gate sluicegate 7 denial - {\"v\":1,";
+        assert!(message.starts_with(head), "{message}");
+        let counted = String::from_utf8(sender(8192).message(&denied, Frame::Counted)).unwrap();
+        assert_eq!(counted, format!("{} {message}", message.len()));
+    }
+
+    #[test]
+    fn what_is_too_large_is_announced_whole_and_valid() {
+        let large = item(Kind::Intent, &format!(r#""a":"{}","#, "\u{e9}".repeat(5000)));
+        let message = String::from_utf8(sender(4096).message(&large, Frame::Datagram)).unwrap();
+        assert!(message.len() <= 4096);
+        let json = message.split_once(" - ").unwrap().1;
+        let json: serde_json::Value = serde_json::from_str(json).unwrap();
+        assert_eq!((&json["seq"], &json["digest"]), (&9.into(), &"ab".into()));
+        assert_eq!(json["too_large_bytes"], large.line.len());
+    }
+
+    #[test]
+    fn a_host_name_is_printable_or_nothing() {
+        assert_eq!(printable("gate 1\n<1>"), "gate1<1>");
+        assert_eq!(printable("\u{e9}"), "-");
+    }
+}
