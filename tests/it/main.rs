@@ -42,6 +42,7 @@ mod reload;
 mod run_command;
 mod runs;
 mod shipped;
+mod siem;
 mod sinks;
 mod streams;
 mod support;
