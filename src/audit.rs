@@ -11,6 +11,7 @@
 //! trust the file system to stay as it was: before each group it looks whether the file is still there.
 
 mod begin;
+mod checkpoint;
 mod commit;
 mod directory;
 mod disk;
@@ -21,11 +22,14 @@ mod faults;
 mod figures;
 mod line;
 mod live;
+mod note;
 mod proof;
+mod prove;
 mod queue;
 mod read;
 mod recorded;
 mod recover;
+mod seal;
 mod segment;
 mod settings;
 mod show;
@@ -36,6 +40,7 @@ mod summary;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod verify;
 mod writer;
 
@@ -58,18 +63,21 @@ pub use event::{
 pub use figures::{Figures, Halt, HaltCause, Status};
 pub use line::{FORMAT_VERSION, Kind, LINE_BYTES_MAX, RECORD_BYTES_MAX};
 pub use live::{Live, LiveRun, OpenCall};
+pub use note::{Checkpoint, NOTE_BYTES_MAX, NoteError, VerifyingKey};
 pub use proof::{Intent, OpenIntent, Pending, Slot};
+pub use prove::{Consistency, Inclusion, ProveError, newest_checkpoint, prove_consistency, prove_inclusion};
 pub use queue::{CALL_BYTES, OUTCOME_BYTES_MAX};
 pub use read::Flaw;
 pub use recorded::{Recorded, Scan, Span, calls, recorded};
 pub use recover::RecoverError;
+pub use seal::{KEY_FILE, SealError, public_path};
 pub use settings::*;
 pub use show::{ShowError, Shown, show};
 pub use story::{Story, StoryCounts, story};
 pub use stream::{Item, Position, Reach, Stream};
 pub use summary::{Summary, pretty, target_of};
 pub use tail::{Follower, From, POLL_BYTES_MAX, POLL_RECORDS_MAX, TailError};
-pub use verify::{Finding, Note, Progress, Report, VerifyError, verify};
+pub use verify::{Against, Finding, Note, Progress, Report, VerifyError, verify};
 
 /// The number of a line: the id by which a record is shown, and its index as a leaf of the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -111,6 +119,9 @@ pub enum OpenError {
     /// The writer could not be started.
     #[error("cannot start the writer of the audit journal")]
     Thread(#[source] std::io::Error),
+    /// There is no key to sign checkpoints with.
+    #[error(transparent)]
+    Seal(#[from] SealError),
     /// A fresh journal could not be given an id.
     #[error(transparent)]
     Entropy(#[from] chance::NoEntropy),
@@ -166,7 +177,13 @@ impl Journal {
             _ => None,
         });
         let shared = Arc::new(queue::Shared::new(clock, settings.queue_max, settings.queue_wait));
+        let origin = note::origin(&journal, 0);
+        let signer = settings.checkpoints.as_ref().map(|checkpoints| seal::open(&checkpoints.key, &origin));
         let mut writer = writer::Writer {
+            signer: signer.transpose()?,
+            tree: found.tree,
+            checkpointed: writer::Checkpointed::default(),
+            opened: shared.clock.monotonic(),
             shared: Arc::clone(&shared),
             directory,
             disk,

@@ -94,6 +94,7 @@ impl Writer {
         };
         // The new segment is durable, and so is its name. A crash from here on starts from it.
         let closed = self.segment.replace(segment);
+        self.grow_tree();
         let at = Stamp::now(&self.shared.clock).wall;
         preamble.iter().for_each(|record| fold(&mut self.live, self.lines.chain.last(), at, record));
         self.unsynced.clear();
@@ -143,7 +144,7 @@ impl Writer {
             .as_ref()
             .map(|segment| Previous { file: segment.name.clone(), bytes: segment.len })
             .or_else(|| self.recovered_previous.clone());
-        let (journal, lines) = (&self.journal, &mut self.lines);
+        let (journal, tree, lines) = (&self.journal, &self.tree, &mut self.lines);
         lines.push(stamp, Kind::Segment, |object| {
             object.text("journal", journal);
             object.text("why", why.as_str());
@@ -151,6 +152,13 @@ impl Writer {
                 object.object("previous", |object| {
                     object.text("file", &previous.file);
                     object.number("bytes", previous.bytes);
+                });
+            }
+            if tree.size > 0 {
+                object.object("tree", |object| {
+                    object.number("base", tree.base);
+                    object.number("size", tree.size);
+                    object.digests("peaks", tree.peaks.iter());
                 });
             }
         });

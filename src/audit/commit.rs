@@ -116,7 +116,7 @@ impl Writer {
     }
 
     /// Forgets lines that are not written: what is not in the journal must not be in the chain.
-    fn take_back(&mut self, before: Chain) {
+    pub(super) fn take_back(&mut self, before: Chain) {
         self.lines.chain = before;
         self.lines.clear();
     }
@@ -168,7 +168,7 @@ impl Writer {
     }
 
     /// Whether the lines fit into reserved space and leave what the outcomes of other calls may need.
-    fn fits(&self, group: &[Entry]) -> bool {
+    pub(super) fn fits(&self, group: &[Entry]) -> bool {
         let Some(segment) = &self.segment else { return false };
         let bytes = self.lines.bytes.len() as u64;
         let concluding = group.iter().filter(|entry| entry.is_owed()).count() as u64;
@@ -181,15 +181,21 @@ impl Writer {
     }
 
     /// One write at the end of the segment.
-    fn write(&mut self) -> io::Result<()> {
+    pub(super) fn write(&mut self) -> io::Result<()> {
         let Some(segment) = &mut self.segment else { return Err(io::ErrorKind::NotFound.into()) };
         self.disk.write_at(&segment.file, &self.lines.bytes, segment.len)?;
         segment.len += self.lines.bytes.len() as u64;
+        self.grow_tree();
         self.unsynced.bytes.extend_from_slice(&self.lines.bytes);
         self.unsynced.since.get_or_insert(self.shared.clock.monotonic());
         self.preamble.clear();
         self.count_group();
         Ok(())
+    }
+
+    /// What is in the journal is in the tree.
+    pub(super) fn grow_tree(&mut self) {
+        self.lines.leaves.drain(..).for_each(|(seq, leaf)| self.tree.append(seq, leaf));
     }
 
     pub(super) fn count_group(&self) {
@@ -451,7 +457,7 @@ fn change_of(event: &Event, at: jiff::Timestamp) -> Change<'_> {
 }
 
 /// A write that finds no space is told apart, because the remedy is another.
-fn cause_of(error: &io::Error) -> HaltCause {
+pub(super) fn cause_of(error: &io::Error) -> HaltCause {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
             HaltCause::Space

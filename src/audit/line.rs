@@ -3,6 +3,8 @@
 //! Must never produce a line with a line break, a control or a format character inside, nor one without
 //! its digest. Trusts the caller to write each member once.
 
+mod time;
+
 use std::io::Write;
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use super::Seq;
 use crate::clock::Clock;
 use crate::model::digest::Sha256;
 use crate::model::text::is_hidden;
+use time::TimeText;
 
 /// The version that every line carries in `v`.
 pub const FORMAT_VERSION: u64 = 1;
@@ -180,6 +183,8 @@ pub(super) struct Lines {
     pub(super) chain: Chain,
     /// Lines since [`Lines::clear`].
     pub(super) count: u64,
+    /// Their leaf hashes.
+    pub(super) leaves: Vec<(Seq, Sha256)>,
     second: TimeText,
     /// Monotonic time of the last line: what waited while a segment was begun comes after its head.
     mono: Duration,
@@ -191,6 +196,7 @@ impl Lines {
             bytes: Vec::with_capacity(64 * 1024),
             chain,
             count: 0,
+            leaves: Vec::new(),
             second: TimeText::default(),
             mono: Duration::ZERO,
         }
@@ -199,6 +205,7 @@ impl Lines {
     /// Forgets the lines, keeps the place in the chain.
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
+        self.leaves.clear();
         self.count = 0;
     }
 
@@ -226,6 +233,7 @@ impl Lines {
         let prev = leaf(self.bytes.get(start..).unwrap_or_default());
         self.bytes.push(b'\n');
         self.chain = Chain { next: seq.next(), prev };
+        self.leaves.push((seq, prev));
         self.count += 1;
         seq
     }
@@ -283,6 +291,18 @@ impl Object<'_> {
         self.out.push(b'"');
         hex(self.out, value);
         self.out.push(b'"');
+    }
+
+    pub(super) fn digests<'d>(&mut self, key: &str, values: impl Iterator<Item = &'d Sha256>) {
+        self.key(key);
+        let mut sign = b'[';
+        for value in values {
+            self.out.extend_from_slice(&[sign, b'"']);
+            hex(self.out, value);
+            self.out.push(b'"');
+            sign = b',';
+        }
+        self.close_list(sign);
     }
 
     pub(super) fn time(&mut self, key: &str, value: Timestamp) {
@@ -424,28 +444,6 @@ fn escape(out: &mut Vec<u8>, value: &str) {
             }
             c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
         }
-    }
-}
-
-/// Timestamps as text, the calendar part of the last second kept: it is the same for thousands of lines.
-#[derive(Debug, Default)]
-struct TimeText {
-    second: Option<i64>,
-    text: String,
-}
-
-impl TimeText {
-    fn push(&mut self, out: &mut Vec<u8>, time: Timestamp) {
-        let micros = time.as_microsecond();
-        let (second, fraction) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
-        if self.second != Some(second) {
-            let whole = Timestamp::from_second(second).unwrap_or(Timestamp::UNIX_EPOCH);
-            self.text = whole.to_string();
-            self.second = Some(second);
-        }
-        out.extend_from_slice(self.text.trim_end_matches('Z').as_bytes());
-        // Writing into a Vec cannot fail.
-        let _ = write!(out, ".{fraction:06}Z");
     }
 }
 

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::Seq;
 use super::line::{Chain, FORMAT_VERSION, Kind, LINE_BYTES_MAX, leaf, split_digest};
 use super::live::{Change, ClosedPart, Intended, LiveRun, OpenCall, RevokedPart, StatePart, StoredPart};
+use super::tree::Frontier;
 use crate::model::barrier::{BarrierChange, Revoked};
 use crate::model::budget::{Charge, LedgerEntry};
 use crate::model::call::Stores;
@@ -133,6 +134,8 @@ pub(super) struct Members {
     pub(super) last: Option<Seq>,
     pub(super) cause: Option<String>,
     pub(super) offset: Option<u64>,
+    pub(super) tree: Option<TreeRead>,
+    pub(super) note: Option<String>,
     effect: Option<String>,
     runs: Option<Vec<LiveRun>>,
     stored: Option<Vec<StoredPart>>,
@@ -172,6 +175,25 @@ impl Members {
             };
             text.as_deref().map(|text| (class, text))
         })
+    }
+}
+
+/// The tree that a `segment` line goes on with, or that a `checkpoint` signs.
+#[derive(Debug, Deserialize)]
+pub(super) struct TreeRead {
+    pub(super) base: u64,
+    pub(super) size: u64,
+    #[serde(default)]
+    pub(super) peaks: Vec<Sha256>,
+    pub(super) root: Option<Sha256>,
+}
+
+impl TreeRead {
+    /// What a reader of the segment goes on with, if it could be that.
+    pub(super) fn frontier(&self) -> Option<Frontier> {
+        let Self { base, size, peaks, .. } = self;
+        let frontier = Frontier { base: *base, size: *size, peaks: peaks.clone() };
+        Some(frontier).filter(Frontier::is_whole)
     }
 }
 

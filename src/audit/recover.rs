@@ -15,7 +15,8 @@ use super::directory::{
 use super::disk::{Access, Disk};
 use super::line::{Chain, Kind};
 use super::live::Live;
-use super::read::{Flaw, LineReader, Read, Record};
+use super::read::{Flaw, LineReader, Read, Record, TreeRead};
+use super::tree::Frontier;
 use crate::model::digest::Sha256;
 
 /// Numbers that are left out after a segment that cannot be read, so that none is used twice.
@@ -86,6 +87,8 @@ pub(super) struct Found {
     pub(super) previous: Option<Previous>,
     /// What the first segment of this process has to say about what was found.
     pub(super) preamble: Vec<Preamble>,
+    /// The tree over all lines, or over those since it had to begin anew.
+    pub(super) tree: Frontier,
 }
 
 /// Reads the journal in `directory`. Changes nothing but an old `standby`, which is no segment.
@@ -105,6 +108,7 @@ pub(super) fn recover(directory: &Directory, disk: &Disk) -> Result<Found, Recov
             journal: None,
             previous: None,
             preamble: Vec::new(),
+            tree: Frontier::default(),
         },
     };
     let after = last_sound.map(|segment| segment.first);
@@ -142,7 +146,7 @@ fn read_last(directory: &Directory, disk: &Disk, segment: &SegmentFile) -> Resul
             }
         }
     };
-    let Fold { live, committed, next, journal, group } = fold;
+    let Fold { live, committed, next, journal, group, tree, leaves: _ } = fold;
     let Some(committed) = committed else {
         // A segment gets its name after its head is durable: one without a whole head was damaged since.
         let (flaw, offset) = damage.unwrap_or((Flaw::Unfinished, size));
@@ -161,6 +165,7 @@ fn read_last(directory: &Directory, disk: &Disk, segment: &SegmentFile) -> Resul
         journal,
         previous: Some(Previous { file: segment.name.clone(), bytes: committed.bytes }),
         preamble: Vec::new(),
+        tree,
     };
     if committed.bytes < size {
         let sha256 = digest_from(&file, committed.bytes).map_err(io)?;
@@ -181,6 +186,9 @@ struct Fold {
     journal: Option<String>,
     /// The lines since the last commit. They count once it is there.
     group: Vec<Record>,
+    tree: Frontier,
+    /// Their leaf hashes, and those of the lines before them that count with them.
+    leaves: Vec<(Seq, Sha256)>,
 }
 
 struct Committed {
@@ -194,10 +202,16 @@ impl Fold {
         let record = Record::read(line)?;
         match &self.next {
             Some(chain) => record.continues(chain)?,
-            None if record.kind == Kind::Segment => self.journal = record.members.journal.clone(),
+            None if record.kind == Kind::Segment => {
+                self.journal = record.members.journal.clone();
+                // A segment that says nothing of it was begun before there was a tree: it begins here.
+                let before = record.members.tree.as_ref().and_then(TreeRead::frontier);
+                self.tree = before.unwrap_or_default();
+            }
             None => return Err(Flaw::NoHead),
         }
         let chain = record.after();
+        self.leaves.push((record.seq, record.leaf));
         if record.kind == Kind::Commit {
             let (said, found) = (record.members.count.unwrap_or_default(), self.group.len() as u64);
             if said != found {
@@ -206,6 +220,7 @@ impl Fold {
             for record in self.group.drain(..) {
                 apply(&mut self.live, &record);
             }
+            self.leaves.drain(..).for_each(|(seq, leaf)| self.tree.append(seq, leaf));
             self.committed = Some(Committed { chain, bytes: end });
         } else {
             self.group.push(record);

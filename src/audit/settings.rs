@@ -21,6 +21,17 @@ pub struct Settings {
     pub durability: Durability,
     /// Longest time that a written record stays unsynced.
     pub sync_delay_max: Duration,
+    /// How checkpoints are signed; none are where there is nothing.
+    pub checkpoints: Option<Checkpoints>,
+}
+
+/// How checkpoints are signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoints {
+    /// The file of the private key, made where there is none.
+    pub key: PathBuf,
+    /// How often, where there is something new (`audit.checkpoint_every`).
+    pub every: Duration,
 }
 
 /// What a call waits for. A record that is *written* survives the death of the process, one that is *synced* the loss
@@ -69,6 +80,8 @@ pub const SEGMENT_BYTES_MIN: u64 = 4 * 1024 * 1024;
 pub const QUEUE_MAX_DEFAULT: usize = 8192;
 /// `audit.queue_wait` where the configuration is silent.
 pub const QUEUE_WAIT_DEFAULT: Duration = Duration::from_secs(5);
+/// `audit.checkpoint_every` where the configuration is silent.
+pub const CHECKPOINT_EVERY_DEFAULT: Duration = Duration::from_secs(60);
 /// Longest time that a written outcome stays unsynced under `durability = "intent"`.
 pub const SYNC_DELAY_MAX: Duration = Duration::from_millis(50);
 /// Longest time that a written record stays unsynced under `durability = "relaxed"`.

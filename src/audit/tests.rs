@@ -2,6 +2,7 @@
 //! good. Each test ends with a look at the whole journal from outside ([`Room::verified`]).
 
 mod budgets;
+mod checkpoints;
 mod claims;
 mod damage;
 mod faults;
@@ -57,6 +58,7 @@ impl Room {
             queue_max: self.queue_max,
             queue_wait: Duration::from_secs(2),
             durability: self.durability,
+            checkpoints: None,
             sync_delay_max: Duration::from_millis(5),
         }
     }
@@ -97,7 +99,7 @@ impl Room {
     }
 
     fn verify(&self) -> Report {
-        verify(&self.dir, &mut |_| ()).unwrap()
+        verify(&self.dir, Against::default(), &mut |_| ()).unwrap()
     }
 
     fn verified(&self) -> Report {

@@ -19,9 +19,12 @@ use crate::model::digest::Sha256;
 
 mod head;
 mod report;
+mod seals;
 
 use head::{Head, read_head};
 pub use report::{Finding, Note, Progress, Report};
+pub use seals::Against;
+use seals::Seals;
 
 /// Why a journal could not be verified at all.
 #[derive(Debug, thiserror::Error)]
@@ -42,11 +45,15 @@ pub enum VerifyError {
     Empty(PathBuf),
 }
 
-/// Verifies the journal in `dir`. Calls `progress` now and then.
+/// Verifies the journal in `dir`, by itself and `against` what others know of it. Calls `progress` now and then.
 ///
 /// # Errors
 /// [`VerifyError`] where it cannot be read. What is wrong with the journal itself is in the report.
-pub fn verify(dir: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Report, VerifyError> {
+pub fn verify(
+    dir: &Path,
+    against: Against,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Report, VerifyError> {
     let files = segments(dir)?;
     let (sound, damaged): (Vec<_>, Vec<_>) =
         files.into_iter().partition(|segment| segment.state == SegmentState::Sound);
@@ -66,7 +73,12 @@ pub fn verify(dir: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Report, 
     if heads.is_empty() {
         return Err(VerifyError::Empty(dir.to_owned()));
     }
-    let mut verifier = Verifier { report, expected: None, suspect: None, mono: None, ends: Ends::Open };
+    let mut seals = Seals::new(against);
+    if let Some(first) = heads.first() {
+        seals.begin(first.head.tree.as_ref(), first.segment.first);
+    }
+    let (expected, suspect, mono) = (None, None, None);
+    let mut verifier = Verifier { report, expected, suspect, mono, ends: Ends::Open, seals };
     let mut bytes = 0;
     let mut rest = heads.as_slice();
     while let Some((part, after)) = rest.split_first() {
@@ -99,6 +111,7 @@ struct Verifier {
     suspect: Option<Suspect>,
     mono: Option<u64>,
     ends: Ends,
+    seals: Seals,
 }
 
 /// Where the next line should stand. After damage its `prev` cannot be known.
@@ -232,6 +245,7 @@ impl Verifier {
         if offset == 0 && record.kind != Kind::Segment {
             self.flaw(name, record.seq, 0, Flaw::NoHead);
         }
+        self.sealed(part, &record);
         self.chain(part, &record, offset);
         // The time of a line that may come from elsewhere says nothing.
         if self.suspect.is_none() {
@@ -270,9 +284,24 @@ impl Verifier {
         group.lines += 1;
     }
 
+    /// Compares what is signed with the lines before it.
+    fn sealed(&mut self, part: &Part, record: &Record) {
+        let wrong = match record.kind {
+            Kind::Segment => self.seals.segment(record).map(str::to_owned),
+            Kind::Checkpoint => self.seals.checkpoint(record),
+            _ => None,
+        };
+        if let Some(why) = wrong {
+            self.find(Finding::Checkpoint { file: part.segment.name.clone(), seq: record.seq, why });
+        }
+    }
+
     /// Compares a line with the place where it stands.
     fn chain(&mut self, part: &Part, record: &Record, offset: u64) {
         let file = part.segment.name.clone();
+        if let Some(why) = self.seals.line(record.seq, record.leaf) {
+            self.find(Finding::Checkpoint { file: file.clone(), seq: record.seq, why });
+        }
         let here = Expected { next: record.seq.next(), prev: Some(record.leaf) };
         let Some(expected) = self.expected.replace(here) else {
             self.report.first = record.seq;
@@ -336,6 +365,7 @@ impl Verifier {
     }
 
     fn flaw(&mut self, file: &str, seq: Seq, offset: u64, flaw: Flaw) {
+        self.seals.broken();
         self.find(Finding::Line { file: file.to_owned(), seq, offset, flaw });
     }
 
@@ -354,6 +384,12 @@ impl Verifier {
         if self.ends == Ends::Open {
             self.report.notes.push(Note::NoStop { seq: self.report.last });
         }
+        for why in self.seals.missing() {
+            let (file, seq) = (String::new(), self.report.last);
+            self.find(Finding::Checkpoint { file, seq, why });
+        }
+        self.report.checkpoints = self.seals.count;
+        self.report.signed = self.seals.last;
         self.report
     }
 }

@@ -15,8 +15,10 @@ use super::event::Detail;
 use super::figures::{Halt, HaltCause, Status};
 use super::line::{Lines, Stamp};
 use super::live::Live;
+use super::note::Signer;
 use super::queue::{Body, CALL_BYTES, Entry, Reply, Shared, Wake};
 use super::segment::{Segment, is_same};
+use super::tree::Frontier;
 use super::{Seq, Settings};
 use crate::model::reason::Reason;
 
@@ -55,6 +57,20 @@ pub(super) struct Writer {
     pub(super) recovered_previous: Option<Previous>,
     /// When the disk last failed us.
     pub(super) failed: Option<Duration>,
+    /// The tree over all lines that are in the journal.
+    pub(super) tree: Frontier,
+    pub(super) signer: Option<Signer>,
+    pub(super) checkpointed: Checkpointed,
+    /// When this process opened the journal.
+    pub(super) opened: Duration,
+}
+
+/// What the last checkpoint of this process holds, and when it was written.
+#[derive(Debug, Default)]
+pub(super) struct Checkpointed {
+    /// The line behind its group.
+    pub(super) end: u64,
+    pub(super) at: Option<Duration>,
 }
 
 /// The file that becomes the next segment, its space reserved.
@@ -116,6 +132,7 @@ impl Writer {
     fn finish(&mut self, close: Entry) {
         let stamp = close.stamp;
         let Entry { body, reply, .. } = close;
+        self.checkpoint();
         self.settle(&mut vec![Entry { stamp, body, reply: Reply::Nobody }]);
         if self.trouble.is_some() || self.named == Named::Perhaps {
             return reply.refuse(Reason::JournalHalted);
@@ -157,6 +174,9 @@ impl Writer {
             self.publish();
             return;
         }
+        if self.checkpoint_due().is_some_and(|due| now >= due) {
+            self.checkpoint();
+        }
         if self.unsynced.is_due(now, self.settings.sync_delay_max) {
             self.sync_leftover();
         }
@@ -177,7 +197,9 @@ impl Writer {
             return Some(PROBE_IDLE);
         }
         let now = self.shared.clock.monotonic();
-        self.unsynced.due(self.settings.sync_delay_max).map(|due| due.saturating_sub(now))
+        let sync = self.unsynced.due(self.settings.sync_delay_max);
+        let next = sync.into_iter().chain(self.checkpoint_due()).min();
+        next.map(|due| due.saturating_sub(now))
     }
 
     /// Whether what failed last may be tried again: calls cannot trigger more probes than this.
@@ -222,7 +244,7 @@ impl Writer {
     }
 
     /// Begins a new segment after trouble, and writes what is owed. Does nothing where that fails.
-    fn heal(&mut self) {
+    pub(super) fn heal(&mut self) {
         let Some(trouble) = &self.trouble else { return };
         let mut preamble = Vec::new();
         if let (Some(cause), Some(segment)) = (trouble.lost, &self.segment) {

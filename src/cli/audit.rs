@@ -1,4 +1,4 @@
-//! `sluicegate audit tail|show|verify`: the readers of the journal on a terminal.
+//! `sluicegate audit`: the readers of the journal on a terminal.
 //!
 //! Must never change the journal. Needs no running gateway: it reads the files.
 
@@ -8,9 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+mod proofs;
+
 use super::exit::{self, FINDINGS};
 use crate::audit::{self, Follower, From, Item, Kind, Progress, Seq, Summary};
 use crate::config;
+use proofs::{AgainstArgs, ProveArgs, checkpoint, print_key, prove};
 
 /// Exit code: the journal is what it should be.
 const OK: u8 = 0;
@@ -43,8 +46,22 @@ enum AuditCommand {
         /// The number of the record, as `audit tail` shows it behind `#`
         seq: u64,
     },
-    /// Verifies digests, chain, sequence and commits of the whole journal; exit code 1 on findings
-    Verify(StyleArgs),
+    /// Verifies digests, chain, sequence, commits and checkpoints of the whole journal; exit code 1 on findings
+    Verify(VerifyArgs),
+    /// Prints the public key that this gateway's checkpoints are signed for; give it to whoever verifies
+    Key,
+    /// Prints the newest signed checkpoint; kept elsewhere, it shows when the journal was cut or made anew
+    Checkpoint,
+    /// Proves that a record is in the signed journal, or that one checkpoint goes on from another
+    Prove(ProveArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct VerifyArgs {
+    #[command(flatten)]
+    style: StyleArgs,
+    #[command(flatten)]
+    against: AgainstArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -80,7 +97,10 @@ pub(super) fn run(args: &Audit) -> anyhow::Result<ExitCode> {
     let ran = match &args.command {
         AuditCommand::Tail(args) => tail(&dir, args, out),
         AuditCommand::Show { seq } => show(&dir, Seq(*seq), out),
-        AuditCommand::Verify(args) => verify(&dir, args.style(), out),
+        AuditCommand::Verify(args) => verify(&dir, args, out),
+        AuditCommand::Key => print_key(&state_dir, out).map(|()| OK),
+        AuditCommand::Checkpoint => checkpoint(&dir, out).map(|()| OK),
+        AuditCommand::Prove(args) => prove(&dir, args, out).map(|()| OK),
     };
     match ran {
         // Whoever read us has seen enough, as `head` does.
@@ -186,7 +206,9 @@ fn show(dir: &Path, seq: Seq, out: &mut impl Write) -> anyhow::Result<u8> {
     Ok(OK)
 }
 
-fn verify(dir: &Path, style: Style, out: &mut impl Write) -> anyhow::Result<u8> {
+fn verify(dir: &Path, args: &VerifyArgs, out: &mut impl Write) -> anyhow::Result<u8> {
+    let (style, against) = (args.style.style(), args.against.read()?);
+    let checks_signatures = !against.keys.is_empty();
     let mut stderr = io::stderr();
     let is_terminal = stderr.is_terminal();
     let mut progress = |at: Progress| {
@@ -196,7 +218,7 @@ fn verify(dir: &Path, style: Style, out: &mut impl Write) -> anyhow::Result<u8> 
             let _ = write!(stderr, "\r{percent:3} %  {} records", at.lines);
         }
     };
-    let report = audit::verify(dir, &mut progress)?;
+    let report = audit::verify(dir, against, &mut progress)?;
     if is_terminal {
         let _ = write!(io::stderr(), "\r{:40}\r", "");
     }
@@ -227,6 +249,11 @@ fn verify(dir: &Path, style: Style, out: &mut impl Write) -> anyhow::Result<u8> 
             report.unknown,
             report.denials
         )?;
+        if let Some(last) = report.signed {
+            let how =
+                if checks_signatures { "signed" } else { "said, their signatures not checked (--key)," };
+            writeln!(out, "{} checkpoints: what is {how} reaches up to record {last}", report.checkpoints)?;
+        }
     }
     let count = (report.findings.len() as u64).saturating_add(report.findings_more);
     if count == 0 {

@@ -324,6 +324,14 @@ fn journal(written: &raw::Audit, state_dir: &Path, found: &Sink) -> audit::Setti
         queue_wait: read.duration(&written.queue_wait, "queue_wait", audit::QUEUE_WAIT_DEFAULT),
         durability,
         sync_delay_max: durability.sync_delay_max(),
+        checkpoints: Some(audit::Checkpoints {
+            key: state_dir.join(audit::KEY_FILE),
+            every: read.duration(
+                &written.checkpoint_every,
+                "checkpoint_every",
+                audit::CHECKPOINT_EVERY_DEFAULT,
+            ),
+        }),
     }
 }
 

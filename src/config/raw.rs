@@ -100,6 +100,7 @@ pub(super) struct Audit {
     pub(super) segment_bytes: Quantity,
     pub(super) queue_max: Quantity,
     pub(super) queue_wait: Quantity,
+    pub(super) checkpoint_every: Quantity,
     pub(super) sinks: Vec<SinkRule>,
 }
 
@@ -209,14 +210,13 @@ impl Audit {
             segment_bytes: fields.quantity("segment_bytes"),
             queue_max: fields.quantity("queue_max"),
             queue_wait: fields.quantity("queue_wait"),
+            checkpoint_every: fields.quantity("checkpoint_every"),
             sinks: sink::read(&fields),
         };
         fields.finish(&[
             ("keep", "kept argument values"),
             ("hash", "hashed argument values"),
             ("retention", "retention"),
-            ("checkpoint", "signed checkpoints"),
-            ("checkpoints", "signed checkpoints"),
             ("encrypt", "encrypted values"),
         ]);
         audit

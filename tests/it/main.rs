@@ -38,6 +38,7 @@ mod pins;
 mod policies;
 mod privileges;
 mod progress;
+mod proofs;
 mod reload;
 mod run_command;
 mod runs;

@@ -272,7 +272,7 @@ async fn f56_a_real_disk_that_is_full_halts_and_goes_again_when_something_is_del
     until_going(&journal).await;
     call(&journal, facts(&run(1))).await.unwrap();
     journal.close().await.unwrap();
-    let report = verify(&settings.dir, &mut |_| ()).unwrap();
+    let report = verify(&settings.dir, Against::default(), &mut |_| ()).unwrap();
     assert!(report.findings.is_empty(), "{:?}", report.findings);
     assert_eq!(report.intents, report.outcomes);
 }

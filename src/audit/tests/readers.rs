@@ -127,11 +127,14 @@ async fn verify_can_run_beside_the_writer() {
     }
     journal.close().await.unwrap();
     let mut told = 0;
-    verify(&room.dir, &mut |progress| {
+    verify(&room.dir, Against::default(), &mut |progress| {
         told += 1;
         assert!(progress.bytes <= progress.bytes_total);
     })
     .unwrap();
     assert!(told > 0);
-    assert!(matches!(verify(&room.dir.join("none"), &mut |_| ()), Err(VerifyError::Directory(_))));
+    assert!(matches!(
+        verify(&room.dir.join("none"), Against::default(), &mut |_| ()),
+        Err(VerifyError::Directory(_))
+    ));
 }

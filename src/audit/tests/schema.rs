@@ -15,7 +15,7 @@ pub(super) fn validator() -> jsonschema::Validator {
 }
 
 /// Kinds that the format names and that this version does not write.
-const RESERVED: [Kind; 4] = [Kind::Plan, Kind::Grant, Kind::Approval, Kind::Checkpoint];
+const RESERVED: [Kind; 3] = [Kind::Plan, Kind::Grant, Kind::Approval];
 
 fn full(run: &RunId) -> CallFacts {
     let mut facts = facts(run);
@@ -196,7 +196,11 @@ async fn everything() -> Room {
     let last = killed.last();
     let damaged = killed.dir.join(directory::segment_name(Seq(5000))).with_extension("damaged");
     std::fs::copy(&last, &damaged).unwrap();
-    killed.open().0.close().await.unwrap();
+    let checkpoints =
+        Checkpoints { key: killed.dir.with_file_name("audit-key"), every: Duration::from_secs(3600) };
+    let settings = Settings { checkpoints: Some(checkpoints), ..killed.settings() };
+    let (journal, _) = Journal::open_on(settings, Clock::system(), killed.disk.clone()).unwrap();
+    journal.close().await.unwrap();
     killed
 }
 

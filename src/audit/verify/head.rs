@@ -7,7 +7,8 @@ use std::io::{self, BufReader};
 use super::{READ_BYTES, Restated, mode};
 use crate::audit::Seq;
 use crate::audit::line::Kind;
-use crate::audit::read::{LineReader, PreviousRead, Read, Record};
+use crate::audit::read::{LineReader, PreviousRead, Read, Record, TreeRead};
+use crate::audit::tree::Frontier;
 
 /// The head of one segment, as far as it can be read.
 #[derive(Debug, Default)]
@@ -20,6 +21,8 @@ pub(super) struct Head {
     /// Whether it says that lines before it are lost.
     pub(super) explains_missing: bool,
     pub(super) mode: u32,
+    /// The tree over the lines before it.
+    pub(super) tree: Option<Frontier>,
 }
 
 impl Head {
@@ -38,6 +41,7 @@ pub(super) fn read_head(file: &File) -> io::Result<Head> {
             Kind::Commit => break,
             Kind::Segment => {
                 head.begins_process = record.members.why.as_deref() == Some("started");
+                head.tree = record.members.tree.as_ref().and_then(TreeRead::frontier);
                 head.previous = record.members.previous;
             }
             Kind::Gap => head.explains_missing = true,

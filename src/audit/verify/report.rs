@@ -36,6 +36,10 @@ pub struct Report {
     pub unknown: u64,
     /// Requests that were refused.
     pub denials: u64,
+    /// Checkpoints that sign the lines before them.
+    pub checkpoints: u64,
+    /// The last of them.
+    pub signed: Option<Seq>,
     /// The first line.
     pub first: Seq,
     /// The last line.
@@ -76,6 +80,15 @@ pub enum Finding {
         /// The first record that is missing.
         seq: Seq,
     },
+    /// What was signed is not what stands there.
+    Checkpoint {
+        /// The segment; empty where it is about the whole journal.
+        file: String,
+        /// The record that shows it.
+        seq: Seq,
+        /// What is wrong.
+        why: String,
+    },
     /// The gateway itself noticed and recorded that lines were lost.
     Gap {
         /// The segment that says so.
@@ -98,9 +111,10 @@ impl Finding {
     #[must_use]
     pub fn seq(&self) -> Seq {
         match self {
-            Self::Line { seq, .. } | Self::Uncommitted { seq, .. } | Self::SuccessorMissing { seq, .. } => {
-                *seq
-            }
+            Self::Line { seq, .. }
+            | Self::Uncommitted { seq, .. }
+            | Self::SuccessorMissing { seq, .. }
+            | Self::Checkpoint { seq, .. } => *seq,
             Self::Gap { first, .. } => *first,
         }
     }
@@ -121,6 +135,12 @@ impl fmt::Display for Finding {
             }
             Self::Uncommitted { file, seq } => {
                 write!(out, "{}: the records before {seq} belong to no commit line", printable(file))
+            }
+            Self::Checkpoint { file, why, .. } if file.is_empty() => {
+                write!(out, "the journal as a whole: {}", printable(why))
+            }
+            Self::Checkpoint { file, seq, why } => {
+                write!(out, "{}: record {seq}: {}", printable(file), printable(why))
             }
             Self::SuccessorMissing { file, seq } => {
                 write!(out, "{}: the segment that follows is missing, from record {seq} on", printable(file))

@@ -26,8 +26,16 @@ pub(super) struct Values<'a> {
 /// Each of them.
 pub(super) fn gather(document: &Document, loaded: &Loaded, values: &Values<'_>) -> Vec<Fixed> {
     let (gateway, admin, written) = (&document.gateway, &document.admin, &document.audit);
-    let audit::Settings { dir: _, segment_bytes, queue_max, queue_wait, durability, sync_delay_max: _ } =
-        values.audit;
+    let audit::Settings {
+        dir: _,
+        segment_bytes,
+        queue_max,
+        queue_wait,
+        durability,
+        sync_delay_max: _,
+        checkpoints,
+    } = values.audit;
+    let every = checkpoints.as_ref().map(|checkpoints| checkpoints.every).unwrap_or_default();
     let fixed = |key, value: String, place: Option<&Place>| Fixed {
         key,
         value,
@@ -54,6 +62,7 @@ pub(super) fn gather(document: &Document, loaded: &Loaded, values: &Values<'_>) 
         fixed("audit.segment_bytes", segment_bytes.to_string(), bytes.as_ref()),
         fixed("audit.queue_max", queue_max.to_string(), most.as_ref()),
         fixed("audit.queue_wait", format!("{queue_wait:?}"), wait.as_ref()),
+        fixed("audit.checkpoint_every", format!("{every:?}"), place_of(&written.checkpoint_every).as_ref()),
         fixed("audit.sinks", sinks(values.sinks), values.sinks.first().map(|sink| &sink.place)),
     ]
 }

@@ -113,6 +113,7 @@ impl Bench {
             queue_max: 8,
             queue_wait: Duration::from_secs(5),
             durability: crate::audit::Durability::default(),
+            checkpoints: None,
             sync_delay_max: Duration::from_millis(5),
         };
         let (journal, recovered) = Journal::open(settings, clock.clone()).unwrap();

@@ -1,0 +1,215 @@
+//! Proofs for others: that a record is in the journal that a checkpoint signs, and that one checkpoint is the beginning of
+//! another.
+//!
+//! Must never prove from lines that do not fit the checkpoint: what cannot be proven is an error. Keeps a logarithm of
+//! the lines in memory, however many there are.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::Seq;
+use super::directory::{DirectoryError, SegmentState, segment_name, segments};
+use super::line::Kind;
+use super::note::{Checkpoint, NoteError};
+use super::read::{LineReader, Read, Record};
+use super::recover::READ_BYTES;
+use super::tree::{Frontier, Roots, consistency, inclusion};
+use crate::model::digest::Sha256;
+
+/// A record, and the proof that it is in the journal.
+#[derive(Debug, Serialize)]
+pub struct Inclusion {
+    /// Its number.
+    pub seq: Seq,
+    /// Its place among the leaves of the tree.
+    pub index: u64,
+    /// The record, byte by byte: the leaf is SHA-256 over a zero byte and this (RFC 6962, 2.1).
+    pub line: String,
+    /// How many leaves the tree has.
+    pub size: u64,
+    /// Its root.
+    pub root: Sha256,
+    /// The audit path (RFC 6962, 2.1.1).
+    pub path: Vec<Sha256>,
+    /// The signed checkpoint.
+    pub checkpoint: String,
+}
+
+/// The proof that one checkpoint is the beginning of another.
+#[derive(Debug, Serialize)]
+pub struct Consistency {
+    /// How many leaves the older tree has.
+    pub old_size: u64,
+    /// Its root.
+    pub old_root: Sha256,
+    /// How many the newer has.
+    pub size: u64,
+    /// Its root.
+    pub root: Sha256,
+    /// The proof (RFC 6962, 2.1.2).
+    pub proof: Vec<Sha256>,
+}
+
+/// Why there is no proof.
+#[derive(Debug, thiserror::Error)]
+pub enum ProveError {
+    /// The folder cannot be read.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// A file cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// No checkpoint signs the record yet.
+    #[error("no checkpoint signs record {0} yet: the next one does")]
+    NotSigned(Seq),
+    /// A checkpoint cannot be read.
+    #[error(transparent)]
+    Note(#[from] NoteError),
+    /// The lines that are needed are not here, or are damaged.
+    #[error("the lines that the proof needs are not all here; run `sluicegate audit verify`")]
+    Incomplete,
+    /// The lines that are here have another root.
+    #[error("the lines that are here are not those that the checkpoint signs; run `sluicegate audit verify`")]
+    OtherTree,
+}
+
+/// A checkpoint as it stands in the journal.
+#[derive(Debug, Clone)]
+struct Signed {
+    note: String,
+    base: u64,
+    checkpoint: Checkpoint,
+}
+
+/// The newest checkpoint of the journal in `dir`, as a signed note.
+///
+/// # Errors
+/// [`ProveError`]; none where there is no checkpoint.
+pub fn newest_checkpoint(dir: &Path) -> Result<Option<String>, ProveError> {
+    let mut newest = None;
+    each(dir, |record, _| newest = signed(record).or(newest.take()))?;
+    Ok(newest.map(|signed| signed.note))
+}
+
+/// Proves that the record `seq` is in the journal in `dir`, by its newest checkpoint, or by the note `by`.
+///
+/// # Errors
+/// [`ProveError`].
+pub fn prove_inclusion(dir: &Path, seq: Seq, by: Option<&str>) -> Result<Inclusion, ProveError> {
+    let by = by.map(|note| Checkpoint::read(note, &[])).transpose()?;
+    let mut newest = None;
+    each(dir, |record, _| {
+        let found = signed(record).filter(|signed| by.as_ref().is_none_or(|by| *by == signed.checkpoint));
+        newest = found.or(newest.take());
+    })?;
+    let Signed { note, base, checkpoint } = newest.ok_or(ProveError::NotSigned(seq))?;
+    let index = seq.0.checked_sub(base).ok_or(ProveError::Incomplete)?;
+    let ranges = inclusion(index, checkpoint.size).ok_or(ProveError::NotSigned(seq))?;
+    let (mut roots, mut whole, mut line) = (Roots::of(ranges), Frontier::default(), None);
+    leaves(dir, base, checkpoint.size, |at, record, text| {
+        roots.leaf(at, record.leaf);
+        whole.append(record.seq, record.leaf);
+        if record.seq == seq {
+            line = Some(String::from_utf8_lossy(text).into_owned());
+        }
+    })?;
+    if whole.root() != checkpoint.root {
+        return Err(ProveError::OtherTree);
+    }
+    let (path, line) = roots.finish().zip(line).ok_or(ProveError::Incomplete)?;
+    Ok(Inclusion { seq, index, line, size: checkpoint.size, root: checkpoint.root, path, checkpoint: note })
+}
+
+/// Proves that the tree of the note `old` is the beginning of that of the note `new`, from the journal in `dir`.
+///
+/// # Errors
+/// [`ProveError`].
+pub fn prove_consistency(dir: &Path, old: &str, new: &str) -> Result<Consistency, ProveError> {
+    let (old, new) = (Checkpoint::read(old, &[])?, Checkpoint::read(new, &[])?);
+    let mut base = None;
+    each(dir, |record, _| {
+        base =
+            base.or(signed(record).filter(|signed| signed.checkpoint.origin == new.origin).map(|s| s.base));
+    })?;
+    let base = base.filter(|_| old.origin == new.origin).ok_or(ProveError::OtherTree)?;
+    let ranges = consistency(old.size, new.size).ok_or(ProveError::OtherTree)?;
+    let (mut roots, mut whole, mut old_root) = (Roots::of(ranges), Frontier::default(), None);
+    leaves(dir, base, new.size, |at, record, _| {
+        roots.leaf(at, record.leaf);
+        whole.append(record.seq, record.leaf);
+        if at + 1 == old.size {
+            old_root = Some(whole.root());
+        }
+    })?;
+    if (old_root, whole.root()) != (Some(old.root), new.root) {
+        return Err(ProveError::OtherTree);
+    }
+    let proof = roots.finish().ok_or(ProveError::Incomplete)?;
+    Ok(Consistency { old_size: old.size, old_root: old.root, size: new.size, root: new.root, proof })
+}
+
+/// The checkpoint that `record` is.
+fn signed(record: &Record) -> Option<Signed> {
+    let note = record.members.note.clone().filter(|_| record.kind == Kind::Checkpoint)?;
+    let base = record.members.tree.as_ref()?.base;
+    Some(Signed { base, checkpoint: Checkpoint::read(&note, &[]).ok()?, note })
+}
+
+/// Hands on the `size` lines from number `base` on, each with its place.
+fn leaves(
+    dir: &Path,
+    base: u64,
+    size: u64,
+    mut visit: impl FnMut(u64, &Record, &[u8]),
+) -> Result<(), ProveError> {
+    let mut next = 0;
+    each(dir, |record, line| {
+        if record.seq.0 == base.saturating_add(next) && next < size {
+            visit(next, record, line);
+            next += 1;
+        }
+    })?;
+    if next == size { Ok(()) } else { Err(ProveError::Incomplete) }
+}
+
+/// Hands on every line that counts and can be read.
+fn each(dir: &Path, mut visit: impl FnMut(&Record, &[u8])) -> Result<(), ProveError> {
+    let all = segments(dir)?.into_iter().filter(|segment| segment.state == SegmentState::Sound);
+    let firsts: Vec<Seq> = all.map(|segment| segment.first).collect();
+    for (at, first) in firsts.iter().enumerate() {
+        let path = dir.join(segment_name(*first));
+        let io = |source| ProveError::Io { path: path.clone(), source };
+        let counted = firsts.get(at + 1).and_then(|next| counted(&dir.join(segment_name(*next))));
+        let file = File::open(&path).map_err(io)?.take(counted.unwrap_or(u64::MAX));
+        let mut reader = LineReader::new(BufReader::with_capacity(READ_BYTES, file), 0);
+        loop {
+            match reader.read().map_err(io)? {
+                Read::End => break,
+                Read::Flawed(..) => {}
+                Read::Line(line, _) => {
+                    if let Ok(record) = Record::read(line) {
+                        visit(&record, line);
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// How many bytes of the segment before the one at `path` count, as that one says.
+fn counted(path: &Path) -> Option<u64> {
+    let mut reader = LineReader::new(BufReader::new(File::open(path).ok()?), 0);
+    match reader.read().ok()? {
+        Read::Line(line, _) => Some(Record::read(line).ok()?.members.previous?.bytes),
+        Read::End | Read::Flawed(..) => None,
+    }
+}

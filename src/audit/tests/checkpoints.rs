@@ -1,0 +1,381 @@
+//! Checkpoints against everything that somebody could do who owns the files: whatever is sealed anew is found by the key,
+//! or by a checkpoint that was kept elsewhere.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::audit::line::{leaf, split_digest};
+use crate::audit::note::Signer;
+
+/// A journal that writes a checkpoint when it ends, and as often as `every` says.
+fn open(room: &Room, every: Duration) -> Journal {
+    let key = room.dir.with_file_name("audit-key");
+    let settings = Settings { checkpoints: Some(Checkpoints { key, every }), ..room.settings() };
+    Journal::open_on(settings, Clock::system(), room.disk.clone()).unwrap().0
+}
+
+const AT_THE_END: Duration = Duration::from_secs(3600);
+
+fn key(room: &Room) -> VerifyingKey {
+    let path = public_path(&room.dir.with_file_name("audit-key"));
+    std::fs::read_to_string(path).unwrap().trim_end().parse().unwrap()
+}
+
+/// Three lives of a journal, with so many calls each.
+async fn lived(room: &Room, calls: usize) {
+    for _ in 0..3 {
+        let journal = open(room, AT_THE_END);
+        for _ in 0..calls {
+            call(&journal, facts(&run(1))).await.unwrap();
+        }
+        journal.close().await.unwrap();
+    }
+}
+
+fn verify_with(room: &Room, keys: &[VerifyingKey], kept: &[&str]) -> Report {
+    let kept = kept.iter().map(|note| Checkpoint::read(note, &[]).unwrap()).collect();
+    verify(&room.dir, Against { keys: keys.to_vec(), kept }, &mut |_| ()).unwrap()
+}
+
+fn said(report: &Report) -> String {
+    report.findings.iter().map(|finding| format!("{finding}\n")).collect()
+}
+
+/// The notes of the journal, in order.
+fn notes(room: &Room) -> Vec<String> {
+    room.of_kind(Kind::Checkpoint).iter().map(|line| line["note"].as_str().unwrap().to_owned()).collect()
+}
+
+/// What somebody does who owns the files and knows the format: every line from the first that `change` changes, or leaves
+/// out, is numbered, chained, counted and sealed anew.
+fn seal_anew(room: &Room, change: impl Fn(&mut Value) -> bool) {
+    let (mut seq, mut prev, mut before) = (0_u64, "0".repeat(64), 0);
+    for path in room.segments() {
+        let (mut out, mut group) = (String::new(), 0_u64);
+        for text in std::fs::read_to_string(&path).unwrap().lines() {
+            let mut line: Value = serde_json::from_str(text).unwrap();
+            if !change(&mut line) || (line["kind"] == "commit" && group == 0 && line["count"] != 0) {
+                continue;
+            }
+            let members = line.as_object_mut().unwrap();
+            members.remove("digest");
+            members["seq"] = json!(seq);
+            members["prev"] = json!(prev);
+            if members["kind"] == "commit" {
+                members["count"] = json!(group);
+                members["synced"] = json!(members["synced"].as_u64().unwrap().min(seq.saturating_sub(1)));
+            }
+            if let Some(previous) = members.get_mut("previous") {
+                previous["bytes"] = json!(before);
+            }
+            group = if members["kind"] == "commit" { 0 } else { group + 1 };
+            // As the gateway writes line breaks.
+            let body = line.to_string().replace("\\n", "\\u000a");
+            let body = body.strip_suffix('}').unwrap();
+            let sealed = format!("{body},\"digest\":\"{}\"}}", Sha256::of(body.as_bytes()));
+            assert!(split_digest(sealed.as_bytes()).is_some());
+            prev = leaf(sealed.as_bytes()).to_string();
+            seq += 1;
+            out.push_str(&(sealed + "\n"));
+        }
+        before = out.len();
+        edit(&path, |bytes| *bytes = out.into_bytes());
+    }
+}
+
+/// One life of a journal, with three checkpoints behind calls.
+async fn one_life(room: &Room) {
+    let journal = open(room, Duration::from_millis(1));
+    let before = room.of_kind(Kind::Checkpoint).len();
+    for count in 1..=3 {
+        call(&journal, facts(&run(1))).await.unwrap();
+        until(|| room.of_kind(Kind::Checkpoint).len() >= before + count).await;
+    }
+    journal.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn every_checkpoint_signs_all_lines_before_it_over_segments_and_restarts() {
+    let room = Room { segment_bytes: 4096, queue_max: 2, ..Room::new() };
+    lived(&room, 20).await;
+    assert!(room.segments().len() > 5);
+    let report =
+        verify_with(&room, &[key(&room)], &notes(&room).iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!((said(&report), report.checkpoints), (String::new(), 3));
+    // Older segments may be archived: what is left is still the end of what was signed.
+    for path in room.segments().into_iter().take(3) {
+        std::fs::remove_file(path).unwrap();
+    }
+    let report = verify_with(&room, &[key(&room)], &[]);
+    assert_eq!((said(&report), report.checkpoints > 0), (String::new(), true));
+}
+
+#[tokio::test]
+async fn a_checkpoint_comes_by_itself_where_something_is_new_and_not_otherwise() {
+    let room = Room::new();
+    let journal = open(&room, Duration::from_millis(1));
+    until(|| room.of_kind(Kind::Checkpoint).len() == 1).await;
+    call(&journal, facts(&run(1))).await.unwrap();
+    until(|| room.of_kind(Kind::Checkpoint).len() >= 2).await;
+    journal.close().await.unwrap();
+    let lines = room.lines();
+    let kinds: Vec<_> = lines.iter().map(|line| line["kind"].as_str().unwrap()).collect();
+    let twice = kinds.windows(3).any(|three| three == ["checkpoint", "commit", "checkpoint"]);
+    assert!(!twice, "{kinds:?}");
+    assert_eq!(said(&verify_with(&room, &[key(&room)], &[])), "");
+}
+
+#[tokio::test]
+async fn what_is_edited_and_sealed_anew_is_found_at_the_next_checkpoint() {
+    let room = Room::new();
+    one_life(&room).await;
+    let text = std::fs::read(room.last()).unwrap();
+    seal_anew(&room, |_| true);
+    assert!(std::fs::read(room.last()).unwrap() == text, "sealing anew is what the gateway does");
+    seal_anew(&room, |line| {
+        if line["kind"] == "intent" {
+            line["tool"] = json!("mail.read");
+        }
+        true
+    });
+    let report = verify_with(&room, &[], &[]);
+    assert!(said(&report).contains("are not the"), "{}", said(&report));
+    let edited = room.of_kind(Kind::Intent)[0]["seq"].as_u64().unwrap();
+    let signed = room.of_kind(Kind::Checkpoint).into_iter().map(|line| line["seq"].as_u64().unwrap());
+    let first = signed.into_iter().find(|seq| *seq > edited).unwrap();
+    assert_eq!(report.findings[0].seq(), Seq(first), "the first checkpoint behind it says so");
+}
+
+#[tokio::test]
+async fn who_signs_with_another_key_or_leaves_the_checkpoints_out_is_found_by_the_key() {
+    let room = Room::new();
+    one_life(&room).await;
+    let key = key(&room);
+    let note = notes(&room).pop().unwrap();
+    // Everything anew, with a key of their own.
+    let other = Signer::new(key.name(), &[7; 32]).unwrap();
+    seal_anew(&room, |line| {
+        if line["kind"] == "checkpoint" {
+            line["note"] = json!(other.sign(&Checkpoint::read(&note, &[]).unwrap()));
+        }
+        true
+    });
+    assert!(
+        said(&verify_with(&room, std::slice::from_ref(&key), &[])).contains("no key that is known signed it")
+    );
+    // Without any.
+    seal_anew(&room, |line| {
+        if line["kind"] == "intent" {
+            line["tool"] = json!("mail.read");
+        }
+        line["kind"] != "checkpoint"
+    });
+    assert_eq!(said(&verify_with(&room, &[], &[])), "");
+    assert!(said(&verify_with(&room, &[key], &[])).contains("no checkpoint that the key signed"));
+    assert!(said(&verify_with(&room, &[], &[&note])).contains("the checkpoint that was kept"));
+}
+
+#[tokio::test]
+async fn what_is_cut_off_or_forked_is_found_by_what_was_kept() {
+    let room = Room::new();
+    one_life(&room).await;
+    let (key, kept) = (key(&room), notes(&room));
+    let whole = std::fs::read_to_string(room.last()).unwrap();
+    // Cut behind the group of the second checkpoint.
+    let second = whole.lines().position(|line| line.contains(&kept[1].replace('\n', "\\u000a"))).unwrap();
+    let cut: String = whole.lines().take(second + 2).map(|line| format!("{line}\n")).collect();
+    edit(&room.last(), |bytes| *bytes = cut.into_bytes());
+    assert_eq!(
+        said(&verify_with(&room, std::slice::from_ref(&key), &[])),
+        "",
+        "nothing here says that there was more"
+    );
+    let report = verify_with(&room, std::slice::from_ref(&key), &[&kept[0], &kept[2]]);
+    assert!(said(&report).contains("does not go on from the checkpoint that was kept"), "{}", said(&report));
+    assert_eq!(report.findings.len(), 1);
+    // Another journal grows from there, with the same key.
+    one_life(&room).await;
+    let report = verify_with(&room, std::slice::from_ref(&key), &[&kept[0], &kept[2]]);
+    assert!(said(&report).contains("not those of the checkpoint that was kept"), "{}", said(&report));
+    assert_eq!(said(&verify_with(&room, &[key], &[&kept[0]])), "");
+}
+
+#[tokio::test]
+async fn a_segment_that_says_another_tree_is_found() {
+    let room = Room { segment_bytes: 4096, queue_max: 2, ..Room::new() };
+    lived(&room, 20).await;
+    let all = room.segments();
+    for path in all.iter().take(all.len() - 1) {
+        std::fs::remove_file(path).unwrap();
+    }
+    let key = key(&room);
+    assert_eq!(said(&verify_with(&room, std::slice::from_ref(&key), &[])), "");
+    let first =
+        serde_json::from_str::<Value>(std::fs::read_to_string(room.last()).unwrap().lines().next().unwrap());
+    let first = first.unwrap();
+    let (from, peak) =
+        (first["seq"].as_u64().unwrap(), first["tree"]["peaks"][0].as_str().unwrap().to_owned());
+    // Another history before this segment, and everything in it sealed anew.
+    let path = room.last();
+    let (mut out, mut prev) = (Vec::new(), first["prev"].as_str().unwrap().to_owned());
+    for text in std::fs::read_to_string(&path).unwrap().lines() {
+        let text = text.replace(&peak, &"ab".repeat(32));
+        let mut line: Value = serde_json::from_str(&text).unwrap();
+        line.as_object_mut().unwrap().remove("digest");
+        line["prev"] = json!(prev);
+        let body = line.to_string();
+        let body = body.strip_suffix('}').unwrap();
+        let sealed = format!("{body},\"digest\":\"{}\"}}", Sha256::of(body.as_bytes()));
+        prev = leaf(sealed.as_bytes()).to_string();
+        out.push(sealed);
+    }
+    edit(&path, |bytes| *bytes = (out.join("\n") + "\n").into_bytes());
+    let report = verify_with(&room, &[key], &[]);
+    assert!(said(&report).contains("are not the") && from > 0, "{}", said(&report));
+}
+
+#[tokio::test]
+async fn a_journal_from_before_there_were_trees_goes_on_with_one_of_its_own() {
+    let room = Room::new();
+    for _ in 0..2 {
+        let (journal, _) = room.open();
+        call(&journal, facts(&run(1))).await.unwrap();
+        journal.close().await.unwrap();
+    }
+    seal_anew(&room, |line| {
+        line.as_object_mut().unwrap().remove("tree");
+        true
+    });
+    assert_eq!(said(&verify_with(&room, &[], &[])), "");
+    lived(&room, 1).await;
+    let report = verify_with(&room, &[key(&room)], &[]);
+    assert_eq!((said(&report), report.checkpoints), (String::new(), 3));
+    let base = room.of_kind(Kind::Checkpoint)[0]["tree"]["base"].as_u64().unwrap();
+    assert!(base > 0 && notes(&room)[0].lines().next().unwrap().ends_with(&format!("/{base}")));
+    let last = room.of_kind(Kind::Checkpoint)[2]["seq"].as_u64().unwrap();
+    assert!(includes(&prove_inclusion(&room.dir, Seq(last - 1), None).unwrap()));
+    assert!(prove_inclusion(&room.dir, Seq(0), None).is_err(), "it was never signed");
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_cannot_be_written_costs_nobody_a_record() {
+    for written in [0, 100, 700] {
+        let room = Room::new();
+        let journal = open(&room, AT_THE_END);
+        call(&journal, facts(&run(1))).await.unwrap();
+        // The next write is that of the checkpoint before the stop.
+        room.disk.faults.plan_short_write(written, rustix::io::Errno::IO);
+        journal.close().await.unwrap();
+        let report = verify_with(&room, &[], &[]);
+        assert_eq!((said(&report), report.checkpoints), (String::new(), 0));
+        assert_eq!((room.of_kind(Kind::Stop).len(), room.of_kind(Kind::Halted).len()), (1, 1));
+        lived(&room, 1).await;
+        assert_eq!(said(&verify_with(&room, &[key(&room)], &[])), "");
+    }
+}
+
+#[tokio::test]
+async fn i10_the_private_key_is_for_its_owner_alone_and_never_made_anew() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let room = Room::new();
+    lived(&room, 1).await;
+    let (before, path) = (key(&room), room.dir.with_file_name("audit-key"));
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let refused = |room: &Room| {
+        let checkpoints = Some(Checkpoints { key: path.clone(), every: AT_THE_END });
+        let settings = Settings { checkpoints, ..room.settings() };
+        Journal::open_on(settings, Clock::system(), room.disk.clone()).map(|_| ()).unwrap_err().to_string()
+    };
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+    assert!(refused(&room).contains("chmod 600"));
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, "x").unwrap();
+    assert!(refused(&room).contains("holds no key"));
+    std::fs::write(&path, &whole).unwrap();
+    lived(&room, 1).await;
+    assert_eq!(key(&room), before);
+    let secret = String::from_utf8(whole).unwrap().split(' ').nth(1).unwrap().trim().to_owned();
+    assert!(!std::fs::read_to_string(room.last()).unwrap().contains(&secret));
+}
+
+/// RFC 9162, 2.1.3.2, word by word.
+fn includes(proof: &Inclusion) -> bool {
+    let node = |left: &Sha256, right: &Sha256| Sha256::of_parts(&[&[1], left.as_bytes(), right.as_bytes()]);
+    let (mut fn_, mut sn, mut r) = (proof.index, proof.size - 1, leaf(proof.line.as_bytes()));
+    for p in &proof.path {
+        if sn == 0 {
+            return false;
+        }
+        if fn_ & 1 == 1 || fn_ == sn {
+            r = node(p, &r);
+            if fn_ & 1 == 0 {
+                while fn_ & 1 == 0 && fn_ != 0 {
+                    (fn_, sn) = (fn_ >> 1, sn >> 1);
+                }
+            }
+        } else {
+            r = node(&r, p);
+        }
+        (fn_, sn) = (fn_ >> 1, sn >> 1);
+    }
+    sn == 0 && r == proof.root
+}
+
+/// RFC 9162, 2.1.4.2, word by word.
+fn goes_on(proof: &Consistency) -> bool {
+    let node = |left: &Sha256, right: &Sha256| Sha256::of_parts(&[&[1], left.as_bytes(), right.as_bytes()]);
+    let mut path = proof.proof.clone();
+    if proof.old_size.is_power_of_two() {
+        path.insert(0, proof.old_root);
+    }
+    let (mut fn_, mut sn) = (proof.old_size - 1, proof.size - 1);
+    while fn_ & 1 == 1 {
+        (fn_, sn) = (fn_ >> 1, sn >> 1);
+    }
+    let (mut fr, mut sr) = (path[0], path[0]);
+    for c in &path[1..] {
+        if sn == 0 {
+            return false;
+        }
+        if fn_ & 1 == 1 || fn_ == sn {
+            (fr, sr) = (node(c, &fr), node(c, &sr));
+            if fn_ & 1 == 0 {
+                while fn_ & 1 == 0 && fn_ != 0 {
+                    (fn_, sn) = (fn_ >> 1, sn >> 1);
+                }
+            }
+        } else {
+            sr = node(&sr, c);
+        }
+        (fn_, sn) = (fn_ >> 1, sn >> 1);
+    }
+    (fr, sr, sn) == (proof.old_root, proof.root, 0)
+}
+
+#[tokio::test]
+async fn each_record_is_proven_by_the_algorithm_of_the_rfc_and_nothing_else_is() {
+    let room = Room { segment_bytes: 4096, queue_max: 2, ..Room::new() };
+    lived(&room, 12).await;
+    let (key, kept) = (key(&room), notes(&room));
+    let size = Checkpoint::read(&kept[2], std::slice::from_ref(&key)).unwrap().size;
+    for seq in (0..size).step_by(5) {
+        let proof = prove_inclusion(&room.dir, Seq(seq), None).unwrap();
+        assert!(includes(&proof) && proof.line.contains(&format!("\"seq\":{seq},")), "{proof:?}");
+        assert_eq!(Checkpoint::read(&proof.checkpoint, std::slice::from_ref(&key)).unwrap().root, proof.root);
+        let other = Inclusion { line: proof.line.replace("\"v\":1", "\"v\":2"), ..proof };
+        assert!(!includes(&other));
+    }
+    let old = prove_inclusion(&room.dir, Seq(3), Some(&kept[0])).unwrap();
+    assert!(includes(&old) && old.checkpoint == kept[0]);
+    let refused = |seq| prove_inclusion(&room.dir, Seq(seq), Some(&kept[0])).map(|_| ()).unwrap_err();
+    assert!(matches!(refused(size - 1), ProveError::NotSigned(_)));
+    for (from, to) in [(0, 1), (0, 2), (1, 2), (2, 2)] {
+        let proof = prove_consistency(&room.dir, &kept[from], &kept[to]).unwrap();
+        assert!(from == to || goes_on(&proof), "{proof:?}");
+    }
+    assert!(prove_consistency(&room.dir, &kept[2], &kept[0]).is_err());
+    // A line that is not what was signed proves nothing.
+    edit(&room.segments()[0], |bytes| bytes[600] ^= 1);
+    assert!(prove_inclusion(&room.dir, Seq(size - 1), None).is_err());
+}

@@ -1,0 +1,112 @@
+//! `sluicegate audit key|checkpoint|prove`, and what `audit verify` is given from elsewhere.
+//!
+//! Must never change the journal, nor print a private key.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use crate::audit::{self, Against, Checkpoint, NOTE_BYTES_MAX, Seq, VerifyingKey};
+
+/// What the journal is held against.
+#[derive(Debug, clap::Args)]
+pub(super) struct AgainstArgs {
+    /// A key whose checkpoints count, as `audit key` prints it, or a file that holds it; may be repeated
+    #[arg(long = "key", value_name = "KEY")]
+    keys: Vec<String>,
+    /// A checkpoint that was kept elsewhere: the journal has to go on from it; may be repeated
+    #[arg(long = "checkpoint", value_name = "FILE")]
+    checkpoints: Vec<PathBuf>,
+}
+
+impl AgainstArgs {
+    pub(super) fn read(&self) -> anyhow::Result<Against> {
+        let keys: Vec<_> = self.keys.iter().map(|text| key(text)).collect::<Result<_, _>>()?;
+        let read = |path: &PathBuf| {
+            let checkpoint = Checkpoint::read(&note(path)?, &keys);
+            checkpoint.with_context(|| format!("the checkpoint in `{}`", path.display()))
+        };
+        let kept = self.checkpoints.iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Against { keys, kept })
+    }
+}
+
+/// A key as it is written, or the file that holds it.
+fn key(text: &str) -> anyhow::Result<VerifyingKey> {
+    if let Ok(key) = text.parse() {
+        return Ok(key);
+    }
+    let written = std::fs::read_to_string(text)
+        .with_context(|| format!("`{text}` is no key as `audit key` prints it, and no file"))?;
+    written.trim_end().parse().with_context(|| format!("the key in `{text}`"))
+}
+
+fn note(path: &Path) -> anyhow::Result<String> {
+    use std::io::Read as _;
+    let opened = std::fs::File::open(path).with_context(|| format!("cannot open `{}`", path.display()))?;
+    let mut text = String::new();
+    let most = NOTE_BYTES_MAX as u64 + 1;
+    opened
+        .take(most)
+        .read_to_string(&mut text)
+        .with_context(|| format!("cannot read `{}`", path.display()))?;
+    Ok(text)
+}
+
+/// What is proven.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  sluicegate audit prove 4711 > proof.json
+  sluicegate audit prove 4711 --by kept.note
+  sluicegate audit prove --from kept.note --to newer.note
+
+A proof is JSON: the record, its place, the path of hashes up to the root (RFC 6962, 2.1.1), and the signed checkpoint.
+Whoever has the public key checks it without us: docs/AUDIT.md says how.")]
+pub(super) struct ProveArgs {
+    /// The number of the record, as `audit tail` shows it behind `#`
+    #[arg(required_unless_present = "from", conflicts_with = "from")]
+    seq: Option<u64>,
+    /// The checkpoint that it is proven by; where absent, the newest
+    #[arg(long, value_name = "FILE", requires = "seq")]
+    by: Option<PathBuf>,
+    /// Proves that this checkpoint is the beginning of that of `--to`
+    #[arg(long, value_name = "FILE", requires = "to")]
+    from: Option<PathBuf>,
+    /// The later checkpoint
+    #[arg(long, value_name = "FILE", requires = "from")]
+    to: Option<PathBuf>,
+}
+
+pub(super) fn prove(dir: &Path, args: &ProveArgs, out: &mut impl Write) -> anyhow::Result<()> {
+    let json = match (&args.from, &args.to, args.seq) {
+        (Some(from), Some(to), _) => {
+            serde_json::to_string(&audit::prove_consistency(dir, &note(from)?, &note(to)?)?)?
+        }
+        (_, _, seq) => {
+            let by = args.by.as_deref().map(note).transpose()?;
+            let seq = Seq(seq.context("say which record")?);
+            serde_json::to_string(&audit::prove_inclusion(dir, seq, by.as_deref())?)?
+        }
+    };
+    writeln!(out, "{json}")?;
+    Ok(())
+}
+
+/// Prints the newest checkpoint, to be kept elsewhere.
+pub(super) fn checkpoint(dir: &Path, out: &mut impl Write) -> anyhow::Result<()> {
+    let newest = audit::newest_checkpoint(dir)?;
+    let newest =
+        newest.context("there is no checkpoint yet: the first is written a minute after the start")?;
+    write!(out, "{newest}")?;
+    Ok(())
+}
+
+/// Prints the public key of the gateway whose state directory this is.
+pub(super) fn print_key(state_dir: &Path, out: &mut impl Write) -> anyhow::Result<()> {
+    let path = audit::public_path(&state_dir.join(audit::KEY_FILE));
+    let key = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read `{}`: a gateway makes it when it starts", path.display()))?;
+    write!(out, "{key}")?;
+    Ok(())
+}
