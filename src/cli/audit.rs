@@ -48,7 +48,7 @@ enum AuditCommand {
     },
     /// Verifies digests, chain, sequence, commits and checkpoints of the whole journal; exit code 1 on findings
     Verify(VerifyArgs),
-    /// Prints the public key that this gateway's checkpoints are signed for; give it to whoever verifies
+    /// Prints the public key that verifies the checkpoints of this gateway; give it to whoever verifies
     Key,
     /// Prints the newest signed checkpoint; kept elsewhere, it shows when the journal was cut or made anew
     Checkpoint,
