@@ -9,6 +9,8 @@ mod courier;
 mod cursor;
 mod failure;
 mod file;
+mod ocsf;
+mod parcel;
 mod settings;
 mod stdout;
 mod syslog;
@@ -26,6 +28,7 @@ use crate::audit::Seq;
 use crate::clock::Clock;
 use courier::Courier;
 pub use cursor::CursorError;
+pub use ocsf::OcsfVersion;
 pub use settings::*;
 
 /// How one sink does.

@@ -13,10 +13,11 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::backoff::Backoff;
 use super::cursor::{Cursor, CursorError};
 use super::failure::Failure;
+use super::parcel::{Packer, Parcel};
 use super::settings::{Begin, Settings};
 use super::target::{Sure, Target};
 use super::{Figures, Source, Stop, Tell, Trouble};
-use crate::audit::{Item, Position, Reach, Stream, TailError};
+use crate::audit::{Position, Reach, Stream, TailError};
 use crate::clock::Clock;
 
 /// Most records of one batch, and most bytes before the last group of them.
@@ -28,6 +29,14 @@ const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 const TRUST_AFTER: Duration = Duration::from_secs(30);
 /// Places of batches that are underway are kept apart by at least this.
 const UNDERWAY_STEP: Duration = Duration::from_secs(1);
+
+/// What a read gave.
+enum Batch {
+    /// There is nothing ahead.
+    Nothing,
+    /// What is sent of what was ahead; it may be nothing.
+    Parcels(Vec<Parcel>),
+}
 
 /// What goes on with a courier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +55,8 @@ pub(super) struct Courier {
     target: Target,
     /// None while it is read from.
     stream: Option<Stream>,
+    /// None while it packs.
+    packer: Option<Packer>,
     /// As far as the sink has everything for sure.
     sure: Position,
     /// What it was given since, and when.
@@ -74,6 +85,7 @@ impl Courier {
         let figures = Figures { delivered: 0, behind: 0, failures: 0, missed: 0, trouble: None };
         let (underway, backoff) = (VecDeque::new(), Backoff::new());
         let stream = Some(Stream::new(&source.dir, sure));
+        let packer = None;
         Ok(Self {
             settings,
             source,
@@ -83,6 +95,7 @@ impl Courier {
             cursor,
             target,
             stream,
+            packer,
             sure,
             underway,
             backoff,
@@ -94,8 +107,10 @@ impl Courier {
     pub(super) async fn run(mut self) {
         loop {
             let next = match self.read().await {
-                Ok(items) if items.is_empty() => self.rest().await,
-                Ok(items) => self.deliver(&items).await,
+                Ok(Batch::Nothing) => self.rest().await,
+                // What was read has no event of its own.
+                Ok(Batch::Parcels(parcels)) if parcels.is_empty() => Next::GoOn,
+                Ok(Batch::Parcels(parcels)) => self.deliver(&parcels).await,
                 Err(error) => self.fail(&error.to_string()).await,
             };
             if next == Next::End {
@@ -105,13 +120,22 @@ impl Courier {
     }
 
     /// What is ahead and durable.
-    async fn read(&mut self) -> Result<Vec<Item>, TailError> {
+    async fn read(&mut self) -> Result<Batch, TailError> {
         let until = Some(*self.source.synced.borrow_and_update());
         let reach = Reach { until, records_max: BATCH_RECORDS_MAX, bytes_max: BATCH_BYTES_MAX };
         let mut stream = self.stream.take().unwrap_or_else(|| Stream::new(&self.source.dir, self.sure));
-        let read = tokio::task::spawn_blocking(move || (stream.read(reach), stream)).await;
+        let (format, dir) = (self.settings.format, self.source.dir.clone());
+        let mut packer = self.packer.take().unwrap_or_else(|| Packer::new(format, &dir));
+        let read = tokio::task::spawn_blocking(move || {
+            let batch = stream.read(reach).map(|items| match items.is_empty() {
+                true => Batch::Nothing,
+                false => Batch::Parcels(packer.pack(items)),
+            });
+            (batch, stream, packer)
+        });
         // A reader that panicked is made anew, from where it is sure.
-        let Ok((items, stream)) = read else { return Ok(Vec::new()) };
+        let Ok((batch, stream, packer)) = read.await else { return Ok(Batch::Nothing) };
+        self.packer = Some(packer);
         let missed = stream.missed();
         if missed > self.figures.missed {
             let sink = &self.settings.name;
@@ -120,17 +144,17 @@ impl Courier {
         self.figures.missed = self.figures.missed.max(missed);
         self.stream = Some(stream);
         self.note_behind();
-        items
+        batch
     }
 
-    async fn deliver(&mut self, items: &[Item]) -> Next {
-        let given = timeout(DELIVERY_TIMEOUT, self.target.deliver(items)).await;
+    async fn deliver(&mut self, parcels: &[Parcel]) -> Next {
+        let given = timeout(DELIVERY_TIMEOUT, self.target.deliver(parcels)).await;
         let given = given.unwrap_or(Err(Failure::TooSlow(DELIVERY_TIMEOUT.as_secs())));
         let sure = match given {
             Ok(sure) => sure,
             Err(failure) => return self.fail(&failure.to_string()).await,
         };
-        self.figures.delivered += u64::try_from(items.len()).unwrap_or(u64::MAX);
+        self.figures.delivered += u64::try_from(parcels.len()).unwrap_or(u64::MAX);
         self.backoff = Backoff::new();
         if self.figures.trouble.take().is_some() {
             tracing::info!(sink = self.settings.name, "a sink of the audit trail goes on");

@@ -9,10 +9,10 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
+use super::parcel::{Parcel, lines};
 use super::settings::FileSettings;
-use super::stdout::lines;
 use super::target::Sure;
-use crate::audit::{Item, LINE_BYTES_MAX};
+use crate::audit::LINE_BYTES_MAX;
 
 #[derive(Debug)]
 pub(super) struct FileTarget {
@@ -25,8 +25,8 @@ impl FileTarget {
         Self { settings, open: None }
     }
 
-    pub(super) async fn deliver(&mut self, items: &[Item]) -> Result<Sure, Failure> {
-        let (settings, open, text) = (self.settings.clone(), self.open.take(), lines(items));
+    pub(super) async fn deliver(&mut self, parcels: &[Parcel]) -> Result<Sure, Failure> {
+        let (settings, open, text) = (self.settings.clone(), self.open.take(), lines(parcels));
         // A file can lie on a disk that does not answer.
         let appended = tokio::task::spawn_blocking(move || append(&settings, open, &text)).await;
         let appended = appended.map_err(io::Error::other).and_then(|appended| appended);
@@ -89,10 +89,10 @@ fn open_whole(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Whether `torn` is the beginning of a record.
+/// Whether `torn` is the beginning of what is written here: a record, or an event.
 fn is_record(torn: &[u8]) -> bool {
-    const HEAD: &[u8] = b"{\"v\":";
-    !torn.is_empty() && (torn.starts_with(HEAD) || HEAD.starts_with(torn))
+    let heads: [&[u8]; 2] = [b"{\"v\":", b"{\"class_uid\":"];
+    !torn.is_empty() && heads.iter().any(|head| torn.starts_with(head) || head.starts_with(torn))
 }
 
 /// Moves `path` to `path.1`, that to `path.2`, and so on; what would be more than `keep` is removed.

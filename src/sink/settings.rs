@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use super::ocsf::OcsfVersion;
 use crate::model::place::Place;
 
 /// One sink.
@@ -15,12 +16,24 @@ pub struct Settings {
     pub place: Place,
     /// Where the records go.
     pub destination: Destination,
+    /// In which form.
+    pub format: Format,
     /// What it means for the gateway that the sink falls behind.
     pub need: Need,
     /// Lines of the journal that it may be behind before that is said (`behind_max`).
     pub behind_max: u64,
     /// Where a sink begins that was never served.
     pub begin: Begin,
+}
+
+/// In which form records go out (`format`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// As the journal has them.
+    #[default]
+    Record,
+    /// As events of OCSF.
+    Ocsf(OcsfVersion),
 }
 
 /// What it means that a sink falls behind. It never stops a call.

@@ -5,28 +5,18 @@
 use tokio::io::AsyncWriteExt as _;
 
 use super::failure::Failure;
+use super::parcel::{Parcel, lines};
 use super::target::Sure;
-use crate::audit::Item;
 
 #[derive(Debug)]
 pub(super) struct StdoutTarget;
 
 impl StdoutTarget {
-    pub(super) async fn deliver(&mut self, items: &[Item]) -> Result<Sure, Failure> {
+    pub(super) async fn deliver(&mut self, parcels: &[Parcel]) -> Result<Sure, Failure> {
         let mut out = tokio::io::stdout();
         let failed = Failure::doing("writing to standard output");
-        out.write_all(&lines(items)).await.map_err(&failed)?;
+        out.write_all(&lines(parcels)).await.map_err(&failed)?;
         out.flush().await.map_err(&failed)?;
         Ok(Sure::Arrived)
     }
-}
-
-/// The records, one a line.
-pub(super) fn lines(items: &[Item]) -> Vec<u8> {
-    let mut text = Vec::with_capacity(items.iter().map(|item| item.line.len() + 1).sum());
-    for item in items {
-        text.extend_from_slice(item.line.as_bytes());
-        text.push(b'\n');
-    }
-    text
 }

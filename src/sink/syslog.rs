@@ -17,9 +17,9 @@ use tokio::net::{TcpStream, UnixDatagram};
 use tokio_rustls::TlsConnector;
 
 use super::failure::Failure;
+use super::parcel::Parcel;
 use super::settings::{SyslogAddress, SyslogSettings};
 use super::target::Sure;
-use crate::audit::Item;
 use crate::trust;
 use frame::{Frame, Sender};
 
@@ -53,30 +53,30 @@ impl SyslogTarget {
         Self { settings, sender, open: None }
     }
 
-    pub(super) async fn deliver(&mut self, items: &[Item]) -> Result<Sure, Failure> {
+    pub(super) async fn deliver(&mut self, parcels: &[Parcel]) -> Result<Sure, Failure> {
         self.look().await?;
         let open = match self.open.take() {
             Some(open) => open,
             None => self.connect().await?,
         };
         // Whatever fails here leaves nothing open.
-        let (open, sure) = self.send(open, items).await?;
+        let (open, sure) = self.send(open, parcels).await?;
         self.open = Some(open);
         Ok(sure)
     }
 
-    async fn send(&self, mut open: Open, items: &[Item]) -> Result<(Open, Sure), Failure> {
+    async fn send(&self, mut open: Open, parcels: &[Parcel]) -> Result<(Open, Sure), Failure> {
         let failed = Failure::doing("sending");
         let sure = match &mut open {
             Open::Datagrams(socket) => {
-                for item in items {
-                    socket.send(&self.sender.message(item, Frame::Datagram)).await.map_err(&failed)?;
+                for parcel in parcels {
+                    socket.send(&self.sender.message(parcel, Frame::Datagram)).await.map_err(&failed)?;
                 }
                 Sure::Arrived
             }
             Open::Connection(connection) => {
                 let frames: Vec<u8> =
-                    items.iter().flat_map(|item| self.sender.message(item, Frame::Counted)).collect();
+                    parcels.iter().flat_map(|parcel| self.sender.message(parcel, Frame::Counted)).collect();
                 connection.write_all(&frames).await.map_err(&failed)?;
                 connection.flush().await.map_err(&failed)?;
                 Sure::Underway

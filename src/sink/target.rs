@@ -4,10 +4,10 @@
 
 use super::failure::Failure;
 use super::file::FileTarget;
+use super::parcel::Parcel;
 use super::settings::Destination;
 use super::stdout::StdoutTarget;
 use super::syslog::SyslogTarget;
-use crate::audit::Item;
 
 /// How sure it is that what was taken has arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,12 +34,12 @@ impl Target {
         }
     }
 
-    /// Gives it all of `items`, in order.
-    pub(super) async fn deliver(&mut self, items: &[Item]) -> Result<Sure, Failure> {
+    /// Gives it all of `parcels`, in order.
+    pub(super) async fn deliver(&mut self, parcels: &[Parcel]) -> Result<Sure, Failure> {
         match self {
-            Self::Stdout(target) => target.deliver(items).await,
-            Self::File(target) => target.deliver(items).await,
-            Self::Syslog(target) => target.deliver(items).await,
+            Self::Stdout(target) => target.deliver(parcels).await,
+            Self::File(target) => target.deliver(parcels).await,
+            Self::Syslog(target) => target.deliver(parcels).await,
         }
     }
 

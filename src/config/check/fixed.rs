@@ -70,8 +70,8 @@ pub(super) fn gather(document: &Document, loaded: &Loaded, values: &Values<'_>) 
 /// What is said of the sinks, without the places where it stands.
 fn sinks(all: &[sink::Settings]) -> String {
     let each = |sink: &sink::Settings| {
-        let sink::Settings { name, place: _, destination, need, behind_max, begin } = sink;
-        format!("{name}: {destination:?}, {need:?}, {behind_max}, {begin:?}")
+        let sink::Settings { name, place: _, destination, format, need, behind_max, begin } = sink;
+        format!("{name}: {destination:?}, {format:?}, {need:?}, {behind_max}, {begin:?}")
     };
     all.iter().map(each).collect::<Vec<_>>().join("; ")
 }

@@ -11,8 +11,9 @@ use crate::config::node::{Located, Node};
 use crate::config::problem::Sink;
 use crate::config::raw::SinkRule;
 use crate::sink::{
-    BEHIND_MAX_DEFAULT, Begin, Destination, FACILITY_DEFAULT, FileSettings, MESSAGE_BYTES_MAX_DEFAULT, Need,
-    ROTATE_KEEP_DEFAULT, Settings, SyslogAddress, SyslogSettings,
+    BEHIND_MAX_DEFAULT, Begin, Destination, FACILITY_DEFAULT, FileSettings, Format,
+    MESSAGE_BYTES_MAX_DEFAULT, Need, OcsfVersion, ROTATE_KEEP_DEFAULT, Settings, SyslogAddress,
+    SyslogSettings,
 };
 
 use super::quantity::Quantities;
@@ -59,7 +60,9 @@ fn one(rule: &SinkRule, scope: Scope<'_>) -> Option<Settings> {
             Begin::Oldest
         }
     });
+    let format = rule.format.as_ref().map_or(Format::Record, |word| format(word, found));
     Some(Settings {
+        format,
         behind_max: read.amount(&rule.behind_max, "behind_max").unwrap_or(BEHIND_MAX_DEFAULT),
         name: name?,
         place: rule.place.clone(),
@@ -67,6 +70,18 @@ fn one(rule: &SinkRule, scope: Scope<'_>) -> Option<Settings> {
         need: if required { Need::Required } else { Need::Optional },
         begin,
     })
+}
+
+fn format(word: &Located<String>, found: &Sink) -> Format {
+    match word.value.as_str() {
+        "record" => Format::Record,
+        "ocsf" => Format::Ocsf(OcsfVersion::V1_8),
+        "ocsf-1.6" => Format::Ocsf(OcsfVersion::V1_6),
+        _ => {
+            bad_word(word, "format", &["record", "ocsf", "ocsf-1.6"], found);
+            Format::Record
+        }
+    }
 }
 
 /// It is a part of a file name, and a label of metrics.

@@ -5,7 +5,8 @@
 
 use rustix::system::uname;
 
-use crate::audit::{Item, Kind};
+use crate::audit::Kind;
+use crate::sink::parcel::Parcel;
 
 /// The name under which all messages come (RFC 5424, 6.2.5).
 const APP_NAME: &str = "sluicegate";
@@ -45,13 +46,13 @@ impl Sender {
         Self { facility, message_max, host: printable(&host), process: std::process::id() }
     }
 
-    /// `item` as one message. What is larger than receivers take is announced with its number, kind and digest, and
+    /// `parcel` as one message. What is larger than receivers take is announced with its number, kind and digest, and
     /// stands in the journal.
-    pub(super) fn message(&self, item: &Item, frame: Frame) -> Vec<u8> {
-        let whole = self.line(item, &item.line);
+    pub(super) fn message(&self, parcel: &Parcel, frame: Frame) -> Vec<u8> {
+        let whole = self.line(parcel, &parcel.text);
         let message = match whole.len() <= self.message_max {
             true => whole,
-            false => self.line(item, &announced(item)),
+            false => self.line(parcel, &announced(parcel)),
         };
         match frame {
             Frame::Datagram => message.into_bytes(),
@@ -61,34 +62,25 @@ impl Sender {
 
     /// RFC 5424, 6: HEADER, no STRUCTURED-DATA, and the record as MSG, in UTF-8 without a BOM: what parses JSON does
     /// not expect one.
-    fn line(&self, item: &Item, text: &str) -> String {
-        let priority = u32::from(self.facility) * 8 + severity(item) as u32;
-        let time = member(&item.line, "t").unwrap_or("-");
+    fn line(&self, parcel: &Parcel, text: &str) -> String {
+        let priority = u32::from(self.facility) * 8 + severity(parcel) as u32;
+        let (time, kind) = (&parcel.time, parcel.kind.as_str());
         let Self { host, process, .. } = self;
-        format!("<{priority}>1 {time} {host} {APP_NAME} {process} {} - {text}", item.kind.as_str())
+        format!("<{priority}>1 {time} {host} {APP_NAME} {process} {kind} - {text}")
     }
 }
 
 /// What stands for a record that is too large.
-fn announced(item: &Item) -> String {
-    let time = member(&item.line, "t").unwrap_or_default();
-    let digest = member(&item.line, "digest").unwrap_or_default();
-    let (seq, kind, bytes) = (item.seq.0, item.kind.as_str(), item.line.len());
+fn announced(parcel: &Parcel) -> String {
+    let Parcel { seq, kind, time, digest, text } = parcel;
+    let (seq, kind, bytes) = (seq.0, kind.as_str(), text.len());
     format!(
         r#"{{"v":1,"seq":{seq},"t":"{time}","kind":"{kind}","too_large_bytes":{bytes},"digest":"{digest}"}}"#
     )
 }
 
-/// The text of the member `key` that every line has, which holds no escapes (docs/AUDIT.md §2): the last one of that
-/// name, which for `digest` is the line's own.
-fn member<'l>(line: &'l str, key: &str) -> Option<&'l str> {
-    let mark = format!("\"{key}\":\"");
-    let at = if key == "digest" { line.rfind(&mark)? } else { line.find(&mark)? };
-    line.get(at + mark.len()..)?.split('"').next()
-}
-
-fn severity(item: &Item) -> Severity {
-    match item.kind {
+fn severity(parcel: &Parcel) -> Severity {
+    match parcel.kind {
         Kind::Halted | Kind::Gap | Kind::Torn => Severity::Error,
         Kind::Denial | Kind::AuthFailures | Kind::Unknown | Kind::Pin | Kind::Revocation => Severity::Warning,
         Kind::Start | Kind::Stop | Kind::Reload | Kind::Source | Kind::TokenKey => Severity::Notice,
@@ -111,17 +103,18 @@ mod tests {
         Sender { facility: 13, message_max, host: "gate".to_owned(), process: 7 }
     }
 
-    fn item(kind: Kind, more: &str) -> Item {
-        let line = format!(
+    fn parcel(kind: Kind, more: &str) -> Parcel {
+        let text = format!(
             r#"{{"v":1,"seq":9,"t":"2026-11-27T10:00:00.000001Z","mono_ns":1,"prev":"00","kind":"{}",{more}"digest":"ab"}}"#,
             kind.as_str()
         );
-        Item { seq: Seq(9), kind, line }
+        let time = "2026-11-27T10:00:00.000001Z".to_owned();
+        Parcel { seq: Seq(9), kind, time, digest: "ab".to_owned(), text }
     }
 
     #[test]
     fn a_message_has_the_header_of_rfc_5424_and_says_its_length() {
-        let denied = item(Kind::Denial, "");
+        let denied = parcel(Kind::Denial, "");
         let message = String::from_utf8(sender(8192).message(&denied, Frame::Datagram)).unwrap();
         let head = "<108>1 2026-11-27T10:00:00.000001Z gate sluicegate 7 denial - {\"v\":1,";
         assert!(message.starts_with(head), "{message}");
@@ -131,13 +124,13 @@ mod tests {
 
     #[test]
     fn what_is_too_large_is_announced_whole_and_valid() {
-        let large = item(Kind::Intent, &format!(r#""a":"{}","#, "\u{e9}".repeat(5000)));
+        let large = parcel(Kind::Intent, &format!(r#""a":"{}","#, "\u{e9}".repeat(5000)));
         let message = String::from_utf8(sender(4096).message(&large, Frame::Datagram)).unwrap();
         assert!(message.len() <= 4096);
         let json = message.split_once(" - ").unwrap().1;
         let json: serde_json::Value = serde_json::from_str(json).unwrap();
         assert_eq!((&json["seq"], &json["digest"]), (&9.into(), &"ab".into()));
-        assert_eq!(json["too_large_bytes"], large.line.len());
+        assert_eq!(json["too_large_bytes"], large.text.len());
     }
 
     #[test]
