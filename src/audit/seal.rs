@@ -19,6 +19,8 @@ pub const KEY_FILE: &str = "audit-key";
 const HEAD: &str = "sluicegate-audit-key-v1 ";
 /// What others may do with the file of a private key.
 const OTHERS_MODE: u32 = 0o077;
+/// What its owner may do with what stands in the state directory.
+const OWNER_MODE: u32 = 0o600;
 /// Largest key file, in bytes.
 const KEY_BYTES_MAX: u64 = 1024;
 
@@ -62,7 +64,7 @@ pub(super) fn open(path: &Path, origin: &str) -> Result<Signer, SealError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let seed = chance::bytes::<32>().map_err(|_| SealError::NotMade)?;
             let text = format!("{HEAD}{}\n", BASE64.encode(&seed));
-            write(path, 0o600, &text).map_err(io("make"))?;
+            write(path, &text).map_err(io("make"))?;
             seed
         }
         Err(error) => return Err(io("open")(error)),
@@ -72,7 +74,7 @@ pub(super) fn open(path: &Path, origin: &str) -> Result<Signer, SealError> {
     let text = format!("{}\n", signer.key());
     if fs::read_to_string(&public).ok().as_deref() != Some(text.as_str()) {
         let doing = "write the public half of";
-        write(&public, 0o644, &text).map_err(|source| SealError::Io { doing, path: public, source })?;
+        write(&public, &text).map_err(|source| SealError::Io { doing, path: public, source })?;
     }
     Ok(signer)
 }
@@ -88,9 +90,9 @@ fn seed(text: &str) -> Option<[u8; 32]> {
 }
 
 /// Whole or not at all, and there after a loss of power.
-fn write(path: &Path, mode: u32, text: &str) -> io::Result<()> {
+fn write(path: &Path, text: &str) -> io::Result<()> {
     let new = path.with_added_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&new)?;
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(OWNER_MODE).open(&new)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(&new, path)?;
