@@ -169,6 +169,12 @@ fn other(kind: Kind, record: &Value) -> String {
             continue;
         }
         match value {
+            // It is for those who verify.
+            _ if kind == Kind::Checkpoint && key == "note" => {}
+            Value::Object(_) if kind == Kind::Checkpoint => {
+                let size = value.pointer("/size").and_then(Value::as_u64).unwrap_or_default();
+                line.push_str(&format!("  lines={size}  root={}", text(value, "/root").unwrap_or("-")));
+            }
             Value::String(text) => line.push_str(&format!("  {key}={text}")),
             Value::Number(number) => line.push_str(&format!("  {key}={number}")),
             Value::Array(_) if key == "provenance" => line.push_str(&format!("  {}", sources(record))),

@@ -102,6 +102,14 @@ async fn every_checkpoint_signs_all_lines_before_it_over_segments_and_restarts()
     let report =
         verify_with(&room, &[key(&room)], &notes(&room).iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!((said(&report), report.checkpoints), (String::new(), 3));
+    let mut summary = Summary::default();
+    let items = Follower::open(&room.dir, From::LastStart).unwrap().poll().unwrap();
+    let shown: Vec<_> = items.iter().filter_map(|item| summary.line(item)).collect();
+    let size = Checkpoint::read(&notes(&room)[2], &[]).unwrap().size;
+    assert!(
+        shown.iter().any(|line| line.contains(&format!("  checkpoint  lines={size}  root="))),
+        "{shown:?}"
+    );
     // Older segments may be archived: what is left is still the end of what was signed.
     for path in room.segments().into_iter().take(3) {
         std::fs::remove_file(path).unwrap();
