@@ -9,11 +9,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 mod proofs;
+mod query;
 
 use super::exit::{self, FINDINGS};
 use crate::audit::{self, Follower, From, Item, Kind, Progress, Seq, Summary};
 use crate::config;
 use proofs::{AgainstArgs, ProveArgs, checkpoint, print_key, prove};
+use query::{QueryArgs, StatsArgs};
 
 /// Exit code: the journal is what it should be.
 const OK: u8 = 0;
@@ -48,6 +50,10 @@ enum AuditCommand {
     },
     /// Verifies digests, chain, sequence, commits and checkpoints of the whole journal; exit code 1 on findings
     Verify(VerifyArgs),
+    /// Lists calls: by time, source, subject, tool, upstream, run, verdict and reason
+    Query(QueryArgs),
+    /// Counts calls: by tool, source, subject, agent, upstream, reason, day or hour
+    Stats(StatsArgs),
     /// Prints the public key that verifies the checkpoints of this gateway; give it to whoever verifies
     Key,
     /// Prints the newest signed checkpoint; kept elsewhere, it shows when the journal was cut or made anew
@@ -98,6 +104,8 @@ pub(super) fn run(args: &Audit) -> anyhow::Result<ExitCode> {
         AuditCommand::Tail(args) => tail(&dir, args, out),
         AuditCommand::Show { seq } => show(&dir, Seq(*seq), out),
         AuditCommand::Verify(args) => verify(&dir, args, out),
+        AuditCommand::Query(args) => query::query(&dir, args, out).map(|()| OK),
+        AuditCommand::Stats(args) => query::stats(&dir, args, out).map(|()| OK),
         AuditCommand::Key => print_key(&state_dir, out).map(|()| OK),
         AuditCommand::Checkpoint => checkpoint(&dir, out).map(|()| OK),
         AuditCommand::Prove(args) => prove(&dir, args, out).map(|()| OK),

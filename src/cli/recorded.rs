@@ -30,12 +30,12 @@ pub(super) struct Past {
 
 /// A point in time as a person writes it.
 #[derive(Debug, Clone, Copy)]
-enum Moment {
+pub(super) enum Moment {
     Ago(Duration),
     At(Timestamp),
 }
 
-fn moment(text: &str) -> Result<Moment, String> {
+pub(super) fn moment(text: &str) -> Result<Moment, String> {
     if let Some(ago) = config::duration(text) {
         return Ok(Moment::Ago(ago));
     }
@@ -44,7 +44,7 @@ fn moment(text: &str) -> Result<Moment, String> {
 }
 
 impl Moment {
-    fn before(self, now: Timestamp) -> Timestamp {
+    pub(super) fn before(self, now: Timestamp) -> Timestamp {
         match self {
             Self::At(at) => at,
             Self::Ago(ago) => {

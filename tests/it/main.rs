@@ -39,6 +39,7 @@ mod policies;
 mod privileges;
 mod progress;
 mod proofs;
+mod query;
 mod reload;
 mod run_command;
 mod runs;

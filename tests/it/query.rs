@@ -1,0 +1,89 @@
+//! `audit query` and `audit stats` against what was really called.
+
+use serde_json::Value;
+
+use crate::support::gateway::{CHAT_KEY, EMAIL_KEY};
+use crate::support::{Client, Site, check_audit};
+
+async fn recorded() -> Site {
+    let site = Site::with_oracle("");
+    let gateway = site.start();
+    let chat = Client::new(&gateway.url, CHAT_KEY).initialize("2025-11-25").await;
+    let email = Client::new(&gateway.url, EMAIL_KEY).initialize("2025-11-25").await;
+    for number in 0..3 {
+        assert_eq!(chat.call("tools__read", &format!("c{number}")).await.reason(), "ok");
+    }
+    assert_eq!(chat.call("tools__write", "refused").await.reason(), "approval_required");
+    assert_eq!(email.call("browser__read", "e0").await.reason(), "ok");
+    assert_eq!(email.call("tools__read", "e1").await.reason(), "ok");
+    assert_eq!(email.call("tools__send", "e2").await.reason(), "source_denies");
+    assert!(gateway.stop().success());
+    site
+}
+
+fn rows(site: &Site, more: &[&str]) -> Vec<Value> {
+    let (code, out, err) = site.run(&[&["audit", "query", "--json"], more].concat());
+    assert_eq!(code, 0, "{err}");
+    out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn calls_are_found_by_everything_that_they_are_recorded_with() {
+    let site = recorded().await;
+    let all = rows(&site, &[]);
+    assert_eq!(all.len(), 7, "{all:#?}");
+    let run =
+        all.iter().find(|row| row["target"] == "browser.read").unwrap()["run"].as_str().unwrap().to_owned();
+    for (filter, count) in [
+        (vec!["--source", "web"], 2),
+        (vec!["--source", "chat"], 4),
+        (vec!["--tool", "tools.*"], 6),
+        (vec!["--tool", "*.read", "--source", "chat"], 3),
+        (vec!["--upstream", "browser"], 1),
+        (vec!["--verdict", "refused"], 2),
+        (vec!["--reason", "approval_required"], 1),
+        (vec!["--run", &run], 3),
+        (vec!["--subject", "user:1"], 7),
+        (vec!["--subject", "user:2"], 0),
+        (vec!["--since", "1h"], 7),
+        (vec!["--until", "1h"], 0),
+        (vec!["--since", "1h", "--until", "2000-01-01T00:00:00Z"], 0),
+    ] {
+        assert_eq!(rows(&site, &filter).len(), count, "{filter:?}");
+    }
+    let first = &all[0];
+    assert_eq!(
+        (&first["verdict"], &first["executed"], &first["reason"]),
+        (&"forwarded".into(), &"yes".into(), &"answered".into())
+    );
+    assert!(first["total_us"].as_u64().is_some());
+    let (_, text, more) = site.run(&["audit", "query", "--limit", "2"]);
+    assert_eq!((text.lines().count(), more.trim()), (2, "and 5 more: `--limit` shows them"));
+    let (_, csv, _) = site.run(&["audit", "query", "--csv", "--verdict", "refused"]);
+    let lines: Vec<_> = csv.split("\r\n").collect();
+    assert_eq!(lines.len(), 4);
+    assert!(
+        lines[0].starts_with("\"seq\",\"time\",\"sources\",") && lines[1].contains("\"approval_required\""),
+        "{csv}"
+    );
+    let (code, _, err) = site.run(&["audit", "query", "--tool", ""]);
+    assert!(code != 0 && err.contains("no pattern"), "{err}");
+    check_audit(&site);
+}
+
+#[tokio::test]
+async fn calls_are_counted_by_what_they_have_in_common() {
+    let site = recorded().await;
+    let (_, out, _) = site.run(&["audit", "stats"]);
+    let lines: Vec<Vec<&str>> = out.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[0], ["TOOL", "FORWARDED", "REFUSED"]);
+    assert_eq!(lines[1][..3], ["tools.read", "4", "0"]);
+    assert!(lines[1][3].chars().all(|cell| cell == '\u{2588}') && lines[1][3].chars().count() == 40, "{out}");
+    let (_, out, _) = site.run(&["audit", "stats", "--by", "source", "--json"]);
+    let told: Value = serde_json::from_str(&out).unwrap();
+    let web = told["counts"].as_array().unwrap().iter().find(|count| count["key"] == "web").unwrap();
+    assert_eq!((&web["forwarded"], &web["refused"]), (&1.into(), &1.into()));
+    let (_, out, _) = site.run(&["audit", "stats", "--by", "day", "--verdict", "refused"]);
+    assert_eq!(out.lines().count(), 2, "{out}");
+    check_audit(&site);
+}
