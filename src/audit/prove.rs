@@ -89,14 +89,21 @@ struct Signed {
     checkpoint: Checkpoint,
 }
 
-/// The newest checkpoint of the journal in `dir`, as a signed note.
+/// The newest checkpoint of the journal in `dir`, as a signed note; none where there is none. Reads no older segment than
+/// it has to.
 ///
 /// # Errors
-/// [`ProveError`]; none where there is no checkpoint.
+/// [`ProveError`].
 pub fn newest_checkpoint(dir: &Path) -> Result<Option<String>, ProveError> {
-    let mut newest = None;
-    each(dir, |record, _| newest = signed(record).or(newest.take()))?;
-    Ok(newest.map(|signed| signed.note))
+    let parts = parts(dir)?;
+    for part in parts.iter().rev() {
+        let mut newest = None;
+        part.each(|record, _| newest = signed(record).or(newest.take()))?;
+        if let Some(Signed { note, .. }) = newest {
+            return Ok(Some(note));
+        }
+    }
+    Ok(None)
 }
 
 /// Proves that the record `seq` is in the journal in `dir`, by its newest checkpoint, or by the note `by`.
@@ -182,17 +189,35 @@ fn leaves(
 
 /// Hands on every line that counts and can be read.
 fn each(dir: &Path, mut visit: impl FnMut(&Record, &[u8])) -> Result<(), ProveError> {
+    parts(dir)?.iter().try_for_each(|part| part.each(&mut visit))
+}
+
+/// One segment, as far as it counts.
+struct Part {
+    path: PathBuf,
+    bytes: u64,
+}
+
+/// The segments that can be read, in order.
+fn parts(dir: &Path) -> Result<Vec<Part>, ProveError> {
     let all = segments(dir)?.into_iter().filter(|segment| segment.state == SegmentState::Sound);
-    let firsts: Vec<Seq> = all.map(|segment| segment.first).collect();
-    for (at, first) in firsts.iter().enumerate() {
-        let path = dir.join(segment_name(*first));
-        let io = |source| ProveError::Io { path: path.clone(), source };
-        let counted = firsts.get(at + 1).and_then(|next| counted(&dir.join(segment_name(*next))));
-        let file = File::open(&path).map_err(io)?.take(counted.unwrap_or(u64::MAX));
+    let paths: Vec<PathBuf> = all.map(|segment| dir.join(segment_name(segment.first))).collect();
+    let successors = paths.iter().skip(1).map(|next| counted(next)).chain([None]);
+    let part = |(path, counted): (&PathBuf, Option<u64>)| Part {
+        path: path.clone(),
+        bytes: counted.unwrap_or(u64::MAX),
+    };
+    Ok(paths.iter().zip(successors).map(part).collect())
+}
+
+impl Part {
+    fn each(&self, mut visit: impl FnMut(&Record, &[u8])) -> Result<(), ProveError> {
+        let io = |source| ProveError::Io { path: self.path.clone(), source };
+        let file = File::open(&self.path).map_err(io)?.take(self.bytes);
         let mut reader = LineReader::new(BufReader::with_capacity(READ_BYTES, file), 0);
         loop {
             match reader.read().map_err(io)? {
-                Read::End => break,
+                Read::End => return Ok(()),
                 Read::Flawed(..) => {}
                 Read::Line(line, _) => {
                     if let Ok(record) = Record::read(line) {
@@ -202,7 +227,6 @@ fn each(dir: &Path, mut visit: impl FnMut(&Record, &[u8])) -> Result<(), ProveEr
             }
         }
     }
-    Ok(())
 }
 
 /// How many bytes of the segment before the one at `path` count, as that one says.
