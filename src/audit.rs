@@ -20,6 +20,7 @@ mod event;
 #[cfg(test)]
 mod faults;
 mod figures;
+mod head;
 mod line;
 mod live;
 mod note;
@@ -184,8 +185,7 @@ impl Journal {
         let mut writer = writer::Writer {
             signer: signer.transpose()?,
             tree: found.tree,
-            checkpointed: writer::Checkpointed::default(),
-            opened: shared.clock.monotonic(),
+            checkpointed: writer::Checkpointed { end: 0, at: shared.clock.monotonic() },
             shared: Arc::clone(&shared),
             directory,
             disk,

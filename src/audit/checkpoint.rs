@@ -15,8 +15,7 @@ impl Writer {
     /// When the next one is due; never where nothing is new, or nothing is signed.
     pub(super) fn checkpoint_due(&self) -> Option<Duration> {
         let every = self.settings.checkpoints.as_ref()?.every;
-        let since = self.checkpointed.at.unwrap_or(self.opened);
-        self.has_news().then(|| since.saturating_add(every))
+        self.has_news().then(|| self.checkpointed.at.saturating_add(every))
     }
 
     fn has_news(&self) -> bool {
@@ -48,7 +47,7 @@ impl Writer {
         let now = self.shared.clock.monotonic();
         if !self.fits(&[]) {
             self.take_back(before);
-            self.checkpointed.at = Some(now);
+            self.checkpointed.at = now;
             return;
         }
         if let Err(error) = self.write() {
@@ -57,6 +56,6 @@ impl Writer {
             self.heal();
             return;
         }
-        self.checkpointed = Checkpointed { end: self.tree.end(), at: Some(now) };
+        self.checkpointed = Checkpointed { end: self.tree.end(), at: now };
     }
 }

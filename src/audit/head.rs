@@ -1,21 +1,23 @@
 //! What the head of a segment says, read ahead: how far the segment before it counts, and what it states
 //! again because the disk failed there.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 
-use super::{READ_BYTES, Restated, mode};
-use crate::audit::Seq;
-use crate::audit::line::Kind;
-use crate::audit::read::{LineReader, PreviousRead, Read, Record, TreeRead};
-use crate::audit::tree::Frontier;
+use super::Seq;
+use super::line::Kind;
+use super::read::{LineReader, PreviousRead, Read, Record, TreeRead};
+use super::recover::READ_BYTES;
+use super::tree::Frontier;
 
 /// The head of one segment, as far as it can be read.
 #[derive(Debug, Default)]
 pub(super) struct Head {
     pub(super) previous: Option<PreviousRead>,
     /// Lines of the segment before that were not known durable there.
-    pub(super) restated: Restated,
+    pub(super) restated: BTreeMap<Seq, String>,
     /// Whether a process began with it, and with that monotonic time.
     pub(super) begins_process: bool,
     /// Whether it says that lines before it are lost.
@@ -33,7 +35,8 @@ impl Head {
 
 /// Reads up to the first commit line, or to what cannot be read.
 pub(super) fn read_head(file: &File) -> io::Result<Head> {
-    let mut head = Head { mode: mode(file)?, ..Head::default() };
+    let mode = file.metadata()?.permissions().mode();
+    let mut head = Head { mode, ..Head::default() };
     let mut reader = LineReader::new(BufReader::with_capacity(READ_BYTES, file), 0);
     while let Read::Line(line, _) = reader.read()? {
         let Ok(record) = Record::read(line) else { break };

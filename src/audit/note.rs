@@ -65,6 +65,11 @@ pub(super) fn origin(journal: &str, base: u64) -> String {
 }
 
 impl Checkpoint {
+    /// The number of the line that is the first leaf, as the name of the tree says.
+    pub(super) fn base(&self) -> u64 {
+        self.origin.split('/').nth(2).and_then(|base| base.parse().ok()).unwrap_or_default()
+    }
+
     /// The note text (C2SP tlog-checkpoint, "Note text").
     fn body(&self) -> String {
         format!("{}\n{}\n{}\n", self.origin, self.size, BASE64.encode(self.root.as_bytes()))

@@ -5,17 +5,20 @@
 //! the lines in memory, however many there are.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read as _};
+use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::Seq;
-use super::directory::{DirectoryError, SegmentState, segment_name, segments};
+use super::directory::segment_name;
+use super::head::read_head;
 use super::line::Kind;
 use super::note::{Checkpoint, NoteError};
 use super::read::{LineReader, Read, Record};
 use super::recover::READ_BYTES;
+use super::stream::sound;
+use super::tail::TailError;
 use super::tree::{Frontier, Roots, consistency, inclusion};
 use crate::model::digest::Sha256;
 
@@ -56,17 +59,9 @@ pub struct Consistency {
 /// Why there is no proof.
 #[derive(Debug, thiserror::Error)]
 pub enum ProveError {
-    /// The folder cannot be read.
+    /// The journal cannot be read.
     #[error(transparent)]
-    Directory(#[from] DirectoryError),
-    /// A file cannot be read.
-    #[error("cannot read `{}`", path.display())]
-    Io {
-        /// Which.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
+    Journal(#[from] TailError),
     /// No checkpoint signs the record yet.
     #[error("no checkpoint signs record {0} yet: the next one does")]
     NotSigned(Seq),
@@ -81,14 +76,6 @@ pub enum ProveError {
     OtherTree,
 }
 
-/// A checkpoint as it stands in the journal.
-#[derive(Debug, Clone)]
-struct Signed {
-    note: String,
-    base: u64,
-    checkpoint: Checkpoint,
-}
-
 /// The newest checkpoint of the journal in `dir`, as a signed note; none where there is none. Reads no older segment than
 /// it has to.
 ///
@@ -98,9 +85,9 @@ pub fn newest_checkpoint(dir: &Path) -> Result<Option<String>, ProveError> {
     let parts = parts(dir)?;
     for part in parts.iter().rev() {
         let mut newest = None;
-        part.each(|record, _| newest = signed(record).or(newest.take()))?;
-        if let Some(Signed { note, .. }) = newest {
-            return Ok(Some(note));
+        part.each(|record, _| newest = note(record).or(newest.take()))?;
+        if newest.is_some() {
+            return Ok(newest);
         }
     }
     Ok(None)
@@ -111,13 +98,12 @@ pub fn newest_checkpoint(dir: &Path) -> Result<Option<String>, ProveError> {
 /// # Errors
 /// [`ProveError`].
 pub fn prove_inclusion(dir: &Path, seq: Seq, by: Option<&str>) -> Result<Inclusion, ProveError> {
-    let by = by.map(|note| Checkpoint::read(note, &[])).transpose()?;
-    let mut newest = None;
-    each(dir, |record, _| {
-        let found = signed(record).filter(|signed| by.as_ref().is_none_or(|by| *by == signed.checkpoint));
-        newest = found.or(newest.take());
-    })?;
-    let Signed { note, base, checkpoint } = newest.ok_or(ProveError::NotSigned(seq))?;
+    let note = match by {
+        Some(note) => note.to_owned(),
+        None => newest_checkpoint(dir)?.ok_or(ProveError::NotSigned(seq))?,
+    };
+    let checkpoint = Checkpoint::read(&note, &[])?;
+    let base = checkpoint.base();
     let index = seq.0.checked_sub(base).ok_or(ProveError::Incomplete)?;
     let ranges = inclusion(index, checkpoint.size).ok_or(ProveError::NotSigned(seq))?;
     let (mut roots, mut whole, mut line) = (Roots::of(ranges), Frontier::default(), None);
@@ -141,15 +127,12 @@ pub fn prove_inclusion(dir: &Path, seq: Seq, by: Option<&str>) -> Result<Inclusi
 /// [`ProveError`].
 pub fn prove_consistency(dir: &Path, old: &str, new: &str) -> Result<Consistency, ProveError> {
     let (old, new) = (Checkpoint::read(old, &[])?, Checkpoint::read(new, &[])?);
-    let mut base = None;
-    each(dir, |record, _| {
-        base =
-            base.or(signed(record).filter(|signed| signed.checkpoint.origin == new.origin).map(|s| s.base));
-    })?;
-    let base = base.filter(|_| old.origin == new.origin).ok_or(ProveError::OtherTree)?;
+    if old.origin != new.origin {
+        return Err(ProveError::OtherTree);
+    }
     let ranges = consistency(old.size, new.size).ok_or(ProveError::OtherTree)?;
     let (mut roots, mut whole, mut old_root) = (Roots::of(ranges), Frontier::default(), None);
-    leaves(dir, base, new.size, |at, record, _| {
+    leaves(dir, new.base(), new.size, |at, record, _| {
         roots.leaf(at, record.leaf);
         whole.append(record.seq, record.leaf);
         if at + 1 == old.size {
@@ -163,11 +146,9 @@ pub fn prove_consistency(dir: &Path, old: &str, new: &str) -> Result<Consistency
     Ok(Consistency { old_size: old.size, old_root: old.root, size: new.size, root: new.root, proof })
 }
 
-/// The checkpoint that `record` is.
-fn signed(record: &Record) -> Option<Signed> {
-    let note = record.members.note.clone().filter(|_| record.kind == Kind::Checkpoint)?;
-    let base = record.members.tree.as_ref()?.base;
-    Some(Signed { base, checkpoint: Checkpoint::read(&note, &[]).ok()?, note })
+/// The note of the checkpoint that `record` is.
+fn note(record: &Record) -> Option<String> {
+    record.members.note.clone().filter(|_| record.kind == Kind::Checkpoint)
 }
 
 /// Hands on the `size` lines from number `base` on, each with its place.
@@ -178,18 +159,15 @@ fn leaves(
     mut visit: impl FnMut(u64, &Record, &[u8]),
 ) -> Result<(), ProveError> {
     let mut next = 0;
-    each(dir, |record, line| {
-        if record.seq.0 == base.saturating_add(next) && next < size {
-            visit(next, record, line);
-            next += 1;
-        }
-    })?;
+    for part in parts(dir)? {
+        part.each(|record, line| {
+            if record.seq.0 == base.saturating_add(next) && next < size {
+                visit(next, record, line);
+                next += 1;
+            }
+        })?;
+    }
     if next == size { Ok(()) } else { Err(ProveError::Incomplete) }
-}
-
-/// Hands on every line that counts and can be read.
-fn each(dir: &Path, mut visit: impl FnMut(&Record, &[u8])) -> Result<(), ProveError> {
-    parts(dir)?.iter().try_for_each(|part| part.each(&mut visit))
 }
 
 /// One segment, as far as it counts.
@@ -200,8 +178,8 @@ struct Part {
 
 /// The segments that can be read, in order.
 fn parts(dir: &Path) -> Result<Vec<Part>, ProveError> {
-    let all = segments(dir)?.into_iter().filter(|segment| segment.state == SegmentState::Sound);
-    let paths: Vec<PathBuf> = all.map(|segment| dir.join(segment_name(segment.first))).collect();
+    let paths: Vec<PathBuf> =
+        sound(dir).map_err(TailError::from)?.into_iter().map(|first| dir.join(segment_name(first))).collect();
     let successors = paths.iter().skip(1).map(|next| counted(next)).chain([None]);
     let part = |(path, counted): (&PathBuf, Option<u64>)| Part {
         path: path.clone(),
@@ -211,8 +189,9 @@ fn parts(dir: &Path) -> Result<Vec<Part>, ProveError> {
 }
 
 impl Part {
+    /// Hands on every line that counts and can be read.
     fn each(&self, mut visit: impl FnMut(&Record, &[u8])) -> Result<(), ProveError> {
-        let io = |source| ProveError::Io { path: self.path.clone(), source };
+        let io = |source| TailError::Io { path: self.path.clone(), source };
         let file = File::open(&self.path).map_err(io)?.take(self.bytes);
         let mut reader = LineReader::new(BufReader::with_capacity(READ_BYTES, file), 0);
         loop {
@@ -231,9 +210,5 @@ impl Part {
 
 /// How many bytes of the segment before the one at `path` count, as that one says.
 fn counted(path: &Path) -> Option<u64> {
-    let mut reader = LineReader::new(BufReader::new(File::open(path).ok()?), 0);
-    match reader.read().ok()? {
-        Read::Line(line, _) => Some(Record::read(line).ok()?.members.previous?.bytes),
-        Read::End | Read::Flawed(..) => None,
-    }
+    Some(read_head(&File::open(path).ok()?).ok()?.previous?.bytes)
 }

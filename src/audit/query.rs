@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::SystemTime;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -13,6 +12,7 @@ use serde_json::Value;
 
 use super::directory::segment_name;
 use super::line::Kind;
+use super::recorded::ended_before;
 use super::stream::{Item, Position, Reach, Stream, sound};
 use super::tail::TailError;
 use super::{Seq, target_of};
@@ -126,14 +126,13 @@ pub fn query<E: From<TailError>>(
     open.values().try_for_each(|begun| tell(begun, None))
 }
 
-/// The first segment that may hold something of `since`: what was last written before holds nothing of it.
+/// The first segment that may hold something of `since`.
 fn begin(dir: &Path, since: Option<Timestamp>) -> Result<Position, TailError> {
-    let Some(since) = since.map(SystemTime::from) else { return Ok(Position::default()) };
-    let is_older = |first: &Seq| {
-        let written = dir.join(segment_name(*first)).metadata().and_then(|facts| facts.modified());
-        written.is_ok_and(|written| written < since)
-    };
-    let segment = sound(dir)?.into_iter().find(|first| !is_older(first));
+    if since.is_none() {
+        return Ok(Position::default());
+    }
+    let is_meant = |first: &Seq| !ended_before(&dir.join(segment_name(*first)), since);
+    let segment = sound(dir)?.into_iter().find(is_meant);
     Ok(Position { segment, ..Position::default() })
 }
 

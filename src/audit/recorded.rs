@@ -100,8 +100,7 @@ pub fn calls(
     let mut before = 0;
     let mut is_oldest = true;
     for (segment, bytes) in sound.into_iter().zip(sizes) {
-        // What was last written before the span holds nothing of it.
-        if !ended_before(dir, segment, span.since) {
+        if !ended_before(&dir.join(&segment.name), span.since) {
             let began = read(dir, segment, span, &mut scan, &mut visit)?;
             scan.begins = scan.begins.or(began.filter(|_| is_oldest));
         }
@@ -126,8 +125,9 @@ fn size(dir: &Path, segment: &SegmentFile) -> u64 {
     dir.join(&segment.name).metadata().map(|facts| facts.len()).unwrap_or_default()
 }
 
-fn ended_before(dir: &Path, segment: &SegmentFile, since: Option<Timestamp>) -> bool {
-    let written = dir.join(&segment.name).metadata().and_then(|facts| facts.modified()).ok();
+/// Whether the segment at `path` was last written before `since`, so that it holds nothing of what came then.
+pub(super) fn ended_before(path: &Path, since: Option<Timestamp>) -> bool {
+    let written = path.metadata().and_then(|facts| facts.modified()).ok();
     let since = since.map(SystemTime::from);
     matches!((written, since), (Some(written), Some(since)) if written < since)
 }

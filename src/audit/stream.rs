@@ -8,10 +8,10 @@ use std::io::{self, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 use super::Seq;
 use super::directory::{DirectoryError, SegmentState, segment_name, segments};
+use super::head::read_head;
 use super::line::Kind;
 use super::read::{Flaw, LineReader, Read, Record};
 use super::recover::READ_BYTES;
@@ -63,12 +63,6 @@ pub struct Stream {
 struct Given {
     items: Vec<Item>,
     bytes: usize,
-}
-
-#[derive(Deserialize)]
-struct Restated<'a> {
-    #[serde(borrow)]
-    line: &'a RawValue,
 }
 
 impl Position {
@@ -129,20 +123,12 @@ impl Stream {
     /// state the rest once more. What counts is never passed over, however damaged it is.
     fn counts(&self, successor: Option<Seq>, offset: u64) -> bool {
         let head = successor.and_then(|first| File::open(self.dir.join(segment_name(first))).ok());
-        let Some(head) = head else { return false };
-        let mut reader = LineReader::new(BufReader::new(head), 0);
-        let mut counted = None;
-        while let Ok(Read::Line(line, _)) = reader.read() {
-            let Ok(record) = Record::read(line) else { break };
-            match record.kind {
-                Kind::Segment => counted = record.members.previous.as_ref().map(|previous| previous.bytes),
-                // It states everything once more from there on.
-                Kind::Restated => return restated(line).is_none_or(|first| first.seq > self.at.next),
-                Kind::Commit => break,
-                _ => {}
-            }
+        let Some(head) = head.and_then(|file| read_head(&file).ok()) else { return false };
+        match head.restated.keys().next() {
+            // It states everything once more from there on.
+            Some(first) => *first > self.at.next,
+            None => head.previous.is_some_and(|previous| offset < previous.bytes),
         }
-        counted.is_some_and(|counted| offset < counted)
     }
 
     fn segment(
@@ -221,18 +207,13 @@ fn item(record: &Record, line: &[u8]) -> Option<Item> {
     match record.kind {
         Kind::State => None,
         Kind::Restated => {
-            restated(line).filter(|item| !matches!(item.kind, Kind::State | Kind::Commit | Kind::Restated))
+            let inner = record.members.line.as_ref()?.get();
+            let Record { seq, kind, .. } = Record::read(inner.as_bytes()).ok()?;
+            let counts = !matches!(kind, Kind::State | Kind::Commit | Kind::Restated);
+            counts.then(|| Item { seq, kind, line: inner.to_owned() })
         }
         kind => Some(Item { seq: record.seq, kind, line: String::from_utf8_lossy(line).into_owned() }),
     }
-}
-
-/// The line that `line` states once more.
-fn restated(line: &[u8]) -> Option<Item> {
-    let restated: Restated<'_> = serde_json::from_slice(line).ok()?;
-    let inner = restated.line.get();
-    let record = Record::read(inner.as_bytes()).ok()?;
-    Some(Item { seq: record.seq, kind: record.kind, line: inner.to_owned() })
 }
 
 /// The first records of the segments that can be read, in order.

@@ -4,24 +4,21 @@
 //! nor call something damage that a crash explains. What it cannot know it says as a note: a journal that
 //! was cut at the end of a group, or sealed anew as a whole, looks whole until checkpoints are signed.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read as _, Seek, SeekFrom};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::Seq;
 use super::directory::{DirectoryError, SegmentFile, SegmentState, segments};
+use super::head::{Head, read_head};
 use super::line::{Kind, leaf};
 use super::read::{Flaw, LineReader, Read, Record};
 use super::recover::READ_BYTES;
 use crate::model::digest::Sha256;
 
-mod head;
 mod report;
 mod seals;
 
-use head::{Head, read_head};
 pub use report::{Finding, Note, Progress, Report};
 pub use seals::Against;
 use seals::Seals;
@@ -415,14 +412,7 @@ fn later_says_durable(path: &Path, from: u64, limit: u64, seq: Seq) -> io::Resul
     super::recover::was_durable(&mut reader, seq)
 }
 
-type Restated = BTreeMap<Seq, String>;
-
 /// Most findings that are kept; further ones are counted.
 const FINDINGS_MAX: usize = 1000;
 /// How often progress is told.
 const TICK_LINES: u64 = 8192;
-
-/// Whether a file can be written to by its owner, as its mode says.
-fn mode(file: &File) -> io::Result<u32> {
-    Ok(file.metadata()?.permissions().mode())
-}

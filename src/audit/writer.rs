@@ -61,16 +61,15 @@ pub(super) struct Writer {
     pub(super) tree: Frontier,
     pub(super) signer: Option<Signer>,
     pub(super) checkpointed: Checkpointed,
-    /// When this process opened the journal.
-    pub(super) opened: Duration,
 }
 
-/// What the last checkpoint of this process holds, and when it was written.
-#[derive(Debug, Default)]
+/// What the last checkpoint of this process holds, and when it was written; before the first, nothing, and when the
+/// journal was opened.
+#[derive(Debug)]
 pub(super) struct Checkpointed {
     /// The line behind its group.
     pub(super) end: u64,
-    pub(super) at: Option<Duration>,
+    pub(super) at: Duration,
 }
 
 /// The file that becomes the next segment, its space reserved.

@@ -22,7 +22,7 @@ pub struct Against {
 /// The tree so far.
 #[derive(Debug)]
 pub(super) struct Seals {
-    against: Against,
+    keys: Vec<VerifyingKey>,
     journal: Option<String>,
     /// None once it cannot be known.
     tree: Option<Frontier>,
@@ -36,8 +36,8 @@ pub(super) struct Seals {
 
 impl Seals {
     pub(super) fn new(against: Against) -> Self {
-        let ahead = against.kept.clone();
-        Self { against, journal: None, tree: None, ahead, count: 0, last: None }
+        let Against { keys, kept: ahead } = against;
+        Self { keys, journal: None, tree: None, ahead, count: 0, last: None }
     }
 
     /// Takes up the first segment that is there. What lies before it is taken from its head: only a checkpoint says
@@ -71,7 +71,7 @@ impl Seals {
     /// What is wrong with a `checkpoint` line.
     pub(super) fn checkpoint(&mut self, record: &Record) -> Option<String> {
         let note = record.members.note.as_deref().unwrap_or_default();
-        let signed = match Checkpoint::read(note, &self.against.keys) {
+        let signed = match Checkpoint::read(note, &self.keys) {
             Ok(signed) => signed,
             Err(error) => return Some(error.to_string()),
         };
@@ -109,7 +109,7 @@ impl Seals {
     /// What the journal lacks of what it is held against.
     pub(super) fn missing(&self) -> Vec<String> {
         let mut missing = Vec::new();
-        if self.count == 0 && !self.against.keys.is_empty() {
+        if self.count == 0 && !self.keys.is_empty() {
             missing.push("there is no checkpoint that the key signed".to_owned());
         }
         if self.tree.is_some() {
