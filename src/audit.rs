@@ -23,6 +23,7 @@ mod figures;
 mod head;
 mod line;
 mod live;
+mod measure;
 mod note;
 mod proof;
 mod prove;
@@ -65,6 +66,7 @@ pub use event::{
 pub use figures::{Figures, Halt, HaltCause, Status};
 pub use line::{FORMAT_VERSION, Kind, LINE_BYTES_MAX, RECORD_BYTES_MAX};
 pub use live::{Live, LiveRun, OpenCall};
+pub use measure::{Measure, Measured};
 pub use note::{Checkpoint, NOTE_BYTES_MAX, NoteError, VerifyingKey};
 pub use proof::{Intent, OpenIntent, Pending, Slot};
 pub use prove::{Consistency, Inclusion, ProveError, newest_checkpoint, prove_consistency, prove_inclusion};
@@ -255,6 +257,11 @@ impl Journal {
         self.0.shared.synced.subscribe()
     }
 
+    /// Tells `measure` from now on what the writer does; whoever was named first stays.
+    pub fn measured_by(&self, measure: Measure) {
+        _ = self.0.shared.measure.set(measure);
+    }
+
     /// Tells every change between going and halted.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<Status> {
@@ -266,6 +273,7 @@ impl Journal {
     pub fn figures(&self) -> Figures {
         let mut figures = self.0.shared.counters.figures();
         figures.queued = self.0.shared.depth() as u64;
+        figures.queue_max = self.0.shared.queue_max as u64;
         figures.calls = self.0.shared.space.calls();
         figures
     }

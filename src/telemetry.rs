@@ -9,6 +9,7 @@ mod budgets;
 mod certificates;
 mod figures;
 mod health;
+mod journal;
 mod log;
 mod metrics;
 mod sinks;

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::begin::{commit_line, push_preamble};
 use super::encode;
@@ -14,6 +15,7 @@ use super::event::Event;
 use super::figures::HaltCause;
 use super::line::{Chain, Stamp};
 use super::live::{Change, Intended, Live, LiveRun};
+use super::measure::Measured;
 use super::proof::{OpenIntent, Phase};
 use super::queue::{Body, Entry, Reply};
 use super::writer::{Writer, add};
@@ -60,10 +62,11 @@ impl Writer {
         let waits: Vec<_> = group.iter().map(|entry| entry.waits_for(level, live)).collect();
         let must_sync = waits.contains(&Stage::Synced) || self.has_much_unsynced();
         self.fold(group, &seqs, Stage::Written);
+        let (count, came) = (seqs.len(), group.first().map(|entry| entry.stamp.mono));
         let records = seqs.into_iter().zip(std::mem::take(group)).zip(waits);
         let waiting = self.acknowledge_written(records);
         if !must_sync {
-            return;
+            return self.tell_group(count, came);
         }
 
         // At most one sync. What was written before without one becomes durable with it.
@@ -79,6 +82,14 @@ impl Writer {
         // Durable. A crash from here on finds the intents, and calls without an outcome become `unknown`.
         self.fold_durable(&waiting);
         self.acknowledge(waiting);
+        self.tell_group(count, came);
+    }
+
+    /// Tells whoever measures that a group is where it has to be; the first of it came at `came`.
+    fn tell_group(&self, records: usize, came: Option<Duration>) {
+        let now = self.shared.clock.monotonic();
+        let waited = now.saturating_sub(came.unwrap_or(now));
+        self.tell(Measured::Group { records, waited });
     }
 
     /// The group as lines with their commit line, in the space that is reserved. Where there is no room

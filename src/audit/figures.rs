@@ -90,6 +90,8 @@ pub struct Figures {
     pub syncs: u64,
     /// Time spent in syncs, in microseconds.
     pub sync_us: u64,
+    /// Syncs that failed.
+    pub sync_failures: u64,
     /// Segments begun.
     pub segments: u64,
     /// How often the journal was halted.
@@ -100,6 +102,8 @@ pub struct Figures {
     pub synced_seq: u64,
     /// Records that wait for the writer.
     pub queued: u64,
+    /// Records that may.
+    pub queue_max: u64,
     /// Calls that hold a reservation.
     pub calls: u64,
 }
@@ -111,6 +115,7 @@ pub(super) struct Counters {
     pub(super) bytes: AtomicU64,
     pub(super) syncs: AtomicU64,
     pub(super) sync_us: AtomicU64,
+    pub(super) sync_failures: AtomicU64,
     pub(super) segments: AtomicU64,
     pub(super) halts: AtomicU64,
     pub(super) written_seq: AtomicU64,
@@ -128,11 +133,13 @@ impl Counters {
             bytes: load(&self.bytes),
             syncs: load(&self.syncs),
             sync_us: load(&self.sync_us),
+            sync_failures: load(&self.sync_failures),
             segments: load(&self.segments),
             halts: load(&self.halts),
             written_seq: load(&self.written_seq),
             synced_seq: load(&self.synced_seq),
             queued: 0,
+            queue_max: 0,
             calls: 0,
         }
     }

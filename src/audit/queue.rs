@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot, watch};
@@ -14,6 +14,7 @@ use super::Seq;
 use super::event::{Event, OutcomeFacts};
 use super::figures::{Counters, Status};
 use super::line::Stamp;
+use super::measure::Measure;
 use super::proof::{OpenIntent, Place};
 use crate::clock::Clock;
 use crate::model::facts::CallFacts;
@@ -30,11 +31,14 @@ pub const CALL_BYTES: u64 = OUTCOME_BYTES_MAX + 4 * 1024;
 pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) queue_wait: Duration,
+    pub(super) queue_max: usize,
     pub(super) space: Arc<Space>,
     pub(super) status: watch::Sender<Status>,
     /// The last line that is known durable.
     pub(super) synced: watch::Sender<Seq>,
     pub(super) counters: Counters,
+    /// Whoever measures; nobody until somebody says so.
+    pub(super) measure: OnceLock<Measure>,
     places: Arc<Semaphore>,
     queue: Mutex<Queue>,
     wake: Condvar,
@@ -175,10 +179,12 @@ impl Shared {
         Self {
             clock,
             queue_wait,
+            queue_max,
             space: Arc::default(),
             status: watch::Sender::new(Status::Going),
             synced: watch::Sender::new(Seq(0)),
             counters: Counters::default(),
+            measure: OnceLock::new(),
             places: Arc::new(Semaphore::new(queue_max.clamp(1, Semaphore::MAX_PERMITS))),
             queue: Mutex::default(),
             wake: Condvar::new(),

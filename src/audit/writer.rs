@@ -15,6 +15,7 @@ use super::event::Detail;
 use super::figures::{Halt, HaltCause, Status};
 use super::line::{Lines, Stamp};
 use super::live::Live;
+use super::measure::Measured;
 use super::note::Signer;
 use super::queue::{Body, CALL_BYTES, Entry, Reply, Shared, Wake};
 use super::segment::{Segment, is_same};
@@ -221,16 +222,27 @@ impl Writer {
     pub(super) fn sync(&mut self) -> std::io::Result<()> {
         let Some(segment) = &self.segment else { return Ok(()) };
         let before = self.shared.clock.monotonic();
-        self.disk.sync(&segment.file)?;
+        let synced = self.disk.sync(&segment.file);
+        let counters = &self.shared.counters;
+        if synced.is_err() {
+            add(&counters.sync_failures, 1);
+        }
+        synced?;
         let spent = self.shared.clock.monotonic().saturating_sub(before);
         self.synced = self.lines.chain.last();
         self.shared.synced.send_replace(self.synced);
         self.unsynced.clear();
-        let counters = &self.shared.counters;
+        self.tell(Measured::Sync { took: spent });
         add(&counters.syncs, 1);
         add(&counters.sync_us, u64::try_from(spent.as_micros()).unwrap_or(u64::MAX));
         counters.synced_seq.store(self.synced.0, Ordering::Relaxed);
         Ok(())
+    }
+
+    pub(super) fn tell(&self, measured: Measured) {
+        if let Some(measure) = self.shared.measure.get() {
+            measure.tell(measured);
+        }
     }
 
     /// Notes that the segment cannot be written to any more.

@@ -23,7 +23,11 @@ impl Observed for Gateway {
                 bytes: journal.bytes,
                 commits: journal.groups,
                 queued: journal.queued,
+                queue_max: journal.queue_max,
                 seq: journal.written_seq,
+                synced_seq: journal.synced_seq,
+                halts: journal.halts,
+                sync_failures: journal.sync_failures,
             },
             upstreams: self.upstream_figures(),
             reloads: self.reload_figures(),
@@ -55,11 +59,12 @@ impl Observed for Gateway {
 impl Gateway {
     fn budget_figures(&self) -> Vec<BudgetFigures> {
         let fullest = self.gate.fullest(self.clock.wall()).into_iter();
-        let figures = fullest.map(|Fullness { budget, amount, used, limit }| BudgetFigures {
+        let figures = fullest.map(|Fullness { budget, amount, used, limit, reason }| BudgetFigures {
             budget,
             amount: amount.code(),
             used,
             limit,
+            reason,
         });
         figures.collect()
     }

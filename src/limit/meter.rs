@@ -138,6 +138,7 @@ impl Meter {
             }
         }
         let told = |((budget, amount), (used, limit)): ((&str, Amount), (u64, u64))| Fullness {
+            reason: reason_of(amount),
             budget: budget.to_owned(),
             amount,
             used,
@@ -236,6 +237,8 @@ pub struct Fullness {
     pub used: u64,
     /// What may be counted.
     pub limit: u64,
+    /// What a call beyond it is refused with.
+    pub reason: Reason,
 }
 
 /// When a call is worth another try that found as many in flight as there may be: nobody knows when one ends.

@@ -41,7 +41,9 @@ impl Budgets {
         self.used.clear();
         self.limit.clear();
         let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        for BudgetFigures { budget, amount, used, limit } in figures {
+        for BudgetFigures { budget, amount, used, limit, reason } in figures {
+            // Stands at zero from the start: whoever watches a rise would not see the first one otherwise.
+            self.refusals.get_or_create_owned(&RefusalLabels { budget: budget.clone(), reason: *reason });
             let labels = LimitLabels { budget: budget.clone(), amount };
             self.used.get_or_create(&labels).set(whole(*used));
             self.limit.get_or_create(&labels).set(whole(*limit));

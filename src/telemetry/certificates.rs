@@ -77,6 +77,10 @@ impl Metrics {
         let certificates = &self.certificates;
         let labels = ListenerLabels(listener.to_owned());
         certificates.until.get_or_create(&labels).set(until.as_second());
+        for last in [Last::Taken, Last::Kept] {
+            // Stands at zero from the start: whoever watches a rise would not see the first one otherwise.
+            certificates.reloads.get_or_create_owned(&ReloadLabels { listener: listener.to_owned(), last });
+        }
         let mut table = certificates.shown();
         let shown = table.entry(listener.to_owned()).or_insert(Shown { until, state, last: Last::Taken });
         (shown.until, shown.state) = (until, state);

@@ -3,6 +3,7 @@
 //! Must never be kept: a figure that is not asked for costs nothing.
 
 use super::health::Readiness;
+use crate::model::reason::Reason;
 
 /// What telemetry asks the gateway.
 pub trait Observed: Send + Sync + 'static {
@@ -45,6 +46,8 @@ pub struct BudgetFigures {
     pub used: u64,
     /// What it may count.
     pub limit: u64,
+    /// What it refuses beyond that with.
+    pub reason: Reason,
 }
 
 /// Which configuration is in force, and how many were tried since the start.
@@ -71,8 +74,16 @@ pub struct JournalFigures {
     pub commits: u64,
     /// Records that wait for the writer.
     pub queued: u64,
+    /// Records that may.
+    pub queue_max: u64,
     /// The last sequence number written.
     pub seq: u64,
+    /// The last one that is known durable.
+    pub synced_seq: u64,
+    /// How often it was halted since the start.
+    pub halts: u64,
+    /// Syncs that failed since the start.
+    pub sync_failures: u64,
 }
 
 /// One upstream at one moment.

@@ -18,6 +18,7 @@ use super::budgets::Budgets;
 use super::certificates::Certificates;
 use super::figures::{Breaker, Figures, ReloadFigures};
 use super::health::Readiness;
+use super::journal::Journal;
 use super::sinks::Sinks;
 use crate::model::decision::Answer;
 use crate::model::reason::Reason;
@@ -30,8 +31,8 @@ pub struct Metrics {
     refusals: Family<RefusalLabels, Counter>,
     gateway_time: Histogram,
     upstream_time: Family<UpstreamLabels, Histogram>,
-    journal_sync_time: Histogram,
     gauges: Gauges,
+    pub(super) journal: Journal,
     budgets: Budgets,
     pub(super) certificates: Certificates,
     pub(super) sinks: Sinks,
@@ -55,16 +56,14 @@ impl Metrics {
         registry.register("calls", "Calls by verdict and by the reason they ended with", calls.clone());
         let refusals = Family::default();
         registry.register("refusals", "Requests refused before authentication", refusals.clone());
-        let gateway_time = histogram();
+        let gateway_time = times();
         let help = "What the gateway itself took of a call";
         registry.register_with_unit("call_gateway", help, Unit::Seconds, gateway_time.clone());
-        let upstream_time = Family::new_with_constructor(histogram as fn() -> Histogram);
+        let upstream_time = Family::new_with_constructor(times as fn() -> Histogram);
         let help = "What the upstream took of a call";
         registry.register_with_unit("call_upstream", help, Unit::Seconds, upstream_time.clone());
-        let journal_sync_time = histogram();
-        let help = "What one sync of the journal took";
-        registry.register_with_unit("journal_sync", help, Unit::Seconds, journal_sync_time.clone());
         let gauges = Gauges::register(&mut registry);
+        let journal = Journal::register(&mut registry);
         let budgets = Budgets::register(&mut registry);
         let certificates = Certificates::register(&mut registry);
         let sinks = Sinks::register(&mut registry);
@@ -74,8 +73,8 @@ impl Metrics {
             refusals,
             gateway_time,
             upstream_time,
-            journal_sync_time,
             gauges,
+            journal,
             budgets,
             certificates,
             sinks,
@@ -105,15 +104,11 @@ impl Metrics {
         self.budgets.refused(budget, reason);
     }
 
-    /// The journal was synced.
-    pub fn journal_sync(&self, took: Duration) {
-        self.journal_sync_time.observe(took.as_secs_f64());
-    }
-
     /// The text of all metrics together with the figures of this moment.
     #[must_use]
     pub fn text(&self, figures: &Figures, readiness: &Readiness) -> String {
         self.gauges.set(figures, readiness);
+        self.journal.set(&figures.journal);
         self.budgets.set(&figures.budgets);
         let mut text = String::new();
         // Writing to a string cannot fail; an incomplete text lacks its `# EOF` and is refused by scrapers.
@@ -129,7 +124,7 @@ impl Default for Metrics {
 }
 
 /// 50 µs to about 26 s, doubling.
-fn histogram() -> Histogram {
+pub(super) fn times() -> Histogram {
     Histogram::new(exponential_buckets(0.000_05, 2.0, 20))
 }
 
@@ -140,11 +135,6 @@ struct Gauges {
     sessions: Gauge,
     runs: Gauge,
     streams: Gauge,
-    journal_records: Counter,
-    journal_bytes: Counter,
-    journal_commits: Counter,
-    journal_queued: Gauge,
-    journal_seq: Gauge,
     ready: Gauge,
     halted: Gauge,
     upstream_instances: Family<UpstreamLabels, Gauge>,
@@ -169,19 +159,9 @@ impl Gauges {
         let sessions = gauge("sessions", "Open sessions of the 2025 revisions");
         let runs = gauge("runs", "Open runs");
         let streams = gauge("streams", "Open streams");
-        let journal_queued = gauge("journal_queued", "Records that wait for the writer of the journal");
-        let journal_seq = gauge("journal_seq", "The last sequence number in the journal");
         let ready = gauge("ready", "1 if the readiness probe succeeds");
         let halted = gauge("halted", "1 if nothing is forwarded because the journal cannot be written");
         let config_epoch = gauge("config_epoch", "The number of the configuration that is in force");
-        let mut counter = |name: &str, help: &str| {
-            let counter = Counter::default();
-            registry.register(name, help, counter.clone());
-            counter
-        };
-        let journal_records = counter("journal_records", "Records written to the journal");
-        let journal_bytes = counter("journal_written_bytes", "Bytes written to the journal");
-        let journal_commits = counter("journal_commits", "Groups committed to the journal");
         let config = Family::<ConfigLabels, Gauge>::default();
         registry.register(
             "config",
@@ -204,11 +184,6 @@ impl Gauges {
             sessions,
             runs,
             streams,
-            journal_records,
-            journal_bytes,
-            journal_commits,
-            journal_queued,
-            journal_seq,
             ready,
             halted,
             upstream_instances: family("upstream_instances", "Processes or connections of an upstream"),
@@ -224,18 +199,12 @@ impl Gauges {
     }
 
     fn set(&self, figures: &Figures, readiness: &Readiness) {
-        let journal = &figures.journal;
         set(&self.calls_in_flight, figures.calls_in_flight);
         set(&self.sessions, figures.sessions);
         set(&self.runs, figures.runs);
         set(&self.streams, figures.streams);
-        set(&self.journal_queued, journal.queued);
-        set(&self.journal_seq, journal.seq);
         set(&self.ready, u64::from(readiness.is_ready()));
         set(&self.halted, u64::from(readiness.halted.is_some()));
-        self.journal_records.inner().store(journal.records, Ordering::Relaxed);
-        self.journal_bytes.inner().store(journal.bytes, Ordering::Relaxed);
-        self.journal_commits.inner().store(journal.commits, Ordering::Relaxed);
         self.set_config(&figures.reloads);
         // What is no longer configured must not stand at its last value.
         self.upstream_instances.clear();
@@ -267,7 +236,7 @@ impl Gauges {
     }
 }
 
-fn set(gauge: &Gauge, value: u64) {
+pub(super) fn set(gauge: &Gauge, value: u64) {
     gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
 }
 

@@ -27,7 +27,7 @@ impl Observed for Gateway {
             pins_waiting: 4,
             pins_suspicious: 3,
         };
-        let journal = JournalFigures { records: 11, bytes: 1200, commits: 3, queued: 0, seq: 41 };
+        let journal = JournalFigures { records: 11, seq: 41, sync_failures: 2, ..JournalFigures::default() };
         Figures { calls_in_flight: 5, journal, upstreams: vec![upstream], ..Figures::default() }
     }
 
@@ -118,6 +118,7 @@ async fn metrics_tell_calls_times_and_figures() {
     stage.metrics.call(Some(Answer::Deny), Reason::SourceDenies, refused);
     stage.metrics.call(None, Reason::JsonInvalid, refused);
     stage.metrics.journal_sync(Duration::from_millis(1));
+    stage.metrics.journal_group(3, Duration::from_millis(2));
     let text = stage.ask("GET /metrics", None).await;
     for line in [
         "sluicegate_calls_total{verdict=\"allow\",reason=\"answered\"} 1",
@@ -126,6 +127,9 @@ async fn metrics_tell_calls_times_and_figures() {
         "sluicegate_call_gateway_seconds_count 3",
         "sluicegate_call_upstream_seconds_count{upstream=\"mail\"} 1",
         "sluicegate_journal_sync_seconds_count 1",
+        "sluicegate_journal_wait_seconds_count 1",
+        "sluicegate_journal_group_records_sum 3.0",
+        "sluicegate_journal_sync_failures_total 2",
         "sluicegate_calls_in_flight 5",
         "sluicegate_journal_records_total 11",
         "sluicegate_journal_seq 41",

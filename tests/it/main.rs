@@ -32,6 +32,7 @@ mod large;
 mod mail;
 mod mint;
 mod mirror;
+mod monitoring;
 mod overrides;
 mod path;
 mod pins;

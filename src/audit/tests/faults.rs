@@ -22,6 +22,8 @@ async fn f57_a_failed_sync_refuses_the_waiting_and_goes_on_in_a_new_segment_that
     room.disk.faults.plan(Op::Sync, 0, 1, Errno::IO);
     let refused = intend(&journal, CallFacts { adds: sources(["web"]), ..facts(&run(1)) }).await;
     assert_eq!(refused.map(drop), Err(Reason::JournalHalted));
+    let figures = journal.figures();
+    assert_eq!((figures.sync_failures, figures.halts), (1, 1));
     // The next call goes: nobody had to restart anything.
     until_going(&journal).await;
     open.conclude(answered()).await.unwrap();

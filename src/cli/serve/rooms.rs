@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::audit::Journal;
+use crate::audit::{Journal, Measure, Measured};
 use crate::clock::Clock;
 use crate::config::{Config, Problem};
 use crate::console::ReloadRequest;
@@ -30,6 +30,11 @@ pub(super) fn open(
 ) -> anyhow::Result<(Rooms, Sinks)> {
     let (journal, recovered) = Journal::open(config.audit.clone(), clock.clone())?;
     let metrics = Arc::new(Metrics::new());
+    let measured = Arc::clone(&metrics);
+    journal.measured_by(Measure::new(move |what| match what {
+        Measured::Sync { took } => measured.journal_sync(took),
+        Measured::Group { records, waited } => measured.journal_group(records, waited),
+    }));
     let sinks = sinks(&config, &journal, &metrics, &clock)?;
     if recovered.unknown > 0 {
         let calls = recovered.unknown;
