@@ -24,6 +24,7 @@ pub mod principal;
 pub mod provenance;
 pub mod reason;
 pub mod run;
+pub mod secret;
 pub mod stored;
 pub mod target;
 pub mod text;

@@ -7,8 +7,10 @@
 mod backoff;
 mod courier;
 mod cursor;
+mod dead;
 mod failure;
 mod file;
+mod http;
 mod ocsf;
 mod parcel;
 mod settings;
@@ -42,6 +44,8 @@ pub struct Figures {
     pub failures: u64,
     /// Segments of the journal that were gone before it had them.
     pub missed: u64,
+    /// Records that it cannot take, which were set aside.
+    pub dead: u64,
     /// What is wrong, and since when; nothing while it goes.
     pub trouble: Option<Trouble>,
 }

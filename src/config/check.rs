@@ -6,6 +6,7 @@
 mod assert;
 mod budget;
 mod client;
+mod endpoint;
 mod entry_point;
 mod fixed;
 mod guardrails;

@@ -4,18 +4,19 @@
 //! again, from there.
 
 use std::collections::VecDeque;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::backoff::Backoff;
 use super::cursor::{Cursor, CursorError};
-use super::failure::Failure;
+use super::dead::{DeadLetters, letters};
 use super::parcel::{Packer, Parcel};
 use super::settings::{Begin, Settings};
-use super::target::{Sure, Target};
+use super::target::{Refused, Sure, Target};
 use super::{Figures, Source, Stop, Tell, Trouble};
 use crate::audit::{Position, Reach, Stream, TailError};
 use crate::clock::Clock;
@@ -23,8 +24,6 @@ use crate::clock::Clock;
 /// Most records of one batch, and most bytes before the last group of them.
 const BATCH_RECORDS_MAX: usize = 512;
 const BATCH_BYTES_MAX: usize = 1024 * 1024;
-/// Longest time for a sink to take a batch.
-const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a connection has to stand after something was written to it, where nobody acknowledges anything.
 const TRUST_AFTER: Duration = Duration::from_secs(30);
 /// Places of batches that are underway are kept apart by at least this.
@@ -52,6 +51,7 @@ pub(super) struct Courier {
     tell: Tell,
     stop: watch::Receiver<Stop>,
     cursor: Cursor,
+    dead: DeadLetters,
     target: Target,
     /// None while it is read from.
     stream: Option<Stream>,
@@ -81,8 +81,13 @@ impl Courier {
         });
         // Where it begins now it begins also if it ends before it took anything.
         cursor.keep(sure)?;
-        let target = Target::of(&settings.destination);
-        let figures = Figures { delivered: 0, behind: 0, failures: 0, missed: 0, trouble: None };
+        let (dead, count) = DeadLetters::open(dir, &settings.name).map_err(|source| CursorError::Io {
+            doing: "read",
+            path: dir.to_owned(),
+            source,
+        })?;
+        let target = Target::of(&settings, &clock);
+        let figures = Figures { delivered: 0, behind: 0, failures: 0, missed: 0, dead: count, trouble: None };
         let (underway, backoff) = (VecDeque::new(), Backoff::new());
         let stream = Some(Stream::new(&source.dir, sure));
         let packer = None;
@@ -93,6 +98,7 @@ impl Courier {
             tell,
             stop,
             cursor,
+            dead,
             target,
             stream,
             packer,
@@ -111,7 +117,7 @@ impl Courier {
                 // What was read has no event of its own.
                 Ok(Batch::Parcels(parcels)) if parcels.is_empty() => Next::GoOn,
                 Ok(Batch::Parcels(parcels)) => self.deliver(&parcels).await,
-                Err(error) => self.fail(&error.to_string()).await,
+                Err(error) => self.fail(&error.to_string(), Duration::ZERO).await,
             };
             if next == Next::End {
                 return;
@@ -148,24 +154,43 @@ impl Courier {
     }
 
     async fn deliver(&mut self, parcels: &[Parcel]) -> Next {
-        let given = timeout(DELIVERY_TIMEOUT, self.target.deliver(parcels)).await;
-        let given = given.unwrap_or(Err(Failure::TooSlow(DELIVERY_TIMEOUT.as_secs())));
-        let sure = match given {
-            Ok(sure) => sure,
-            Err(failure) => return self.fail(&failure.to_string()).await,
+        let delivered = match self.target.deliver(parcels).await {
+            Ok(delivered) => delivered,
+            Err(failure) => return self.fail(&failure.to_string(), failure.retry_after()).await,
         };
-        self.figures.delivered += u64::try_from(parcels.len()).unwrap_or(u64::MAX);
+        if let Err(error) = self.set_aside(parcels, &delivered.refused).await {
+            let why = format!("`{}` cannot be written: {error}", self.dead.path().display());
+            return self.fail(&why, Duration::ZERO).await;
+        }
+        let taken = parcels.len().saturating_sub(delivered.refused.len());
+        self.figures.delivered += u64::try_from(taken).unwrap_or(u64::MAX);
         self.backoff = Backoff::new();
         if self.figures.trouble.take().is_some() {
             tracing::info!(sink = self.settings.name, "a sink of the audit trail goes on");
         }
         let at = self.stream.as_ref().map_or(self.sure, Stream::position);
-        match sure {
+        match delivered.sure {
             Sure::Arrived => self.arrived(at),
             Sure::Underway => self.underway(at),
         }
         self.note_behind();
         self.look().await
+    }
+
+    /// Keeps what the receiver cannot take where somebody can look at it.
+    async fn set_aside(&mut self, parcels: &[Parcel], refused: &[Refused]) -> io::Result<()> {
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let (dead, lines) = (self.dead.clone(), letters(parcels, refused)?);
+        let kept = tokio::task::spawn_blocking(move || dead.keep(lines)).await;
+        kept.map_err(io::Error::other).and_then(|kept| kept)?;
+        let (sink, records) = (&self.settings.name, refused.len());
+        let why = refused.last().map_or("", |last| last.why.as_str());
+        let file = self.dead.path().display();
+        tracing::error!(sink, records, why, %file, "records that a sink cannot take were set aside");
+        self.figures.dead += u64::try_from(records).unwrap_or(u64::MAX);
+        Ok(())
     }
 
     /// The sink has everything before `at`.
@@ -195,7 +220,7 @@ impl Courier {
             return Next::GoOn;
         }
         if let Err(failure) = self.target.look().await {
-            return self.fail(&failure.to_string()).await;
+            return self.fail(&failure.to_string(), failure.retry_after()).await;
         }
         let due = |(since, _): &&(Instant, Position)| since.elapsed() >= TRUST_AFTER;
         if let Some((_, at)) = self.underway.iter().rev().find(due).copied() {
@@ -220,7 +245,9 @@ impl Courier {
             changed = self.source.synced.changed() => changed.is_err(),
             changed = self.stop.changed() => changed.is_err(),
             () = trusted => false,
-            failure = self.target.broken() => return self.fail(&failure.to_string()).await,
+            failure = self.target.broken() => {
+                return self.fail(&failure.to_string(), failure.retry_after()).await;
+            }
         };
         // A journal without a writer will have no more.
         if is_over { self.end().await } else { self.look().await }
@@ -236,8 +263,9 @@ impl Courier {
         Next::End
     }
 
-    /// Notes what went wrong, goes back to where it is sure, and waits before the next attempt.
-    async fn fail(&mut self, why: &str) -> Next {
+    /// Notes what went wrong, goes back to where it is sure, and waits before the next attempt, no shorter than
+    /// `at_least`.
+    async fn fail(&mut self, why: &str, at_least: Duration) -> Next {
         let why = crate::model::text::printable(why);
         self.figures.failures += 1;
         if self.figures.trouble.is_none() {
@@ -250,7 +278,7 @@ impl Courier {
         self.underway.clear();
         self.note_behind();
         tokio::select! {
-            () = sleep(self.backoff.next()) => Next::GoOn,
+            () = sleep(self.backoff.next().max(at_least)) => Next::GoOn,
             // What cannot be given now is left for the next start.
             _ = self.stop.wait_for(|stop| *stop == Stop::Asked) => Next::End,
         }

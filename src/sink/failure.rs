@@ -3,6 +3,7 @@
 //! Must never hold a record.
 
 use std::io;
+use std::time::Duration;
 
 /// It is tried again, from the first record that was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -21,12 +22,39 @@ pub(super) enum Failure {
     /// The receiver closed the connection.
     #[error("the receiver closed the connection")]
     Closed,
+    /// The receiver answered with something else than that it has what it was given.
+    #[error("the receiver answered with {status}")]
+    Status {
+        /// What it answered with.
+        status: http::StatusCode,
+        /// How long it asks to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// The receiver takes none of what it is given, and nobody can tell whether that is for what stands there.
+    #[error("the receiver takes none of {records} records: {why}")]
+    TakesNone {
+        /// How many it was given.
+        records: usize,
+        /// Why it did not take the last one.
+        why: String,
+    },
+    /// No request can be made of the settings.
+    #[error("no request can be made: {0}")]
+    Request(String),
     /// Nothing came back in time.
     #[error("it did not take anything for {0} s")]
     TooSlow(u64),
 }
 
 impl Failure {
+    /// How long the receiver asks to be left alone.
+    pub(super) fn retry_after(&self) -> Duration {
+        match self {
+            Self::Status { retry_after, .. } => retry_after.unwrap_or_default(),
+            _ => Duration::ZERO,
+        }
+    }
+
     /// What an attempt at `doing` makes of an error of the system.
     pub(super) fn doing(doing: &'static str) -> impl Fn(io::Error) -> Self {
         move |source| Self::Io { doing, source }

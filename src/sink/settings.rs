@@ -2,10 +2,14 @@
 //!
 //! Must never be built from anything that came over a network.
 
+use std::fmt;
 use std::path::PathBuf;
+
+use data_encoding::BASE64;
 
 use super::ocsf::OcsfVersion;
 use crate::model::place::Place;
+use crate::model::secret::Secret;
 
 /// One sink.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +69,8 @@ pub enum Destination {
     File(FileSettings),
     /// A syslog receiver.
     Syslog(SyslogSettings),
+    /// An HTTP server that takes batches.
+    Http(HttpSettings),
 }
 
 /// `type = "file"`.
@@ -87,6 +93,54 @@ pub struct SyslogSettings {
     pub facility: u8,
     /// Largest message, in bytes; what is larger is announced and left out (`message_max`).
     pub message_max: usize,
+}
+
+/// `type = "http"`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpSettings {
+    /// Where batches are sent.
+    pub url: http::Uri,
+    /// Headers that go along (`headers`).
+    pub headers: Vec<(http::HeaderName, Secret)>,
+    /// Certificates, in PEM, that are trusted there instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// How bodies are written.
+    pub compression: Compression,
+    /// What each request is signed with (`sign`).
+    pub sign: Option<SigningKey>,
+}
+
+/// How bodies are written (`compress`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compression {
+    /// As they are.
+    #[default]
+    None,
+    /// `Content-Encoding: gzip` (RFC 9110, 8.4.1.3).
+    Gzip,
+}
+
+/// A key that requests are signed with, by the scheme of Standard Webhooks.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SigningKey(Vec<u8>);
+
+impl SigningKey {
+    /// The key in `text`: `whsec_` and base64 of 24 to 64 bytes (Standard Webhooks 1.0.0, "Signature scheme").
+    #[must_use]
+    pub fn of(text: &str) -> Option<Self> {
+        let bytes = BASE64.decode(text.trim().strip_prefix("whsec_")?.as_bytes()).ok()?;
+        (24..=64).contains(&bytes.len()).then_some(Self(bytes))
+    }
+
+    pub(super) fn reveal(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("SigningKey(…)")
+    }
 }
 
 /// Where a syslog receiver is.

@@ -2,12 +2,21 @@
 //!
 //! Must never acknowledge for a destination what that one does not.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use super::failure::Failure;
 use super::file::FileTarget;
+use super::http::HttpTarget;
 use super::parcel::Parcel;
-use super::settings::Destination;
+use super::settings::{Destination, Settings};
 use super::stdout::StdoutTarget;
 use super::syslog::SyslogTarget;
+use crate::clock::Clock;
+
+/// Longest time for a batch of one attempt; over HTTP each request has its own.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How sure it is that what was taken has arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,35 +27,60 @@ pub(super) enum Sure {
     Underway,
 }
 
+/// What became of a batch.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Delivered {
+    /// How sure it is that what was taken has arrived.
+    pub(super) sure: Sure,
+    /// What was not taken, and never will be.
+    pub(super) refused: Vec<Refused>,
+}
+
+/// A record that the receiver cannot take, though it takes others.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refused {
+    /// Which of the batch.
+    pub(super) at: usize,
+    /// What the receiver says.
+    pub(super) why: String,
+}
+
 #[derive(Debug)]
 pub(super) enum Target {
     Stdout(StdoutTarget),
     File(FileTarget),
     Syslog(SyslogTarget),
+    Http(Box<HttpTarget>),
 }
 
 impl Target {
-    pub(super) fn of(destination: &Destination) -> Self {
-        match destination {
+    pub(super) fn of(sink: &Settings, clock: &Clock) -> Self {
+        match &sink.destination {
             Destination::Stdout => Self::Stdout(StdoutTarget),
             Destination::File(settings) => Self::File(FileTarget::new(settings.clone())),
             Destination::Syslog(settings) => Self::Syslog(SyslogTarget::new(settings.clone())),
+            Destination::Http(settings) => {
+                Self::Http(Box::new(HttpTarget::new(&sink.name, settings.clone(), clock.clone())))
+            }
         }
     }
 
     /// Gives it all of `parcels`, in order.
-    pub(super) async fn deliver(&mut self, parcels: &[Parcel]) -> Result<Sure, Failure> {
-        match self {
-            Self::Stdout(target) => target.deliver(parcels).await,
-            Self::File(target) => target.deliver(parcels).await,
-            Self::Syslog(target) => target.deliver(parcels).await,
-        }
+    pub(super) async fn deliver(&mut self, parcels: &[Parcel]) -> Result<Delivered, Failure> {
+        let sure = match self {
+            Self::Http(target) => return target.deliver(parcels).await,
+            Self::Stdout(target) => timeout(DELIVERY_TIMEOUT, target.deliver(parcels)).await,
+            Self::File(target) => timeout(DELIVERY_TIMEOUT, target.deliver(parcels)).await,
+            Self::Syslog(target) => timeout(DELIVERY_TIMEOUT, target.deliver(parcels)).await,
+        };
+        let sure = sure.unwrap_or(Err(Failure::TooSlow(DELIVERY_TIMEOUT.as_secs())))?;
+        Ok(Delivered { sure, refused: Vec::new() })
     }
 
     /// Whether what is underway may still arrive.
     pub(super) async fn look(&mut self) -> Result<(), Failure> {
         match self {
-            Self::Stdout(_) | Self::File(_) => Ok(()),
+            Self::Stdout(_) | Self::File(_) | Self::Http(_) => Ok(()),
             Self::Syslog(target) => target.look().await,
         }
     }
@@ -54,7 +88,7 @@ impl Target {
     /// Waits until what is open breaks; for ever, where nothing can.
     pub(super) async fn broken(&mut self) -> Failure {
         match self {
-            Self::Stdout(_) | Self::File(_) => std::future::pending().await,
+            Self::Stdout(_) | Self::File(_) | Self::Http(_) => std::future::pending().await,
             Self::Syslog(target) => target.broken().await,
         }
     }
@@ -62,7 +96,7 @@ impl Target {
     /// Ends in good order: says whether everything that was underway has arrived.
     pub(super) async fn close(&mut self) -> Sure {
         match self {
-            Self::Stdout(_) | Self::File(_) => Sure::Arrived,
+            Self::Stdout(_) | Self::File(_) | Self::Http(_) => Sure::Arrived,
             Self::Syslog(target) => target.close().await,
         }
     }
@@ -73,6 +107,7 @@ impl Target {
             Self::Stdout(_) => {}
             Self::File(target) => target.reset(),
             Self::Syslog(target) => target.reset(),
+            Self::Http(target) => target.reset(),
         }
     }
 }

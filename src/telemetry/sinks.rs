@@ -30,6 +30,8 @@ pub struct SinkFigures {
     pub failures: u64,
     /// Segments of the journal that were gone before it had them.
     pub missed: u64,
+    /// Records that it cannot take, which were set aside.
+    pub dead: u64,
     /// Why it takes nothing.
     pub trouble: Option<String>,
     /// What it means that it is too far behind.
@@ -51,6 +53,7 @@ pub(super) struct Sinks {
     behind: Family<SinkLabels, Gauge>,
     failures: Family<SinkLabels, Counter>,
     missed: Family<SinkLabels, Counter>,
+    dead: Family<SinkLabels, Counter>,
     up: Family<SinkLabels, Gauge>,
     shown: Mutex<BTreeMap<String, SinkFigures>>,
 }
@@ -67,9 +70,11 @@ impl Sinks {
         let missed = Family::default();
         let help = "Segments of the journal that were gone before a sink had them";
         registry.register("sink_missed_segments", help, missed.clone());
+        let dead = Family::default();
+        registry.register("sink_dead_letters", "Records that a sink cannot take", dead.clone());
         let up = Family::default();
         registry.register("sink_up", "Whether a sink takes records", up.clone());
-        Self { delivered, behind, failures, missed, up, shown: Mutex::default() }
+        Self { delivered, behind, failures, missed, dead, up, shown: Mutex::default() }
     }
 
     fn shown(&self) -> MutexGuard<'_, BTreeMap<String, SinkFigures>> {
@@ -88,6 +93,7 @@ impl Metrics {
         counted(&sinks.delivered, figures.delivered);
         counted(&sinks.failures, figures.failures);
         counted(&sinks.missed, figures.missed);
+        counted(&sinks.dead, figures.dead);
         sinks.behind.get_or_create(&labels).set(i64::try_from(figures.behind).unwrap_or(i64::MAX));
         sinks.up.get_or_create(&labels).set(i64::from(figures.trouble.is_none()));
         sinks.shown().insert(figures.name.clone(), figures);
@@ -114,6 +120,13 @@ impl Metrics {
                     figures.name, figures.missed
                 );
                 findings.push(Finding { code: "sink_missed".to_owned(), message });
+            }
+            if figures.dead > 0 {
+                let message = format!(
+                    "the sink `{}` cannot take {} records; they stand in `sinks/{}.dead.jsonl` of the state directory",
+                    figures.name, figures.dead, figures.name
+                );
+                findings.push(Finding { code: "sink_dead_letters".to_owned(), message });
             }
         }
         findings

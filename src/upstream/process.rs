@@ -16,7 +16,7 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::{sleep, timeout};
 
 use super::account::Account;
-use super::settings::Secret;
+use crate::model::secret::Secret;
 
 pub(super) use leftover::Leftovers;
 use leftover::Remembered;

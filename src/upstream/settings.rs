@@ -4,7 +4,6 @@
 //! when printed (I10).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use crate::model::name::{ToolName, UpstreamName};
 use crate::model::place::Place;
 use crate::model::preset::Presets;
 use crate::model::provenance::Provenance;
+use crate::model::secret::Secret;
 use crate::wire::{self, Fault, Revision};
 
 /// One upstream.
@@ -311,30 +311,6 @@ pub enum Pins {
     FirstUse,
     /// Whatever is offered, on the record.
     Trust,
-}
-
-/// A value that is never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Takes `value` in.
-    #[must_use]
-    pub fn new(value: String) -> Self {
-        Self(value)
-    }
-
-    /// The value, for the one place that has to send it.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Secret(…)")
-    }
 }
 
 /// `instances_max` where the configuration is silent.

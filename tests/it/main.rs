@@ -25,6 +25,7 @@ mod growth;
 mod halted;
 mod house_rules;
 mod http_guards;
+mod http_sink;
 mod init;
 mod interop;
 mod isolation;

@@ -91,7 +91,10 @@ async fn alerts_and_dashboard_watch_what_a_gateway_shows() {
             assert!(served.contains(&name), "{file}: no gateway shows {name}");
             // Instances are the names of machines, not ours.
             for value in values(behind) {
-                assert!(documented.contains(&format!("`{value}`")), "{file}: `{value}` is no value of {name}");
+                assert!(
+                    documented.contains(&format!("`{value}`")),
+                    "{file}: `{value}` is no value of {name}"
+                );
             }
             names.insert(name);
         }

@@ -66,7 +66,7 @@ fn sinks(config: &Config, journal: &Journal, metrics: &Arc<Metrics>, clock: &Clo
     let source = sink::Source { dir: config.audit.dir.clone(), synced: journal.synced() };
     let metrics = Arc::clone(metrics);
     let tell = move |settings: &sink::Settings, figures: &sink::Figures| {
-        let sink::Figures { delivered, behind, failures, missed, trouble } = figures;
+        let sink::Figures { delivered, behind, failures, missed, dead, trouble } = figures;
         metrics.sink(SinkFigures {
             name: settings.name.clone(),
             delivered: *delivered,
@@ -74,6 +74,7 @@ fn sinks(config: &Config, journal: &Journal, metrics: &Arc<Metrics>, clock: &Clo
             behind_max: settings.behind_max,
             failures: *failures,
             missed: *missed,
+            dead: *dead,
             trouble: trouble.as_ref().map(|trouble| trouble.why.clone()),
             when_behind: match settings.need {
                 sink::Need::Optional => WhenBehind::Finding,

@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use crate::config::code::Code;
 use crate::config::machine::{OWN_PROGRAM, is_program};
 use crate::config::node::Located;
-use crate::config::raw::{Secret as Written, Upstream};
+use crate::config::raw::Upstream;
 use crate::model::place::Place;
-use crate::upstream::{Launch, Secret, Transport};
+use crate::model::secret::Secret;
+use crate::upstream::{Launch, Transport};
 
-use super::{Scope, bad_word, secret, user};
+use super::{Scope, bad_word, endpoint, secret, user};
 
 pub(super) fn check(written: &Upstream, scope: Scope<'_>) -> Option<Launch> {
     let (found, name) = (scope.found, &written.name);
@@ -65,7 +66,7 @@ fn process(written: &Upstream, command: &Located<Vec<Located<String>>>, scope: S
             let message = format!("`{}` is not the name of an environment variable", name.value);
             found.error(Code::BadName, &name.place, message, "names are not empty and hold no `=`");
         }
-        warn_literal(&name.value, value, scope);
+        secret::warn_suspect(&name.value, value, scope);
         if let Some(value) = secret::resolve(value, &name.value, scope) {
             env.insert(name.value.clone(), Secret::new(value));
         }
@@ -119,12 +120,10 @@ fn program_path(written: &str, place: &Place, scope: Scope<'_>) -> String {
 }
 
 fn http(written: &Upstream, url: &Located<String>, scope: Scope<'_>) -> Option<Launch> {
-    let headers: Vec<_> =
-        written.headers.iter().filter_map(|(name, value)| header(name, value, scope)).collect();
-    let uri = uri(url, scope)?;
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let is_local = host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
-    if uri.scheme_str() == Some("http") && !is_local {
+    let is_own = |header: &str| OWN_HEADERS.contains(&header) || header.starts_with("mcp-");
+    let headers = endpoint::headers(&written.headers, is_own, scope);
+    let uri = endpoint::uri(url, "write an `http` or `https` URL: \"http://127.0.0.1:9100/mcp\"", scope)?;
+    if endpoint::is_open(&uri) {
         let message = format!("calls and headers of `[upstreams.{}]` travel unencrypted", written.name.value);
         scope.found.warn(Code::PlainHttp, &url.place, message, "write an `https` URL");
     }
@@ -143,74 +142,6 @@ fn transport(written: &Upstream, scope: Scope<'_>) -> Transport {
         }
     }
 }
-
-fn uri(url: &Located<String>, scope: Scope<'_>) -> Option<http::Uri> {
-    let bad = |message: &str, help: &str| {
-        // The URL is not repeated: it may hold a password or a token (I10).
-        scope.found.error(Code::BadValue, &url.place, message, help);
-        None
-    };
-    let example = "write an `http` or `https` URL: \"http://127.0.0.1:9100/mcp\"";
-    let Ok(uri) = url.value.parse::<http::Uri>() else { return bad("`url` is not a URL", example) };
-    if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
-        return bad("`url` is not an `http` or `https` URL", example);
-    }
-    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        return bad(
-            "`url` holds a user or password",
-            "put the credential into `headers`, from `env` or `file`",
-        );
-    }
-    if url.value.contains('#') {
-        return bad("`url` holds a fragment", "remove `#` and what follows");
-    }
-    Some(uri)
-}
-
-fn header(
-    name: &Located<String>,
-    value: &Located<Written>,
-    scope: Scope<'_>,
-) -> Option<(http::HeaderName, Secret)> {
-    let found = scope.found;
-    let Ok(header) = http::HeaderName::from_bytes(name.value.as_bytes()) else {
-        let message = format!("`{}` is not the name of a header", name.value);
-        found.error(Code::BadName, &name.place, message, "write a header name like `Authorization`");
-        return None;
-    };
-    if OWN_HEADERS.contains(&header.as_str()) || header.as_str().starts_with("mcp-") {
-        let message = format!("the gateway sets `{}` itself", name.value);
-        found.error(Code::Conflict, &name.place, message, "remove it");
-        return None;
-    }
-    warn_literal(&name.value, value, scope);
-    let resolved = secret::resolve(value, &name.value, scope)?;
-    if http::HeaderValue::from_str(&resolved).is_err() {
-        let message = format!("the value of `{}` cannot stand in a header", name.value);
-        found.error(
-            Code::BadValue,
-            &value.place,
-            message,
-            "remove line breaks and control characters from it",
-        );
-        return None;
-    }
-    Some((header, Secret::new(resolved)))
-}
-
-/// Warns of what looks like a secret and stands in the configuration itself.
-fn warn_literal(name: &str, value: &Located<Written>, scope: Scope<'_>) {
-    let lower = name.to_ascii_lowercase();
-    let is_suspect = SECRET_WORDS.iter().any(|word| lower.contains(word));
-    if is_suspect && matches!(value.value, Written::Literal(_)) {
-        let message = format!("the value of `{name}` stands in the configuration itself");
-        let help = "keep secrets outside: `{ env = \"NAME\" }` or `{ file = \"path\" }`";
-        scope.found.warn(Code::SecretInFile, &value.place, message, help);
-    }
-}
-
-/// What the name of a secret usually contains.
-const SECRET_WORDS: &[&str] = &["authorization", "cookie", "key", "passwd", "password", "secret", "token"];
 
 /// Headers that belong to the hop or the protocol.
 const OWN_HEADERS: &[&str] = &[

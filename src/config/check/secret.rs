@@ -17,6 +17,8 @@ use super::Scope;
 
 /// What users beside owner and group may do with a file, and whether the group may change it.
 const EVERYBODY_OR_CHANGE_MODE: u32 = 0o027;
+/// What the name of a secret usually contains.
+const SECRET_WORDS: &[&str] = &["authorization", "cookie", "key", "passwd", "password", "secret", "token"];
 /// Largest secret, in bytes.
 const SECRET_BYTES_MAX: usize = 64 * 1024;
 
@@ -54,6 +56,23 @@ pub(super) fn resolve(written: &Located<Secret>, what: &str, scope: Scope<'_>) -
         return None;
     }
     Some(value)
+}
+
+/// Warns of what looks like a secret, by its name, and stands in the configuration itself.
+pub(super) fn warn_suspect(name: &str, value: &Located<Secret>, scope: Scope<'_>) {
+    let lower = name.to_ascii_lowercase();
+    if SECRET_WORDS.iter().any(|word| lower.contains(word)) {
+        warn_literal(name, value, scope);
+    }
+}
+
+/// Warns where a secret stands in the configuration itself.
+pub(super) fn warn_literal(name: &str, value: &Located<Secret>, scope: Scope<'_>) {
+    if matches!(value.value, Secret::Literal(_)) {
+        let message = format!("the value of `{name}` stands in the configuration itself");
+        let help = "keep secrets outside: `{ env = \"NAME\" }` or `{ file = \"path\" }`";
+        scope.found.warn(Code::SecretInFile, &value.place, message, help);
+    }
 }
 
 /// A secret that everybody may read, or another may change, is none. One that a group may read is how some

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use http::Uri;
+use ::http::Uri;
 
 use crate::config::code::Code;
 use crate::config::node::{Located, Node};
@@ -19,7 +19,9 @@ use crate::sink::{
 use super::quantity::Quantities;
 use super::{Scope, bad_word};
 
-const TYPES: [&str; 3] = ["file", "stdout", "syslog"];
+mod http;
+
+const TYPES: [&str; 4] = ["file", "http", "stdout", "syslog"];
 
 pub(super) fn check(written: &[SinkRule], scope: Scope<'_>) -> Vec<Settings> {
     let found = scope.found;
@@ -115,6 +117,7 @@ fn destination(rule: &SinkRule, scope: Scope<'_>) -> Option<Destination> {
     let takes: &[&str] = match kind.value.as_str() {
         "stdout" => &[],
         "file" => &["path", "rotate_bytes", "rotate_keep"],
+        "http" => &["url", "ca", "headers", "compress", "sign"],
         "syslog" => &["url", "ca", "facility", "message_max"],
         _ => {
             bad_word(kind, "type", &TYPES, found);
@@ -124,6 +127,7 @@ fn destination(rule: &SinkRule, scope: Scope<'_>) -> Option<Destination> {
     refuse_others(rule, &kind.value, takes, found);
     match kind.value.as_str() {
         "file" => file(rule, scope).map(Destination::File),
+        "http" => http::check(rule, scope).map(Destination::Http),
         "syslog" => syslog(rule, scope).map(Destination::Syslog),
         _ => Some(Destination::Stdout),
     }
@@ -139,6 +143,9 @@ fn refuse_others(rule: &SinkRule, kind: &str, takes: &[&str], found: &Sink) {
         ("rotate_keep", number(&rule.rotate_keep)),
         ("url", text(&rule.url)),
         ("ca", text(&rule.ca)),
+        ("headers", rule.headers.first().map(|(name, _)| name.place.clone())),
+        ("compress", text(&rule.compress)),
+        ("sign", rule.sign.as_ref().map(|sign| sign.place.clone())),
         ("facility", number(&rule.facility)),
         ("message_max", number(&rule.message_max)),
     ];

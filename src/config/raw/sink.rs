@@ -2,8 +2,8 @@
 //!
 //! Must never say which keys go with which type: that is for `check`.
 
-use super::Quantity;
 use super::upstream::rules as entries;
+use super::{Quantity, Secret, Secrets};
 use crate::config::node::{Fields, Located};
 use crate::model::place::Place;
 
@@ -22,6 +22,9 @@ pub(in crate::config) struct SinkRule {
     pub(in crate::config) rotate_keep: Quantity,
     pub(in crate::config) url: Option<Located<String>>,
     pub(in crate::config) ca: Option<Located<String>>,
+    pub(in crate::config) headers: Secrets,
+    pub(in crate::config) compress: Option<Located<String>>,
+    pub(in crate::config) sign: Option<Located<Secret>>,
     pub(in crate::config) facility: Quantity,
     pub(in crate::config) message_max: Quantity,
 }
@@ -43,6 +46,9 @@ pub(super) fn read(audit: &Fields<'_>) -> Vec<SinkRule> {
             rotate_keep: fields.quantity("rotate_keep"),
             url: fields.text("url"),
             ca: fields.text("ca"),
+            headers: Secret::read_table(fields, "headers"),
+            compress: fields.text("compress"),
+            sign: Secret::read(fields, "sign"),
             facility: fields.quantity("facility"),
             message_max: fields.quantity("message_max"),
         };

@@ -19,6 +19,7 @@ use crate::model::name::{Subject, ToolId, UpstreamName};
 use crate::model::pin::PinChange;
 use crate::model::place::Place;
 use crate::model::provenance::Provenance;
+use crate::model::secret::Secret;
 use crate::model::target::Target;
 use crate::upstream::*;
 

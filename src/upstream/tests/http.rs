@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::bench::{Bench, Web, moved, text_of};
 use crate::model::pin::PinChange;
+use crate::model::secret::Secret;
 use crate::upstream::*;
 
 async fn bench(behaviours: &[&str]) -> (Web, Bench) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 
 use super::bench::{Bench, child, text_of};
+use crate::model::secret::Secret;
 use crate::upstream::process::{Plan, Process};
 use crate::upstream::*;
 

@@ -149,7 +149,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("prometheus_client", &["telemetry", "gateway"]),
-    ("hyper_rustls", &["upstream", "trust"]),
+    ("hyper_rustls", &["upstream", "sink", "trust"]),
     // TLS is made where connections are: toward agents in `socket`, toward a gateway in `connect`,
     // toward the key sets of issuers in `identity`, toward receivers of records in `sink`.
     ("rustls", &["socket", "cli", "identity", "sink", "trust"]),

@@ -1,0 +1,114 @@
+//! The connection to one receiver, with TLS where the URL says so.
+//!
+//! Must never follow a redirect, use a proxy of the environment, or keep more of an answer than its head.
+
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::timeout;
+
+use crate::sink::failure::Failure;
+use crate::trust;
+
+/// Longest time to open a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest time for one request and its whole answer.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// An idle connection is closed after this long.
+const IDLE_CONNECTION: Duration = Duration::from_secs(60);
+/// Most bytes that are read of the body of an answer, so that its connection can be used again.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// Longest time that a receiver may ask to be left alone for.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(5 * 60);
+
+#[derive(Debug)]
+pub(super) struct Client(legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
+
+/// What counts of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Response {
+    pub(super) status: StatusCode,
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl Client {
+    /// For `url`; trusts the certificates in the PEM file `ca`, or the system's.
+    pub(super) fn new(url: &Uri, ca: Option<&Path>) -> Result<Self, Failure> {
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        connector.set_nodelay(true);
+        connector.enforce_http(false);
+        let tls = HttpsConnectorBuilder::new().with_tls_config(trust::client(ca).map_err(Failure::Tls)?);
+        let tls = if url.scheme_str() == Some("https") { tls.https_only() } else { tls.https_or_http() };
+        let mut builder = legacy::Client::builder(TokioExecutor::new());
+        builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE_CONNECTION).pool_max_idle_per_host(1);
+        // A batch that was sent half is sent again by us, after a wait, and not by the pool.
+        builder.retry_canceled_requests(false);
+        Ok(Self(builder.build(tls.enable_http1().wrap_connector(connector))))
+    }
+
+    pub(super) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response, Failure> {
+        let too_slow = |_| Failure::TooSlow(REQUEST_TIMEOUT.as_secs());
+        timeout(REQUEST_TIMEOUT, self.send_unlimited(request)).await.map_err(too_slow)?
+    }
+
+    async fn send_unlimited(&self, request: Request<Full<Bytes>>) -> Result<Response, Failure> {
+        let response = self.0.request(request).await.map_err(|error| Failure::Request(whole(&error)))?;
+        let (status, retry_after) = (response.status(), retry_after(response.headers()));
+        drain(response.into_body()).await;
+        Ok(Response { status, retry_after })
+    }
+}
+
+/// Reads what nobody wants to know, so that the connection can be used again; one whose answer is too long is closed.
+async fn drain(mut body: Incoming) {
+    let mut left = ANSWER_BYTES_MAX;
+    while let Some(Ok(frame)) = body.frame().await {
+        let length = frame.data_ref().map_or(0, Bytes::len);
+        let Some(rest) = left.checked_sub(length) else { return };
+        left = rest;
+    }
+}
+
+/// An error with what caused it: hyper says "client error (Connect)", its cause says why.
+fn whole(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// How long the receiver asks to be left alone (RFC 9110, 10.2.3), in seconds; a date is taken for silence.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receiver_is_left_alone_as_long_as_it_asks_within_bounds() {
+        let said = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::RETRY_AFTER, text.parse().unwrap());
+            retry_after(&headers)
+        };
+        assert_eq!(said("7"), Some(Duration::from_secs(7)));
+        assert_eq!(said("18446744073709551615"), Some(RETRY_AFTER_MAX));
+        assert_eq!((said("-1"), said("Wed, 21 Oct 2026 07:28:00 GMT")), (None, None));
+        assert_eq!(retry_after(&HeaderMap::new()), None);
+    }
+}

@@ -1,0 +1,359 @@
+//! Sinks over HTTP before a real receiver that refuses, asks for patience, takes half, or says nothing.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use data_encoding::BASE64;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use sluicegate::clock::Clock;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::support::audit::records;
+use crate::support::gateway::{CHAT_KEY, Gateway};
+use crate::support::tls::{Authority, acceptor};
+use crate::support::{Client, Site, check_audit};
+
+const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// One request as it came.
+#[derive(Clone)]
+struct Batch {
+    headers: HeaderMap,
+    body: Bytes,
+    lines: Vec<String>,
+    at: Duration,
+}
+
+type Answers = dyn Fn(usize, &Batch) -> Response<Full<Bytes>> + Send + Sync;
+
+/// A receiver: what it answers is decided by `answers`, from how many requests came before and this one.
+#[derive(Clone)]
+struct Receiver {
+    url: String,
+    answers: Arc<Answers>,
+    clock: Clock,
+    came: Arc<Mutex<Vec<(Batch, StatusCode)>>>,
+    count: watch::Sender<usize>,
+}
+
+fn status(code: u16) -> Response<Full<Bytes>> {
+    Response::builder().status(code).body(Full::default()).unwrap()
+}
+
+impl Receiver {
+    async fn start(answers: impl Fn(usize, &Batch) -> Response<Full<Bytes>> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let receiver = Self::new(format!("http://{}/ingest", listener.local_addr().unwrap()), answers);
+        let serving = receiver.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serving.clone().serve(TokioIo::new(stream)));
+            }
+        });
+        receiver
+    }
+
+    fn new(
+        url: String,
+        answers: impl Fn(usize, &Batch) -> Response<Full<Bytes>> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            url,
+            answers: Arc::new(answers),
+            clock: Clock::system(),
+            came: Arc::default(),
+            count: watch::Sender::new(0),
+        }
+    }
+
+    async fn serve(self, stream: impl hyper::rt::Read + hyper::rt::Write + Unpin) {
+        let service = service_fn(|request| self.clone().answer(request));
+        // Whoever breaks off has nothing more to say.
+        _ = hyper::server::conn::http1::Builder::new().serve_connection(stream, service).await;
+    }
+
+    async fn answer(self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyper::Error> {
+        let (head, body) = request.into_parts();
+        #[expect(clippy::disallowed_methods, reason = "limited")]
+        let body = Limited::new(body, BODY_BYTES_MAX).collect().await.unwrap().to_bytes();
+        let mut text = String::new();
+        match head.headers.get("content-encoding") {
+            Some(_) => flate2::read::GzDecoder::new(&*body).read_to_string(&mut text).unwrap(),
+            None => (&*body).read_to_string(&mut text).unwrap(),
+        };
+        let lines = text.lines().map(str::to_owned).collect();
+        let batch = Batch { headers: head.headers, body, lines, at: self.clock.monotonic() };
+        let mut came = self.came.lock().unwrap();
+        let answer = (self.answers)(came.len(), &batch);
+        came.push((batch, answer.status()));
+        self.count.send_replace(came.len());
+        Ok(answer)
+    }
+
+    fn came(&self) -> Vec<(Batch, StatusCode)> {
+        self.came.lock().unwrap().clone()
+    }
+
+    /// The lines of what it took.
+    fn taken(&self) -> Vec<String> {
+        let came = self.came().into_iter().filter(|(_, status)| status.is_success());
+        came.flat_map(|(batch, _)| batch.lines).collect()
+    }
+
+    async fn has(&self, kind: &str, times: usize) {
+        let kind = format!("\"kind\":\"{kind}\"");
+        let is_there = |_: &usize| self.taken().iter().filter(|line| line.contains(&kind)).count() >= times;
+        self.count.subscribe().wait_for(is_there).await.unwrap();
+    }
+
+    async fn asked(&self, times: usize) {
+        self.count.subscribe().wait_for(|count| *count >= times).await.unwrap();
+    }
+}
+
+fn site(url: &str, more: &str) -> Site {
+    Site::with_oracle(&format!(
+        "[admin]\naddress = \"127.0.0.1:0\"\n[[audit.sinks]]\nname = \"siem\"\ntype = \"http\"\nurl = {url:?}\n{more}\n"
+    ))
+}
+
+async fn call(gateway: &Gateway, ids: &[&str]) {
+    let client = Client::new(&gateway.url, CHAT_KEY).initialize("2025-11-25").await;
+    for id in ids {
+        assert_eq!(client.call("tools__read", id).await.reason(), "ok");
+    }
+}
+
+async fn admin(gateway: &Gateway, path: &str) -> String {
+    let url = format!("{}{path}", gateway.admin.trim_end_matches('/'));
+    String::from_utf8(Client::anonymous(&url).send(http::Method::GET, "").await.body.to_vec()).unwrap()
+}
+
+fn seq(line: &str) -> u64 {
+    serde_json::from_str::<Value>(line).unwrap()["seq"].as_u64().unwrap()
+}
+
+/// Everything that a sink is owed is there, but for `lacking`; in order, and the same where it is there twice.
+#[track_caller]
+fn assert_whole(site: &Site, lines: &[String], lacking: &[u64]) {
+    let (mut seen, mut first) = (BTreeMap::new(), Vec::new());
+    for line in lines {
+        match seen.insert(seq(line), line) {
+            None => first.push(seq(line)),
+            Some(before) => assert_eq!(before, line, "one number for two records"),
+        }
+    }
+    let counts =
+        |record: &&Value| !matches!(record["kind"].as_str().unwrap(), "state" | "commit" | "restated");
+    let all = records(site);
+    let owed = all.iter().filter(counts).map(|record| record["seq"].as_u64().unwrap());
+    assert_eq!(first, owed.filter(|seq| !lacking.contains(seq)).collect::<Vec<_>>());
+}
+
+const KEY: &str = "whsec_c2x1aWNlZ2F0ZSBzaWducyB3aGF0IGl0IHNlbmRz";
+
+/// As a receiver checks it (Standard Webhooks 1.0.0).
+fn assert_signed(batch: &Batch) {
+    let header = |name: &str| batch.headers[name].to_str().unwrap();
+    let key = BASE64.decode(KEY.strip_prefix("whsec_").unwrap().as_bytes()).unwrap();
+    let head = format!("{}.{}.", header("webhook-id"), header("webhook-timestamp"));
+    let signed = [head.as_bytes(), &batch.body].concat();
+    let signature =
+        BASE64.decode(header("webhook-signature").strip_prefix("v1,").unwrap().as_bytes()).unwrap();
+    hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, &key), &signed, &signature).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_gets_everything_once_packed_and_signed_and_nobody_else_sees_the_secrets() {
+    let receiver = Receiver::start(|_, _| status(200)).await;
+    let more =
+        "headers = { Authorization = { file = \"token\" } }\ncompress = \"gzip\"\nsign = { file = \"key\" }";
+    let site = site(&receiver.url, more);
+    for (name, value) in [("token", "Bearer s3cr3t-t0ken"), ("key", KEY)] {
+        crate::support::tls::write(&site, name, value);
+    }
+    for _ in 0..2 {
+        let gateway = site.start();
+        call(&gateway, &["one", "two", "three"]).await;
+        assert!(!admin(&gateway, "/readyz").await.contains("s3cr3t-t0ken"));
+        assert!(gateway.stop().success());
+    }
+    let lines = receiver.taken();
+    assert_whole(&site, &lines, &[]);
+    let mut ids = Vec::new();
+    for (batch, _) in receiver.came() {
+        let header = |name: &str| batch.headers[name].to_str().unwrap();
+        assert_eq!(header("authorization"), "Bearer s3cr3t-t0ken");
+        assert_eq!((header("content-type"), header("content-encoding")), ("application/x-ndjson", "gzip"));
+        assert_signed(&batch);
+        ids.push(header("webhook-id").to_owned());
+    }
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), receiver.came().len(), "no batch came twice");
+    for file in std::fs::read_dir(site.path("state/journal")).unwrap() {
+        let text = std::fs::read(file.unwrap().path()).unwrap();
+        let text = String::from_utf8_lossy(&text);
+        assert!(!text.contains("s3cr3t-t0ken") && !text.contains("c2x1aWNl"));
+    }
+    check_audit(&site);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_too_large_at_once_comes_in_parts() {
+    let receiver = Receiver::start(|_, batch| status(if batch.lines.len() > 3 { 413 } else { 204 })).await;
+    let site = site(&receiver.url, "");
+    let gateway = site.start();
+    call(&gateway, &["one", "two", "three", "four", "five", "six"]).await;
+    assert!(gateway.stop().success());
+    // All of it again, at once.
+    std::fs::remove_file(site.path("state/sinks/siem.json")).unwrap();
+    let gateway = site.start();
+    receiver.has("start", 3).await;
+    assert!(gateway.stop().success());
+    assert!(receiver.came().iter().any(|(_, status)| *status == StatusCode::PAYLOAD_TOO_LARGE));
+    assert_whole(&site, &receiver.taken(), &[]);
+    assert!(!site.path("state/sinks/siem.dead.jsonl").exists());
+    check_audit(&site);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f64_a_record_that_the_receiver_cannot_take_is_set_aside_and_said() {
+    let is_poison = |line: &String| line.contains("\"kind\":\"denial\"");
+    let receiver =
+        Receiver::start(move |_, batch| status(if batch.lines.iter().any(is_poison) { 400 } else { 200 }))
+            .await;
+    let site = site(&receiver.url, "");
+    let gateway = site.start();
+    let client = Client::new(&gateway.url, CHAT_KEY).initialize("2025-11-25").await;
+    assert_eq!(client.call("tools__read", "before").await.reason(), "ok");
+    assert_eq!(client.call("tools__write", "poison").await.reason(), "approval_required");
+    assert_eq!(client.call("tools__read", "after").await.reason(), "ok");
+    receiver.has("outcome", 2).await;
+    while !admin(&gateway, "/readyz").await.contains("sink_dead_letters") {}
+    let metrics = admin(&gateway, "/metrics").await;
+    assert!(metrics.contains("sluicegate_sink_dead_letters_total{sink=\"siem\"} 1"), "{metrics}");
+    assert!(gateway.stop().success());
+    let denial = records(&site).into_iter().find(|record| record["kind"] == "denial").unwrap();
+    assert_whole(&site, &receiver.taken(), &[denial["seq"].as_u64().unwrap()]);
+    let letters = std::fs::read_to_string(site.path("state/sinks/siem.dead.jsonl")).unwrap();
+    let letters: Vec<Value> = letters.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    assert_eq!((&letters[0]["seq"], &letters[0]["digest"]), (&denial["seq"], &denial["digest"]));
+    assert!(letters[0]["why"].as_str().unwrap().contains("400"));
+    let text: Value = serde_json::from_str(letters[0]["text"].as_str().unwrap()).unwrap();
+    assert_eq!(text, denial, "whole, as it was sent");
+    // It is still said after a restart, and nothing comes again.
+    let gateway = site.start();
+    assert!(admin(&gateway, "/readyz").await.contains("sink_dead_letters"));
+    assert!(gateway.stop().success());
+    check_audit(&site);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_that_takes_nothing_makes_nothing_be_set_aside() {
+    let is_well = watch::Sender::new(false);
+    let well = is_well.subscribe();
+    let receiver = Receiver::start(move |_, _| status(if *well.borrow() { 200 } else { 400 })).await;
+    let site = site(&receiver.url, "");
+    let gateway = site.start();
+    call(&gateway, &["one", "two"]).await;
+    while !admin(&gateway, "/readyz").await.contains("takes none of") {}
+    is_well.send_replace(true);
+    receiver.has("outcome", 2).await;
+    assert!(gateway.stop().success());
+    assert!(!site.path("state/sinks/siem.dead.jsonl").exists());
+    assert_whole(&site, &receiver.taken(), &[]);
+    check_audit(&site);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_receiver_is_left_alone_as_long_as_it_asks() {
+    let receiver = Receiver::start(|before, _| match before {
+        0 => Response::builder().status(429).header("retry-after", "2").body(Full::default()).unwrap(),
+        _ => status(200),
+    })
+    .await;
+    let site = site(&receiver.url, "");
+    let gateway = site.start();
+    receiver.has("start", 1).await;
+    assert!(gateway.stop().success());
+    let came = receiver.came();
+    assert_eq!(came[0].1, StatusCode::TOO_MANY_REQUESTS);
+    assert!(came[1].0.at - came[0].0.at >= Duration::from_secs(2));
+    assert_whole(&site, &receiver.taken(), &[]);
+    check_audit(&site);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refused_credentials_and_redirects_are_no_fault_of_a_record_and_nobody_else_gets_it() {
+    let elsewhere = Receiver::start(|_, _| status(200)).await;
+    let to = elsewhere.url.clone();
+    let receiver = Receiver::start(move |before, _| match before {
+        0 => status(401),
+        1 => Response::builder().status(307).header("location", &to).body(Full::default()).unwrap(),
+        _ => status(200),
+    })
+    .await;
+    let site = site(&receiver.url, "headers = { X-Token = \"t\" }");
+    let gateway = site.start();
+    receiver.has("start", 1).await;
+    assert!(gateway.stop().success());
+    assert_eq!(elsewhere.came().len(), 0);
+    assert_whole(&site, &receiver.taken(), &[]);
+    check_audit(&site);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f62_a_receiver_that_says_nothing_holds_no_call_up_and_gets_it_all_after_a_restart() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let receiver = Receiver::new(format!("http://{}/", listener.local_addr().unwrap()), |_, _| status(200));
+    let site = site(&receiver.url, "");
+    let gateway = site.start();
+    // It reads, and never answers.
+    let silent = listener.accept().await.unwrap().0;
+    call(&gateway, &["one", "two"]).await;
+    gateway.kill();
+    drop(silent);
+    let serving = receiver.clone();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(serving.clone().serve(TokioIo::new(stream)));
+        }
+    });
+    let gateway = site.start();
+    receiver.asked(1).await;
+    assert!(gateway.stop().success());
+    assert_whole(&site, &receiver.taken(), &[]);
+    check_audit(&site);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_behind_tls_has_to_be_who_it_says_it_is() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://127.0.0.1:{}/", listener.local_addr().unwrap().port());
+    let receiver = Receiver::new(url, |_, _| status(200));
+    let site = site(&receiver.url, "ca = \"siem.pem\"");
+    let (authority, other) = (Authority::new("siem"), Authority::new("other"));
+    std::fs::write(site.path("siem.pem"), authority.pem()).unwrap();
+    let gateway = site.start();
+    let refused = listener.accept().await.unwrap().0;
+    assert!(acceptor(&other.signs(&["127.0.0.1"])).accept(refused).await.is_err(), "nobody's certificate");
+    let stream = listener.accept().await.unwrap().0;
+    let stream = acceptor(&authority.signs(&["127.0.0.1"])).accept(stream).await.unwrap();
+    tokio::spawn(receiver.clone().serve(TokioIo::new(stream)));
+    call(&gateway, &["one"]).await;
+    receiver.has("outcome", 1).await;
+    assert!(gateway.stop().success());
+    assert_whole(&site, &receiver.taken(), &[]);
+    check_audit(&site);
+}
