@@ -86,10 +86,6 @@ pub struct Figures {
     pub groups: u64,
     /// Bytes written.
     pub bytes: u64,
-    /// Syncs that succeeded.
-    pub syncs: u64,
-    /// Time spent in syncs, in microseconds.
-    pub sync_us: u64,
     /// Syncs that failed.
     pub sync_failures: u64,
     /// Segments begun.
@@ -113,8 +109,6 @@ pub(super) struct Counters {
     pub(super) lines: AtomicU64,
     pub(super) groups: AtomicU64,
     pub(super) bytes: AtomicU64,
-    pub(super) syncs: AtomicU64,
-    pub(super) sync_us: AtomicU64,
     pub(super) sync_failures: AtomicU64,
     pub(super) segments: AtomicU64,
     pub(super) halts: AtomicU64,
@@ -131,8 +125,6 @@ impl Counters {
             lines: load(&self.lines),
             groups: load(&self.groups),
             bytes: load(&self.bytes),
-            syncs: load(&self.syncs),
-            sync_us: load(&self.sync_us),
             sync_failures: load(&self.sync_failures),
             segments: load(&self.segments),
             halts: load(&self.halts),

@@ -63,6 +63,21 @@ impl<const MAX: usize> Serialize for Bounded<MAX> {
     }
 }
 
+/// An error and its causes, joined by colons; no further once that is `bytes_max` long.
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error, bytes_max: usize) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause
+        && text.len() < bytes_max
+    {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}
+
 /// `text` for a person's terminal or a log line: control and format characters (ANSI escapes, line
 /// separators, bidirectional overrides, tag characters) stand as `\u{…}` (CASES A61, A69).
 #[must_use]

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::backoff::Backoff;
 use super::cursor::{Cursor, CursorError};
 use super::dead::{DeadLetters, letters};
+use super::failure::Failure;
 use super::parcel::{Packer, Parcel};
 use super::settings::{Begin, Settings};
 use super::target::{Refused, Sure, Target};
@@ -117,7 +118,7 @@ impl Courier {
                 // What was read has no event of its own.
                 Ok(Batch::Parcels(parcels)) if parcels.is_empty() => Next::GoOn,
                 Ok(Batch::Parcels(parcels)) => self.deliver(&parcels).await,
-                Err(error) => self.fail(&error.to_string(), Duration::ZERO).await,
+                Err(error) => self.fail(error.into()).await,
             };
             if next == Next::End {
                 return;
@@ -156,11 +157,11 @@ impl Courier {
     async fn deliver(&mut self, parcels: &[Parcel]) -> Next {
         let delivered = match self.target.deliver(parcels).await {
             Ok(delivered) => delivered,
-            Err(failure) => return self.fail(&failure.to_string(), failure.retry_after()).await,
+            Err(failure) => return self.fail(failure).await,
         };
-        if let Err(error) = self.set_aside(parcels, &delivered.refused).await {
-            let why = format!("`{}` cannot be written: {error}", self.dead.path().display());
-            return self.fail(&why, Duration::ZERO).await;
+        if let Err(source) = self.set_aside(parcels, &delivered.refused).await {
+            let path = self.dead.path().to_owned();
+            return self.fail(Failure::DeadLetters { path, source }).await;
         }
         let taken = parcels.len().saturating_sub(delivered.refused.len());
         self.figures.delivered += u64::try_from(taken).unwrap_or(u64::MAX);
@@ -183,7 +184,7 @@ impl Courier {
             return Ok(());
         }
         let (dead, lines) = (self.dead.clone(), letters(parcels, refused)?);
-        let kept = tokio::task::spawn_blocking(move || dead.keep(lines)).await;
+        let kept = tokio::task::spawn_blocking(move || dead.keep(&lines)).await;
         kept.map_err(io::Error::other).and_then(|kept| kept)?;
         let (sink, records) = (&self.settings.name, refused.len());
         let why = refused.last().map_or("", |last| last.why.as_str());
@@ -220,7 +221,7 @@ impl Courier {
             return Next::GoOn;
         }
         if let Err(failure) = self.target.look().await {
-            return self.fail(&failure.to_string(), failure.retry_after()).await;
+            return self.fail(failure).await;
         }
         let due = |(since, _): &&(Instant, Position)| since.elapsed() >= TRUST_AFTER;
         if let Some((_, at)) = self.underway.iter().rev().find(due).copied() {
@@ -246,7 +247,7 @@ impl Courier {
             changed = self.stop.changed() => changed.is_err(),
             () = trusted => false,
             failure = self.target.broken() => {
-                return self.fail(&failure.to_string(), failure.retry_after()).await;
+                return self.fail(failure).await;
             }
         };
         // A journal without a writer will have no more.
@@ -263,10 +264,9 @@ impl Courier {
         Next::End
     }
 
-    /// Notes what went wrong, goes back to where it is sure, and waits before the next attempt, no shorter than
-    /// `at_least`.
-    async fn fail(&mut self, why: &str, at_least: Duration) -> Next {
-        let why = crate::model::text::printable(why);
+    /// Notes what went wrong, goes back to where it is sure, and waits before the next attempt.
+    async fn fail(&mut self, failure: Failure) -> Next {
+        let why = crate::model::text::printable(&failure.to_string());
         self.figures.failures += 1;
         if self.figures.trouble.is_none() {
             tracing::warn!(sink = self.settings.name, why, "a sink of the audit trail takes nothing");
@@ -278,7 +278,7 @@ impl Courier {
         self.underway.clear();
         self.note_behind();
         tokio::select! {
-            () = sleep(self.backoff.next().max(at_least)) => Next::GoOn,
+            () = sleep(self.backoff.next().max(failure.retry_after())) => Next::GoOn,
             // What cannot be given now is left for the next start.
             _ = self.stop.wait_for(|stop| *stop == Stop::Asked) => Next::End,
         }

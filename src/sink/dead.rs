@@ -3,13 +3,13 @@
 //! Must never lose one, nor let a sink go on where one cannot be kept. The journal has them too; here stands which they
 //! are, and why.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::file::{open_whole, write_at_end};
 use super::parcel::Parcel;
 use super::target::Refused;
 
@@ -49,19 +49,13 @@ impl DeadLetters {
     }
 
     /// Keeps `lines`; they are on the disk when this returns.
-    pub(super) fn keep(&self, mut lines: Vec<u8>) -> io::Result<()> {
-        let mut file =
-            OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&self.path)?;
-        if is_torn(&mut file)? {
-            // What a crash left of one stays, on a line of its own: it comes again whole.
-            lines.insert(0, b'\n');
-        }
+    pub(super) fn keep(&self, lines: &[u8]) -> io::Result<()> {
+        let mut file = open_whole(&self.path)?;
         let len = file.metadata()?.len();
         if len.saturating_add(lines.len() as u64) > DEAD_BYTES_MAX {
             return Err(io::Error::other("it is full: move it away once its records have been looked at"));
         }
-        file.write_all(&lines)?;
-        file.sync_data()
+        write_at_end(&mut file, len, lines)
     }
 }
 
@@ -75,16 +69,6 @@ pub(super) fn letters(parcels: &[Parcel], refused: &[Refused]) -> io::Result<Vec
         lines.push(b'\n');
     }
     Ok(lines)
-}
-
-fn is_torn(file: &mut File) -> io::Result<bool> {
-    if file.metadata()?.len() == 0 {
-        return Ok(false);
-    }
-    let mut last = [0];
-    file.seek(SeekFrom::End(-1))?;
-    file.read_exact(&mut last)?;
-    Ok(last != [b'\n'])
 }
 
 fn count(file: File) -> io::Result<u64> {

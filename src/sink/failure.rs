@@ -3,7 +3,10 @@
 //! Must never hold a record.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
+
+use crate::audit::TailError;
 
 /// It is tried again, from the first record that was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +41,20 @@ pub(super) enum Failure {
         /// Why it did not take the last one.
         why: String,
     },
+    /// The connection could not be made, or broke.
+    #[error("the connection: {0}")]
+    Connection(String),
+    /// What the receiver cannot take cannot be kept.
+    #[error("`{}` cannot be written: {source}", path.display())]
+    DeadLetters {
+        /// Where it would stand.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] TailError),
     /// No request can be made of the settings.
     #[error("no request can be made: {0}")]
     Request(String),

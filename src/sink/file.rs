@@ -52,12 +52,18 @@ fn append(settings: &FileSettings, open: Option<File>, text: &[u8]) -> io::Resul
         file = open_whole(path)?;
         len = 0;
     }
+    write_at_end(&mut file, len, text)?;
+    Ok(file)
+}
+
+/// Appends `text` to `file`, which is `len` bytes long: all of it, on the disk, or nothing.
+pub(super) fn write_at_end(file: &mut File, len: u64, text: &[u8]) -> io::Result<()> {
     let written = file.write_all(text).and_then(|()| file.sync_data());
     if written.is_err() {
         // What is there of the lines comes again with the next attempt.
         let _stays = file.set_len(len);
     }
-    written.map(|()| file)
+    written
 }
 
 /// Whether `file` is still what stands at `path`.
@@ -67,7 +73,7 @@ fn is_at(file: &File, path: &Path) -> bool {
 }
 
 /// Opens the file for appending, without what a crash left of a last line.
-fn open_whole(path: &Path) -> io::Result<File> {
+pub(super) fn open_whole(path: &Path) -> io::Result<File> {
     let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
     let facts = file.metadata()?;
     if !facts.is_file() {

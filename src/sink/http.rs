@@ -18,13 +18,14 @@ use super::settings::HttpSettings;
 use super::target::{Delivered, Refused, Sure};
 use crate::clock::Clock;
 use client::{Client, Response};
-use request::Writer;
+use request::request;
 
 #[derive(Debug)]
 pub(super) struct HttpTarget {
+    /// The name of the sink.
+    sink: String,
     settings: HttpSettings,
-    /// What makes requests; the connections are kept beside it.
-    writer: Writer,
+    clock: Clock,
     client: Option<Client>,
 }
 
@@ -38,21 +39,18 @@ enum Taken {
 }
 
 impl HttpTarget {
-    /// Of the sink `name`.
-    pub(super) fn new(name: &str, settings: HttpSettings, clock: Clock) -> Self {
-        let writer = Writer::new(name, &settings, clock);
-        Self { settings, writer, client: None }
+    pub(super) fn new(sink: &str, settings: HttpSettings, clock: Clock) -> Self {
+        Self { sink: sink.to_owned(), settings, clock, client: None }
     }
 
     pub(super) async fn deliver(&mut self, parcels: &[Parcel]) -> Result<Delivered, Failure> {
         let mut spans = VecDeque::from([parcels]);
-        let (mut at, mut refused, mut last) = (0, Vec::new(), None);
+        let (mut at, mut refused) = (0, Vec::new());
         while let Some(span) = spans.pop_front() {
             match self.post(span).await? {
                 Taken::All => at += span.len(),
                 Taken::Nothing(why) if span.len() <= 1 => {
-                    refused.push(Refused { at, why: why.clone() });
-                    last = Some(why);
+                    refused.push(Refused { at, why });
                     at += 1;
                 }
                 Taken::Nothing(_) => {
@@ -62,20 +60,20 @@ impl HttpTarget {
                 }
             }
         }
-        match last {
-            Some(why) if refused.len() == parcels.len() => {
-                Err(Failure::TakesNone { records: parcels.len(), why })
+        match refused.last() {
+            Some(last) if refused.len() == parcels.len() => {
+                Err(Failure::TakesNone { records: parcels.len(), why: last.why.clone() })
             }
             _ => Ok(Delivered { sure: Sure::Arrived, refused }),
         }
     }
 
     async fn post(&mut self, parcels: &[Parcel]) -> Result<Taken, Failure> {
-        let request = self.writer.request(parcels).await?;
+        let request = request(&self.sink, &self.settings, self.clock.wall(), parcels).await?;
         let client = match &self.client {
             Some(client) => client,
             // The files are read each time, so that renewed certificates count without a restart.
-            None => self.client.insert(Client::new(&self.settings.url, self.settings.ca.as_deref())?),
+            None => self.client.insert(Client::new(&self.settings)?),
         };
         taken(client.send(request).await?)
     }

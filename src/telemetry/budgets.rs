@@ -9,7 +9,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::figures::BudgetFigures;
-use super::metrics::encode_labels;
+use super::metrics::{encode_labels, registered};
 use crate::model::reason::Reason;
 
 /// What is counted of budgets, and looked up.
@@ -22,14 +22,12 @@ pub(super) struct Budgets {
 
 impl Budgets {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        let refusals = Family::default();
-        registry.register("budget_refusals", "What a budget refused, by the reason", refusals.clone());
-        let used = Family::default();
         let help = "What a budget counted in the window of now, in the fullest of its counts";
-        registry.register("budget_used", help, used.clone());
-        let limit = Family::default();
-        registry.register("budget_limit", "What a budget may count in a window", limit.clone());
-        Self { refusals, used, limit }
+        Self {
+            refusals: registered(registry, "budget_refusals", "What a budget refused, by the reason"),
+            used: registered(registry, "budget_used", help),
+            limit: registered(registry, "budget_limit", "What a budget may count in a window"),
+        }
     }
 
     pub(super) fn refused(&self, budget: &str, reason: Reason) {

@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::health::Finding;
-use super::metrics::{Metrics, encode_labels};
+use super::metrics::{Metrics, encode_labels, registered};
 
 /// How long a certificate still serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,12 +50,10 @@ enum Last {
 
 impl Certificates {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        let until = Family::default();
         let help = "When the certificate of a listener ends, in seconds since 1970";
-        registry.register("certificate_end_timestamp_seconds", help, until.clone());
-        let reloads = Family::default();
+        let until = registered(registry, "certificate_end_timestamp_seconds", help);
         let help = "Attempts to take up new certificate files of a listener";
-        registry.register("certificate_reloads", help, reloads.clone());
+        let reloads = registered(registry, "certificate_reloads", help);
         Self { until, reloads, shown: Mutex::default() }
     }
 

@@ -8,10 +8,10 @@ use std::time::Duration;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::Registry;
 
 use super::figures::JournalFigures;
-use super::metrics::{Metrics, set, times};
+use super::metrics::{Metrics, registered, registered_times, set};
 
 #[derive(Debug)]
 pub(super) struct Journal {
@@ -31,51 +31,30 @@ pub(super) struct Journal {
 
 impl Journal {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        let mut counter = |name: &str, help: &str| {
-            let counter = Counter::default();
-            registry.register(name, help, counter.clone());
-            counter
-        };
+        let help = "Records of one group";
+        // 1 to 1024, the most that the writer takes at once.
+        let group_records = Histogram::new(exponential_buckets(1.0, 2.0, 11));
+        registry.register("journal_group_records", help, group_records.clone());
+        let help = "What the first record of a group waited until it was as safe as it has to be";
+        let wait_time = registered_times(registry, "journal_wait", help);
+        let sync_time = registered_times(registry, "journal_sync", "What one sync of the journal took");
+        let mut counter = |name: &str, help: &str| registered(registry, name, help);
         let records = counter("journal_records", "Records written to the journal");
         let bytes = counter("journal_written_bytes", "Bytes written to the journal");
         let commits = counter("journal_commits", "Groups committed to the journal");
         let halts = counter("journal_halts", "How often the journal stopped taking calls");
         let sync_failures = counter("journal_sync_failures", "Syncs of the journal that failed");
-        let mut gauge = |name: &str, help: &str| {
-            let gauge = Gauge::default();
-            registry.register(name, help, gauge.clone());
-            gauge
-        };
-        let queued = gauge("journal_queued", "Records that wait for the writer of the journal");
-        let queue_max = gauge("journal_queue_max", "Records that may wait for the writer of the journal");
-        let seq = gauge("journal_seq", "The last sequence number in the journal");
-        let synced_seq = gauge("journal_synced_seq", "The last sequence number that is known durable");
-        let mut histogram = |name: &str, help: &str, unit: Option<Unit>, histogram: Histogram| {
-            match unit {
-                Some(unit) => registry.register_with_unit(name, help, unit, histogram.clone()),
-                None => registry.register(name, help, histogram.clone()),
-            }
-            histogram
-        };
-        let seconds = Some(Unit::Seconds);
-        let sync_time =
-            histogram("journal_sync", "What one sync of the journal took", seconds.clone(), times());
-        let help = "What the first record of a group waited until it was as safe as it has to be";
-        let wait_time = histogram("journal_wait", help, seconds, times());
-        let help = "Records of one group";
-        // 1 to 1024, the most that the writer takes at once.
-        let group_records =
-            histogram("journal_group_records", help, None, Histogram::new(exponential_buckets(1.0, 2.0, 11)));
+        let mut gauge = |name: &str, help: &str| registered(registry, name, help);
         Self {
             records,
             bytes,
             commits,
             halts,
             sync_failures,
-            queued,
-            queue_max,
-            seq,
-            synced_seq,
+            queued: gauge("journal_queued", "Records that wait for the writer of the journal"),
+            queue_max: gauge("journal_queue_max", "Records that may wait for the writer of the journal"),
+            seq: gauge("journal_seq", "The last sequence number in the journal"),
+            synced_seq: gauge("journal_synced_seq", "The last sequence number that is known durable"),
             sync_time,
             wait_time,
             group_records,

@@ -12,7 +12,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::{Metric, Registry, Unit};
 
 use super::budgets::Budgets;
 use super::certificates::Certificates;
@@ -52,13 +52,10 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("sluicegate");
-        let calls = Family::default();
-        registry.register("calls", "Calls by verdict and by the reason they ended with", calls.clone());
-        let refusals = Family::default();
-        registry.register("refusals", "Requests refused before authentication", refusals.clone());
-        let gateway_time = times();
+        let calls = registered(&mut registry, "calls", "Calls by verdict and by the reason they ended with");
+        let refusals = registered(&mut registry, "refusals", "Requests refused before authentication");
         let help = "What the gateway itself took of a call";
-        registry.register_with_unit("call_gateway", help, Unit::Seconds, gateway_time.clone());
+        let gateway_time = registered_times(&mut registry, "call_gateway", help);
         let upstream_time = Family::new_with_constructor(times as fn() -> Histogram);
         let help = "What the upstream took of a call";
         registry.register_with_unit("call_upstream", help, Unit::Seconds, upstream_time.clone());
@@ -123,8 +120,22 @@ impl Default for Metrics {
     }
 }
 
+/// A new metric, which is shown from now on.
+pub(super) fn registered<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
+}
+
+/// A new histogram of times, which is shown from now on, in seconds.
+pub(super) fn registered_times(registry: &mut Registry, name: &str, help: &str) -> Histogram {
+    let histogram = times();
+    registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
+    histogram
+}
+
 /// 50 µs to about 26 s, doubling.
-pub(super) fn times() -> Histogram {
+fn times() -> Histogram {
     Histogram::new(exponential_buckets(0.000_05, 2.0, 20))
 }
 
@@ -150,51 +161,39 @@ struct Gauges {
 
 impl Gauges {
     fn register(registry: &mut Registry) -> Self {
-        let mut gauge = |name: &str, help: &str| {
-            let gauge = Gauge::default();
-            registry.register(name, help, gauge.clone());
-            gauge
-        };
-        let calls_in_flight = gauge("calls_in_flight", "Calls that were admitted and have not ended");
-        let sessions = gauge("sessions", "Open sessions of the 2025 revisions");
-        let runs = gauge("runs", "Open runs");
-        let streams = gauge("streams", "Open streams");
-        let ready = gauge("ready", "1 if the readiness probe succeeds");
-        let halted = gauge("halted", "1 if nothing is forwarded because the journal cannot be written");
-        let config_epoch = gauge("config_epoch", "The number of the configuration that is in force");
-        let config = Family::<ConfigLabels, Gauge>::default();
-        registry.register(
-            "config",
-            "1 for the configuration that is in force, by the digest of its files",
-            config.clone(),
-        );
-        let reloads = Family::<ReloadLabels, Counter>::default();
-        registry.register(
-            "reloads",
-            "Configurations that were put in force or refused since the start",
-            reloads.clone(),
-        );
-        let mut family = |name: &str, help: &str| {
-            let family = Family::<UpstreamLabels, Gauge>::default();
-            registry.register(name, help, family.clone());
-            family
-        };
+        let mut upstream = |name: &str, help: &str| registered(registry, name, help);
+        let upstream_instances = upstream("upstream_instances", "Processes or connections of an upstream");
+        let upstream_tools = upstream("upstream_tools", "Tools of an upstream's accepted catalogue");
+        let upstream_breaker =
+            upstream("upstream_breaker_open", "1 if the upstream is left alone for a while");
+        let upstream_pins = upstream("upstream_pins_changed", "Definitions that wait to be accepted again");
+        let upstream_waiting = upstream("upstream_pins_waiting", "New definitions that wait to be accepted");
+        let upstream_suspicious = upstream("upstream_pins_suspicious", "Definitions that look suspicious");
+        let mut gauge = |name: &str, help: &str| registered(registry, name, help);
         Self {
-            calls_in_flight,
-            sessions,
-            runs,
-            streams,
-            ready,
-            halted,
-            upstream_instances: family("upstream_instances", "Processes or connections of an upstream"),
-            upstream_tools: family("upstream_tools", "Tools of an upstream's accepted catalogue"),
-            upstream_breaker: family("upstream_breaker_open", "1 if the upstream is left alone for a while"),
-            upstream_pins: family("upstream_pins_changed", "Definitions that wait to be accepted again"),
-            upstream_waiting: family("upstream_pins_waiting", "New definitions that wait to be accepted"),
-            upstream_suspicious: family("upstream_pins_suspicious", "Definitions that look suspicious"),
-            config,
-            config_epoch,
-            reloads,
+            calls_in_flight: gauge("calls_in_flight", "Calls that were admitted and have not ended"),
+            sessions: gauge("sessions", "Open sessions of the 2025 revisions"),
+            runs: gauge("runs", "Open runs"),
+            streams: gauge("streams", "Open streams"),
+            ready: gauge("ready", "1 if the readiness probe succeeds"),
+            halted: gauge("halted", "1 if nothing is forwarded because the journal cannot be written"),
+            config_epoch: gauge("config_epoch", "The number of the configuration that is in force"),
+            upstream_instances,
+            upstream_tools,
+            upstream_breaker,
+            upstream_pins,
+            upstream_waiting,
+            upstream_suspicious,
+            config: registered(
+                registry,
+                "config",
+                "1 for the configuration that is in force, by the digest of its files",
+            ),
+            reloads: registered(
+                registry,
+                "reloads",
+                "Configurations that were put in force or refused since the start",
+            ),
         }
     }
 

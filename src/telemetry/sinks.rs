@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::health::Finding;
-use super::metrics::{Metrics, encode_labels};
+use super::metrics::{Metrics, encode_labels, registered};
 
 /// How one sink does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,20 +60,15 @@ pub(super) struct Sinks {
 
 impl Sinks {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        let delivered = Family::default();
-        registry.register("sink_records", "Records that a sink took", delivered.clone());
-        let behind = Family::default();
-        let help = "Durable lines of the journal that a sink does not have yet";
-        registry.register("sink_behind_lines", help, behind.clone());
-        let failures = Family::default();
-        registry.register("sink_failures", "Attempts to give a sink something that failed", failures.clone());
-        let missed = Family::default();
+        let mut counter = |name: &str, help: &str| registered(registry, name, help);
+        let delivered = counter("sink_records", "Records that a sink took");
+        let failures = counter("sink_failures", "Attempts to give a sink something that failed");
         let help = "Segments of the journal that were gone before a sink had them";
-        registry.register("sink_missed_segments", help, missed.clone());
-        let dead = Family::default();
-        registry.register("sink_dead_letters", "Records that a sink cannot take", dead.clone());
-        let up = Family::default();
-        registry.register("sink_up", "Whether a sink takes records", up.clone());
+        let missed = counter("sink_missed_segments", help);
+        let dead = counter("sink_dead_letters", "Records that a sink cannot take");
+        let help = "Durable lines of the journal that a sink does not have yet";
+        let behind = registered(registry, "sink_behind_lines", help);
+        let up = registered(registry, "sink_up", "Whether a sink takes records");
         Self { delivered, behind, failures, missed, dead, up, shown: Mutex::default() }
     }
 

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use crate::model::reason::Reason;
-use crate::model::text::{Bounded, printable};
+use crate::model::text::{Bounded, printable, with_causes};
 use crate::spool::Rest;
 
 /// Bound of what is quoted of an upstream or of the system in a failure, in bytes.
@@ -132,16 +132,7 @@ impl Detail {
     /// An error and its causes, joined by colons.
     #[must_use]
     pub fn of_error(error: &dyn std::error::Error) -> Self {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(inner) = cause
-            && text.len() < DETAIL_BYTES_MAX
-        {
-            text.push_str(": ");
-            text.push_str(&inner.to_string());
-            cause = inner.source();
-        }
-        Self::new(&text)
+        Self::new(&with_causes(error, DETAIL_BYTES_MAX))
     }
 
     /// The remark.

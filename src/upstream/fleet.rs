@@ -16,6 +16,7 @@ use super::settings::{Launch, Settings};
 use super::{StartError, http};
 use crate::clock::Clock;
 use crate::model::name::UpstreamName;
+use crate::model::secret;
 
 /// The upstreams of one configuration. Clones are the same.
 #[derive(Debug, Clone)]
@@ -108,7 +109,7 @@ impl Yard {
             Launch::Http { url, headers, .. } => {
                 let client = http::Client::new(url)
                     .map_err(|source| StartError::Roots { upstream: upstream(), source })?;
-                let headers = http::static_headers(headers)
+                let headers = secret::headers(headers)
                     .map_err(|header| StartError::Header { upstream: upstream(), header })?;
                 (Some(client), headers)
             }

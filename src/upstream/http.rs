@@ -26,7 +26,6 @@ use super::exchange::{Exchange, Waiting};
 use super::failure::{Detail, Executed, Failure};
 use super::handover::Handover;
 use super::settings::Large;
-use crate::model::secret::Secret;
 use crate::spool::Gatherer;
 use crate::wire::Revision;
 use crate::wire::sse;
@@ -67,17 +66,6 @@ struct Shared {
     /// The status of the last response that held no message; 0 for none.
     declined: AtomicU16,
     side: Arc<Semaphore>,
-}
-
-/// The configured headers, ready to send, marked so that nothing prints them (I10).
-pub(super) fn static_headers(headers: &[(HeaderName, Secret)]) -> Result<HeaderMap, HeaderName> {
-    let mut map = HeaderMap::new();
-    for (name, secret) in headers {
-        let mut value = HeaderValue::from_str(secret.reveal()).map_err(|_| name.clone())?;
-        value.set_sensitive(true);
-        map.append(name.clone(), value);
-    }
-    Ok(map)
 }
 
 impl Http {

@@ -181,13 +181,7 @@ fn file(rule: &SinkRule, scope: Scope<'_>) -> Option<FileSettings> {
 fn syslog(rule: &SinkRule, scope: Scope<'_>) -> Option<SyslogSettings> {
     let found = scope.found;
     let read = Quantities::new(found);
-    let Some(url) = &rule.url else {
-        if found.lacks(&rule.place, &["url"]) {
-            let message = "this sink does not say where the receiver is";
-            found.error(Code::MissingKey, &rule.place, message, URL_HELP);
-        }
-        return None;
-    };
+    let url = url(rule, URL_HELP, found)?;
     let to = address(url, rule, scope);
     if to.is_none() {
         found.error(Code::BadValue, &url.place, format!("`{}` is no syslog receiver", url.value), URL_HELP);
@@ -213,6 +207,14 @@ fn syslog(rule: &SinkRule, scope: Scope<'_>) -> Option<SyslogSettings> {
         found.error(Code::OutOfRange, &written.place, "`message_max` is too large", help);
     }
     Some(SyslogSettings { to: to?, facility, message_max })
+}
+
+/// Where the receiver is; `help` says what to write.
+fn url<'a>(rule: &'a SinkRule, help: &str, found: &Sink) -> Option<&'a Located<String>> {
+    if rule.url.is_none() && found.lacks(&rule.place, &["url"]) {
+        found.error(Code::MissingKey, &rule.place, "this sink does not say where the receiver is", help);
+    }
+    rule.url.as_ref()
 }
 
 fn address(url: &Located<String>, rule: &SinkRule, scope: Scope<'_>) -> Option<SyslogAddress> {

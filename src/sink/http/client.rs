@@ -2,11 +2,10 @@
 //!
 //! Must never follow a redirect, use a proxy of the environment, or keep more of an answer than its head.
 
-use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode, Uri, header};
+use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -15,7 +14,10 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::timeout;
 
+use crate::model::secret;
+use crate::model::text::with_causes;
 use crate::sink::failure::Failure;
+use crate::sink::settings::HttpSettings;
 use crate::trust;
 
 /// Longest time to open a connection.
@@ -26,11 +28,17 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const IDLE_CONNECTION: Duration = Duration::from_secs(60);
 /// Most bytes that are read of the body of an answer, so that its connection can be used again.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// About the most bytes that are told of why a connection broke.
+const CAUSES_BYTES_MAX: usize = 1024;
 /// Longest time that a receiver may ask to be left alone for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(5 * 60);
 
 #[derive(Debug)]
-pub(super) struct Client(legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
+pub(super) struct Client {
+    pool: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    /// What the configuration sends along.
+    headers: HeaderMap,
+}
 
 /// What counts of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,19 +48,23 @@ pub(super) struct Response {
 }
 
 impl Client {
-    /// For `url`; trusts the certificates in the PEM file `ca`, or the system's.
-    pub(super) fn new(url: &Uri, ca: Option<&Path>) -> Result<Self, Failure> {
+    /// To the receiver of `settings`.
+    pub(super) fn new(settings: &HttpSettings) -> Result<Self, Failure> {
+        let bad = |name| Failure::Request(format!("the value of `{name}` cannot stand in a header"));
+        let headers = secret::headers(&settings.headers).map_err(bad)?;
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
         connector.set_nodelay(true);
         connector.enforce_http(false);
-        let tls = HttpsConnectorBuilder::new().with_tls_config(trust::client(ca).map_err(Failure::Tls)?);
-        let tls = if url.scheme_str() == Some("https") { tls.https_only() } else { tls.https_or_http() };
+        let trusted = trust::client(settings.ca.as_deref()).map_err(Failure::Tls)?;
+        let tls = HttpsConnectorBuilder::new().with_tls_config(trusted);
+        let tls =
+            if settings.url.scheme_str() == Some("https") { tls.https_only() } else { tls.https_or_http() };
         let mut builder = legacy::Client::builder(TokioExecutor::new());
         builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE_CONNECTION).pool_max_idle_per_host(1);
         // A batch that was sent half is sent again by us, after a wait, and not by the pool.
         builder.retry_canceled_requests(false);
-        Ok(Self(builder.build(tls.enable_http1().wrap_connector(connector))))
+        Ok(Self { pool: builder.build(tls.enable_http1().wrap_connector(connector)), headers })
     }
 
     pub(super) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response, Failure> {
@@ -60,8 +72,10 @@ impl Client {
         timeout(REQUEST_TIMEOUT, self.send_unlimited(request)).await.map_err(too_slow)?
     }
 
-    async fn send_unlimited(&self, request: Request<Full<Bytes>>) -> Result<Response, Failure> {
-        let response = self.0.request(request).await.map_err(|error| Failure::Request(whole(&error)))?;
+    async fn send_unlimited(&self, mut request: Request<Full<Bytes>>) -> Result<Response, Failure> {
+        request.headers_mut().extend(self.headers.clone());
+        let broken = |error| Failure::Connection(with_causes(&error, CAUSES_BYTES_MAX));
+        let response = self.pool.request(request).await.map_err(broken)?;
         let (status, retry_after) = (response.status(), retry_after(response.headers()));
         drain(response.into_body()).await;
         Ok(Response { status, retry_after })
@@ -76,17 +90,6 @@ async fn drain(mut body: Incoming) {
         let Some(rest) = left.checked_sub(length) else { return };
         left = rest;
     }
-}
-
-/// An error with what caused it: hyper says "client error (Connect)", its cause says why.
-fn whole(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// How long the receiver asks to be left alone (RFC 9110, 10.2.3), in seconds; a date is taken for silence.

@@ -8,6 +8,7 @@ use crate::config::raw::{Secret, SinkRule};
 use crate::sink::{Compression, HttpSettings, SigningKey};
 
 use super::super::{Scope, bad_word, endpoint, secret};
+use super::url;
 
 pub(super) fn check(rule: &SinkRule, scope: Scope<'_>) -> Option<HttpSettings> {
     let found = scope.found;
@@ -21,13 +22,7 @@ pub(super) fn check(rule: &SinkRule, scope: Scope<'_>) -> Option<HttpSettings> {
         }
     });
     let sign = rule.sign.as_ref().and_then(|written| signing_key(written, scope));
-    let Some(url) = &rule.url else {
-        if found.lacks(&rule.place, &["url"]) {
-            let message = "this sink does not say where the receiver is";
-            found.error(Code::MissingKey, &rule.place, message, URL_HELP);
-        }
-        return None;
-    };
+    let url = url(rule, URL_HELP, found)?;
     let uri = endpoint::uri(url, URL_HELP, scope)?;
     if endpoint::is_open(&uri) {
         let message = "records and headers of this sink travel unencrypted";
