@@ -374,9 +374,7 @@ async fn metrics_say_how_full_a_budget_is_and_what_it_refused() {
     let gateway = site.start();
     let client = session(&gateway, CHAT_KEY).await;
     assert_eq!(reasons(&client, "tools__read", 3).await, ["ok", "ok", "budget_exceeded"]);
-    let url = format!("{}/metrics", gateway.admin.trim_end_matches('/'));
-    let text = Client::anonymous(&url).send(http::Method::GET, "").await;
-    let text = String::from_utf8_lossy(&text.body).into_owned();
+    let text = gateway.shows("/metrics").await;
     for line in [
         "sluicegate_budget_used{budget=\"day\",amount=\"calls_per_day\"} 2",
         "sluicegate_budget_limit{budget=\"day\",amount=\"calls_per_day\"} 2",

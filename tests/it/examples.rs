@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::audit::of_kind;
 use crate::support::gateway::Gateway;
-use crate::support::{Client, Site};
+use crate::support::{Client, Site, interop};
 
 /// Longest wait for an agent, and how often it is looked at.
 const AGENT_WAIT_MAX: Duration = Duration::from_secs(60);
@@ -141,12 +141,6 @@ fn assert_read_and_refused(log: &Path) {
 
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
-/// What tests/interop installed there.
-fn interop(path: &str) -> PathBuf {
-    let dir = std::env::var_os("INTEROP_DIR").map_or_else(|| repository("target/interop"), PathBuf::from);
-    dir.join(path)
 }
 
 /// `PATH` with these folders before it.

@@ -1,6 +1,5 @@
 //! Sinks over HTTP before a real receiver that refuses, asks for patience, takes half, or says nothing.
 
-use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,7 +18,8 @@ use tokio::sync::watch;
 
 use crate::support::audit::records;
 use crate::support::gateway::{CHAT_KEY, Gateway};
-use crate::support::tls::{Authority, acceptor};
+use crate::support::sink::assert_whole;
+use crate::support::tls::{Authority, acceptor, write};
 use crate::support::{Client, Site, check_audit};
 
 const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -133,32 +133,6 @@ async fn call(gateway: &Gateway, ids: &[&str]) {
     }
 }
 
-async fn admin(gateway: &Gateway, path: &str) -> String {
-    let url = format!("{}{path}", gateway.admin.trim_end_matches('/'));
-    String::from_utf8(Client::anonymous(&url).send(http::Method::GET, "").await.body.to_vec()).unwrap()
-}
-
-fn seq(line: &str) -> u64 {
-    serde_json::from_str::<Value>(line).unwrap()["seq"].as_u64().unwrap()
-}
-
-/// Everything that a sink is owed is there, but for `lacking`; in order, and the same where it is there twice.
-#[track_caller]
-fn assert_whole(site: &Site, lines: &[String], lacking: &[u64]) {
-    let (mut seen, mut first) = (BTreeMap::new(), Vec::new());
-    for line in lines {
-        match seen.insert(seq(line), line) {
-            None => first.push(seq(line)),
-            Some(before) => assert_eq!(before, line, "one number for two records"),
-        }
-    }
-    let counts =
-        |record: &&Value| !matches!(record["kind"].as_str().unwrap(), "state" | "commit" | "restated");
-    let all = records(site);
-    let owed = all.iter().filter(counts).map(|record| record["seq"].as_u64().unwrap());
-    assert_eq!(first, owed.filter(|seq| !lacking.contains(seq)).collect::<Vec<_>>());
-}
-
 const KEY: &str = "whsec_c2x1aWNlZ2F0ZSBzaWducyB3aGF0IGl0IHNlbmRz";
 
 /// As a receiver checks it (Standard Webhooks 1.0.0).
@@ -179,12 +153,12 @@ async fn a_receiver_gets_everything_once_packed_and_signed_and_nobody_else_sees_
         "headers = { Authorization = { file = \"token\" } }\ncompress = \"gzip\"\nsign = { file = \"key\" }";
     let site = site(&receiver.url, more);
     for (name, value) in [("token", "Bearer s3cr3t-t0ken"), ("key", KEY)] {
-        crate::support::tls::write(&site, name, value);
+        write(&site, name, value);
     }
     for _ in 0..2 {
         let gateway = site.start();
         call(&gateway, &["one", "two", "three"]).await;
-        assert!(!admin(&gateway, "/readyz").await.contains("s3cr3t-t0ken"));
+        assert!(!gateway.shows("/readyz").await.contains("s3cr3t-t0ken"));
         assert!(gateway.stop().success());
     }
     let lines = receiver.taken();
@@ -239,8 +213,8 @@ async fn f64_a_record_that_the_receiver_cannot_take_is_set_aside_and_said() {
     assert_eq!(client.call("tools__write", "poison").await.reason(), "approval_required");
     assert_eq!(client.call("tools__read", "after").await.reason(), "ok");
     receiver.has("outcome", 2).await;
-    while !admin(&gateway, "/readyz").await.contains("sink_dead_letters") {}
-    let metrics = admin(&gateway, "/metrics").await;
+    while !gateway.shows("/readyz").await.contains("sink_dead_letters") {}
+    let metrics = gateway.shows("/metrics").await;
     assert!(metrics.contains("sluicegate_sink_dead_letters_total{sink=\"siem\"} 1"), "{metrics}");
     assert!(gateway.stop().success());
     let denial = records(&site).into_iter().find(|record| record["kind"] == "denial").unwrap();
@@ -254,7 +228,7 @@ async fn f64_a_record_that_the_receiver_cannot_take_is_set_aside_and_said() {
     assert_eq!(text, denial, "whole, as it was sent");
     // It is still said after a restart, and nothing comes again.
     let gateway = site.start();
-    assert!(admin(&gateway, "/readyz").await.contains("sink_dead_letters"));
+    assert!(gateway.shows("/readyz").await.contains("sink_dead_letters"));
     assert!(gateway.stop().success());
     check_audit(&site);
 }
@@ -267,7 +241,7 @@ async fn a_receiver_that_takes_nothing_makes_nothing_be_set_aside() {
     let site = site(&receiver.url, "");
     let gateway = site.start();
     call(&gateway, &["one", "two"]).await;
-    while !admin(&gateway, "/readyz").await.contains("takes none of") {}
+    while !gateway.shows("/readyz").await.contains("takes none of") {}
     is_well.send_replace(true);
     receiver.has("outcome", 2).await;
     assert!(gateway.stop().success());

@@ -6,8 +6,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::gateway::{CHAT_KEY, Gateway};
-use crate::support::{Client, Site, check_audit, tls};
+use crate::support::gateway::CHAT_KEY;
+use crate::support::{Client, Site, check_audit, interop, tls};
 
 fn root(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -22,12 +22,6 @@ const PREFIX: &str = "sluicegate_";
 const RULES: &str = "deploy/prometheus/sluicegate.rules.yml";
 const RULE_TESTS: &str = "deploy/prometheus/sluicegate.rules.test.yml";
 const DASHBOARD: &str = "deploy/grafana/sluicegate.json";
-
-async fn metrics(gateway: &Gateway) -> String {
-    let url = format!("{}/metrics", gateway.admin.trim_end_matches('/'));
-    let answer = Client::anonymous(&url).send(http::Method::GET, "").await;
-    String::from_utf8(answer.body.to_vec()).unwrap()
-}
 
 /// The names under which Prometheus keeps what `text` shows.
 fn served(text: &str) -> BTreeSet<String> {
@@ -80,7 +74,7 @@ async fn alerts_and_dashboard_watch_what_a_gateway_shows() {
     assert_eq!(stranger.status, 401);
     let client = Client::new(&gateway.url, CHAT_KEY).initialize("2025-11-25").await;
     assert_eq!(client.call("tools__read", "one").await.reason(), "ok");
-    let text = metrics(&gateway).await;
+    let text = gateway.shows("/metrics").await;
     assert!(gateway.stop().success());
     let served = served(&text);
     let documented = read("docs/OPERATIONS.md") + &read("docs/REASONS.md");
@@ -112,7 +106,7 @@ async fn figures_of_the_journal_are_of_what_it_did() {
     for id in ["one", "two", "three"] {
         assert_eq!(client.call("tools__read", id).await.reason(), "ok");
     }
-    let text = metrics(&gateway).await;
+    let text = gateway.shows("/metrics").await;
     let value = |name: &str| -> f64 {
         let line = text.lines().find(|line| line.split(' ').next() == Some(name));
         line.unwrap_or_else(|| panic!("{name} is not in {text}")).split(' ').nth(1).unwrap().parse().unwrap()
@@ -137,8 +131,7 @@ async fn figures_of_the_journal_are_of_what_it_did() {
 /// Runs Prometheus's own tool.
 #[track_caller]
 fn promtool(arguments: &[&str], file: &Path) {
-    let tools = std::env::var_os("INTEROP_DIR").map_or_else(|| root("target/interop"), PathBuf::from);
-    let output = Command::new(tools.join("bin/promtool")).args(arguments).arg(file).output().unwrap();
+    let output = Command::new(interop("bin/promtool")).args(arguments).arg(file).output().unwrap();
     assert!(output.status.success(), "{output:?}");
 }
 

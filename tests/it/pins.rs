@@ -231,8 +231,7 @@ async fn a54_a60_a61_poison_is_shown_escaped_recorded_and_counted_and_decides_no
     let (_, out, _) = site.run(&["pins", "diff", "shaped.homoglyph"]);
     assert!(out.contains("p\\u{430}ypal"), "{out}");
     assert_eq!(site.run(&["pins", "accept", "shaped.title"]).0, 1, "there is nothing to accept");
-    let metrics = Client::anonymous(&format!("{}/metrics", gateway.admin)).send(http::Method::GET, "").await;
-    let metrics = String::from_utf8(metrics.body.to_vec()).unwrap();
+    let metrics = gateway.shows("/metrics").await;
     assert!(metrics.contains("sluicegate_upstream_pins_suspicious{upstream=\"shaped\"} 7"), "{metrics}");
     assert!(gateway.stop().success());
     let found = |tool: &str| changes(&site, tool)[0]["findings"].clone();

@@ -2,13 +2,13 @@
 //! accept, every entry is exercised, and calls are decided as the tests say.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::examples::at_any_port;
 use crate::support::gateway::Gateway;
-use crate::support::{Client, Site, check_audit};
+use crate::support::{Client, Site, check_audit, interop};
 
 /// An example as it stands there; only its places are this test's own.
 struct Place {
@@ -113,10 +113,7 @@ fn mint(site: &Site, label: &[&str]) -> String {
 
 /// The real servers that `tests/interop/install` installs, before what the machine has.
 fn path() -> OsString {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let installed =
-        std::env::var_os("INTEROP_DIR").map_or_else(|| root.join("target/interop"), PathBuf::from);
-    let folders = ["bin", "servers/bin", "node_modules/.bin"].map(|folder| installed.join(folder));
+    let folders = ["bin", "servers/bin", "node_modules/.bin"].map(interop);
     let machine = std::env::var_os("PATH").unwrap_or_default();
     std::env::join_paths(folders.into_iter().chain(std::env::split_paths(&machine))).unwrap()
 }

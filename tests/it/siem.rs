@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::audit::of_kind;
 use crate::support::gateway::CHAT_KEY;
-use crate::support::{Client, Site, check_audit};
+use crate::support::{Client, Site, check_audit, interop};
 
 /// A receiver that runs in the foreground. Killed when dropped.
 struct Receiver(Child);
@@ -114,10 +114,7 @@ async fn syslog_ng_ingests_the_stream_without_a_parser_of_ours() {
     let (path, port) = example(&site, "syslog-ng.conf");
     let at = |name: &str| site.path(name);
     ingests(&site, port, || {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let tools =
-            std::env::var_os("INTEROP_DIR").map_or_else(|| root.join("target/interop"), PathBuf::from);
-        let mut command = Command::new(tools.join("bin/syslog-ng"));
+        let mut command = Command::new(interop("bin/syslog-ng"));
         command.args(["--foreground", "--no-caps", "--cfgfile"]).arg(path);
         command.arg("--persist-file").arg(at("persist")).arg("--control").arg(at("control"));
         command.arg("--pidfile").arg(at("pid"));

@@ -8,9 +8,17 @@ pub mod issuer;
 pub mod namespace;
 pub mod postfix;
 pub mod shaped;
+pub mod sink;
 pub mod tls;
 pub mod tokens;
 
 pub use audit::check_audit;
 pub use client::{Client, Exchange};
 pub use gateway::Site;
+
+/// What `tests/interop/install` put there.
+pub fn interop(path: &str) -> std::path::PathBuf {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let dir = std::env::var_os("INTEROP_DIR").map_or_else(|| root.join("target/interop"), Into::into);
+    dir.join(path)
+}

@@ -125,14 +125,6 @@ async fn call_on(stream: &mut dyn Wire, host: &str, id: &str) -> String {
     answer
 }
 
-/// What a page of the admin listener says.
-async fn admin(gateway: &Gateway, path: &str) -> String {
-    let authority = gateway.admin.strip_prefix("http://").unwrap();
-    let mut stream = tokio::net::TcpStream::connect(authority).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
-    tls::exchange(&mut stream, request.as_bytes()).await.unwrap()
-}
-
 #[tokio::test]
 async fn new_certificate_files_are_taken_up_under_live_connections_and_bad_ones_are_not() {
     let site = Site::with_oracle_at(TLS, "[admin]\naddress = \"127.0.0.1:0\"\n");
@@ -145,15 +137,15 @@ async fn new_certificate_files_are_taken_up_under_live_connections_and_bad_ones_
     // A certificate without its key: what serves goes on, and an operator can see it.
     let other = Authority::new("other");
     tls::write(&site, "cert.pem", &other.signs(&["localhost"]).cert);
-    wait_until(async || admin(&gateway, "/readyz").await.contains("certificate_kept")).await;
+    wait_until(async || gateway.shows("/readyz").await.contains("certificate_kept")).await;
     let kept = "sluicegate_certificate_reloads_total{listener=\"main\",result=\"kept\"} 1";
-    assert!(admin(&gateway, "/metrics").await.contains(kept));
+    assert!(gateway.shows("/metrics").await.contains(kept));
     assert!(ask(&site, &gateway, None, "still", Some(CHAT_KEY)).await.contains("ok still"));
 
     tls::serve_with(&site, &other);
     wait_until(async || tls::connect(&site, &gateway.url, None).await.is_ok()).await;
     assert!(ask(&site, &gateway, None, "after", Some(CHAT_KEY)).await.contains("ok after"));
-    assert!(!admin(&gateway, "/readyz").await.contains("certificate_kept"));
+    assert!(!gateway.shows("/readyz").await.contains("certificate_kept"));
     call_on(&mut *open, &host, "open-still").await;
     drop(open);
     assert!(gateway.stop().success());

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use serde_json::Value;
 
 use super::{Edited, records, reload};
-use crate::support::gateway::CHAT_KEY;
+use crate::support::gateway::{CHAT_KEY, Gateway};
 use crate::support::{Client, check_audit};
 
 fn codes(answer: &Value) -> Vec<&str> {
@@ -34,15 +34,15 @@ async fn a_bad_configuration_is_told_whole_and_the_last_good_one_stays() {
     assert_eq!(code, 78);
     assert!(out.contains(&format!("gateway.toml:{line}:8: error[unknown_upstream]: ")), "{out}");
     assert!(out.ends_with("refused: what was in force stays so (number 1)\n"), "{out}");
-    assert!(findings(&gateway.admin).await.contains(&"reload_refused".to_owned()));
+    assert!(findings(&gateway).await.contains(&"reload_refused".to_owned()));
     // Nor do the other commands need the file to be right.
     assert_eq!(edited.site.run(&["runs", "list"]).0, 0);
     assert_eq!(client.call("tools__write", "asks").await.reason(), "approval_required");
     assert_eq!(client.call("tools__read", "reads").await.reason(), "ok");
     edited.site.configure(&good);
     assert_eq!(reload(&edited.site).0, 0);
-    assert!(!findings(&gateway.admin).await.contains(&"reload_refused".to_owned()));
-    let metrics = get(&gateway.admin, "/metrics").await;
+    assert!(!findings(&gateway).await.contains(&"reload_refused".to_owned()));
+    let metrics = gateway.shows("/metrics").await;
     for line in ["sluicegate_config_epoch 2\n", "sluicegate_reloads_total{result=\"refused\"} 2\n"] {
         assert!(metrics.contains(line), "{metrics}");
     }
@@ -145,13 +145,8 @@ async fn what_is_only_risky_is_a_warning_of_the_reload_too() {
     check_audit(&edited.site);
 }
 
-async fn get(admin: &str, path: &str) -> String {
-    let answer = Client::anonymous(&format!("{admin}{path}")).send(http::Method::GET, "").await;
-    String::from_utf8(answer.body.to_vec()).unwrap()
-}
-
-async fn findings(admin: &str) -> Vec<String> {
-    let ready: Value = serde_json::from_str(&get(admin, "/readyz").await).unwrap();
+async fn findings(gateway: &Gateway) -> Vec<String> {
+    let ready: Value = serde_json::from_str(&gateway.shows("/readyz").await).unwrap();
     let findings = ready["findings"].as_array().unwrap().iter();
     findings.map(|finding| finding["code"].as_str().unwrap().to_owned()).collect()
 }

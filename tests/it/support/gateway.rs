@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::Client;
+
 /// Longest wait for an entry of the ledger, and how often it is looked at.
 const LEDGER_WAIT_MAX: Duration = Duration::from_secs(30);
 const LEDGER_LOOK_INTERVAL: Duration = Duration::from_millis(5);
@@ -212,6 +214,12 @@ impl Gateway {
     /// Where the listener `name` is: a URL, or the path of a socket.
     pub fn place(&self, name: &str) -> String {
         self.places[name].clone()
+    }
+
+    /// What a page of the admin listener shows, whatever its status.
+    pub async fn shows(&self, path: &str) -> String {
+        let answer = Client::anonymous(&format!("{}{path}", self.admin)).send(http::Method::GET, "").await;
+        String::from_utf8(answer.body.to_vec()).unwrap()
     }
 
     /// `kill -9`.
