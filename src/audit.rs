@@ -49,14 +49,18 @@ mod writer;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
 
 use crate::chance;
 use crate::clock::Clock;
+use crate::keyfile::KeyFileError;
 use crate::model::reason::Reason;
+use crate::model::run::Actor;
 
+pub use checkpoint::RotateError;
 pub use directory::{DirectoryError, SegmentFile, SegmentState};
 pub use event::{
     Claim, Contents, DETAIL_BYTES_MAX, Detail, Event, Executed, JsonRpc, KeyChange, Latency, MintAct,
@@ -75,7 +79,7 @@ pub use queue::{CALL_BYTES, OUTCOME_BYTES_MAX};
 pub use read::Flaw;
 pub use recorded::{Recorded, Scan, Span, calls, recorded};
 pub use recover::RecoverError;
-pub use seal::{KEY_FILE, SealError, public_path};
+pub use seal::{KEY_FILE, public_path};
 pub use settings::*;
 pub use show::{ShowError, Shown, show};
 pub use story::{Story, StoryCounts, story};
@@ -126,7 +130,7 @@ pub enum OpenError {
     Thread(#[source] std::io::Error),
     /// There is no key to sign checkpoints with.
     #[error(transparent)]
-    Seal(#[from] SealError),
+    Seal(#[from] KeyFileError),
     /// A fresh journal could not be given an id.
     #[error(transparent)]
     Entropy(#[from] chance::NoEntropy),
@@ -183,9 +187,10 @@ impl Journal {
         });
         let shared = Arc::new(queue::Shared::new(clock, settings.queue_max, settings.queue_wait));
         let origin = note::origin(&journal, 0);
-        let signer = settings.checkpoints.as_ref().map(|checkpoints| seal::open(&checkpoints.key, &origin));
+        let keys = settings.checkpoints.as_ref();
+        let signers = keys.map(|checkpoints| seal::Signers::open(&checkpoints.key, &origin)).transpose()?;
         let mut writer = writer::Writer {
-            signer: signer.transpose()?,
+            signers,
             tree: found.tree,
             checkpointed: writer::Checkpointed { end: 0, at: shared.clock.monotonic() },
             shared: Arc::clone(&shared),
@@ -243,6 +248,18 @@ impl Journal {
         let body = queue::Body::Event { event: Box::new(event), _permit: permit };
         self.0.shared.push(body, queue::Reply::Record(sender));
         self.0.shared.answer(receiver).await
+    }
+
+    /// Replaces the key that signs checkpoints, on the record; the old one signs too for `overlap`. Gives the new one.
+    ///
+    /// # Errors
+    /// [`RotateError`] where the old one goes on alone.
+    pub async fn rotate_key(&self, by: Actor, overlap: Duration) -> Result<VerifyingKey, RotateError> {
+        let permit = self.0.shared.permit().await.map_err(RotateError::Journal)?;
+        let (done, receiver) = oneshot::channel();
+        let rotation = queue::Rotation { by, overlap, permit, done };
+        self.0.shared.ask_for_rotation(rotation);
+        receiver.await.unwrap_or(Err(RotateError::Journal(Reason::JournalHalted)))
     }
 
     /// Whether calls can be recorded.

@@ -18,7 +18,10 @@ pub use api::{
     PinStanding, RunEntry, Status,
 };
 pub use client::{ANSWER_BYTES_MAX, ANSWER_TIMEOUT, Client, ClientError};
-pub use custody::{Custody, Revocation, RevocationEntry, SourceEntry};
+pub use custody::{
+    Custody, Erasure, ErasureRequest, Revocation, RevocationEntry, RotatedAuditKey, RotationRequest,
+    SourceEntry,
+};
 pub use reload::{ProblemEntry, RELOADS_WAITING_MAX, ReloadAnswer, ReloadRequest, ReloadResult};
 pub use socket::{AdminSocket, CONNECTIONS_MAX, REQUEST_BYTES_MAX};
 pub use tokens::{MintedToken, Minting, RenewalRequest, RotatedKey, TokenVerdict};

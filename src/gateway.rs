@@ -16,6 +16,7 @@ mod custody;
 mod exchange;
 mod handshake;
 mod housekeeping;
+mod keep;
 mod life;
 mod line;
 mod list;
@@ -55,6 +56,7 @@ use crate::audit::Journal;
 use crate::clock::Clock;
 use crate::console::ReloadRequest;
 use crate::identity::Presented;
+use crate::keep::Keeper;
 use crate::limit::{Failures, Gate};
 use crate::model::facts::CallFacts;
 use crate::model::reason::Reason;
@@ -96,6 +98,7 @@ pub struct Gateway {
     gate: Gate,
     failures: Failures,
     journal: Journal,
+    keeper: Keeper,
     upstreams: Upstreams,
     metrics: Arc<Metrics>,
     tally: Tally,

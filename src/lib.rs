@@ -8,6 +8,7 @@
 pub mod chance;
 pub mod clients;
 pub mod clock;
+pub mod keyfile;
 pub mod model;
 pub mod socket;
 pub mod spool;
@@ -21,6 +22,7 @@ pub mod demo;
 pub mod downstream;
 pub mod gateway;
 pub mod identity;
+pub mod keep;
 pub mod limit;
 pub mod policy;
 pub mod proposal;

@@ -14,6 +14,7 @@ pub mod digest;
 pub mod facts;
 pub mod file_stamp;
 pub mod glob;
+pub mod keep;
 pub mod label;
 pub mod mint;
 pub mod name;

@@ -46,7 +46,7 @@ pub use id::{ID_BYTES_MAX, Id};
 pub use level::LogLevel;
 pub use list::ListKind;
 pub use method::Method;
-pub use object::Object;
+pub use object::{Object, elements};
 pub use params::{OwnName, PROGRESS_TOKEN_BYTES_MAX, Params, StripMeta};
 pub use revision::Revision;
 pub use scan::{DEPTH_MAX, MEMBERS_MAX, ScanLimits};

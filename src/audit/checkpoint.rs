@@ -7,9 +7,27 @@ use std::time::Duration;
 
 use super::begin::commit_line;
 use super::commit::cause_of;
+use super::event::Event;
 use super::line::{Kind, Stamp};
-use super::note::{self, Checkpoint};
+use super::note::{self, Checkpoint, VerifyingKey};
+use super::queue::{Body, Entry, Reply, Rotation};
 use super::writer::{Checkpointed, Writer};
+use crate::keyfile::KeyFileError;
+use crate::model::reason::Reason;
+
+/// Why the key that signs checkpoints was not replaced.
+#[derive(Debug, thiserror::Error)]
+pub enum RotateError {
+    /// The journal signs nothing.
+    #[error("this journal has no key: it signs no checkpoints")]
+    Unsigned,
+    /// A key could not be made or kept.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+    /// It could not be recorded.
+    #[error("it could not be recorded: {0}")]
+    Journal(Reason),
+}
 
 impl Writer {
     /// When the next one is due; never where nothing is new, or nothing is signed.
@@ -24,15 +42,19 @@ impl Writer {
 
     /// Writes a checkpoint over every line before it, if there is something new in them.
     pub(super) fn checkpoint(&mut self) {
-        let Some(signer) = self.signer.as_ref().filter(|_| self.has_news()) else { return };
+        if !self.has_news() {
+            return;
+        }
         let is_sound = self.segment.as_ref().is_some_and(|segment| segment.check(&self.settings.dir).is_ok());
         if self.trouble.is_some() || !is_sound {
             // Whatever is wrong is found, and said, by the next group.
             return;
         }
-        let (base, size, root) = (self.tree.base, self.tree.size, self.tree.root());
-        let signed = signer.sign(&Checkpoint { origin: note::origin(&self.journal, base), size, root });
+        let Some(signers) = self.signers.as_mut() else { return };
         let stamp = Stamp::now(&self.shared.clock);
+        let (base, size, root) = (self.tree.base, self.tree.size, self.tree.root());
+        let checkpoint = Checkpoint { origin: note::origin(&self.journal, base), size, root };
+        let signed = signers.sign(&checkpoint, stamp.wall);
         let before = self.lines.chain;
         self.lines.clear();
         self.lines.push(&stamp, Kind::Checkpoint, |object| {
@@ -57,5 +79,38 @@ impl Writer {
             return;
         }
         self.checkpointed = Checkpointed { end: self.tree.end(), at: now };
+    }
+
+    /// Replaces the key that signs: on the record first, so that whoever trusts the old one can come to trust the new,
+    /// then in its files. Until the overlap is over both sign, beginning at once.
+    pub(super) fn rotate_key(&mut self, rotation: Rotation) {
+        let Rotation { by, overlap, permit, done } = rotation;
+        let rotated = self.replace_key(by, overlap, permit);
+        // Whoever asked may have gone.
+        _ = done.send(rotated);
+    }
+
+    fn replace_key(
+        &mut self,
+        by: crate::model::run::Actor,
+        overlap: Duration,
+        permit: tokio::sync::OwnedSemaphorePermit,
+    ) -> Result<VerifyingKey, RotateError> {
+        let signers = self.signers.as_ref().ok_or(RotateError::Unsigned)?;
+        let (fresh, before) = (signers.fresh()?, signers.key().clone());
+        let key = fresh.key().clone();
+        let stamp = Stamp::now(&self.shared.clock);
+        let until = stamp.wall.saturating_add(overlap).unwrap_or(stamp.wall);
+        let event = Box::new(Event::AuditKey { key: key.clone(), before, until, by });
+        let body = Body::Event { event, _permit: permit };
+        self.settle(&mut vec![Entry { stamp, body, reply: Reply::Nobody }]);
+        if self.trouble.is_some() || self.synced < self.lines.chain.last() {
+            return Err(RotateError::Journal(Reason::JournalHalted));
+        }
+        if let Some(signers) = self.signers.as_mut() {
+            signers.put(fresh, until)?;
+        }
+        self.checkpoint();
+        Ok(key)
     }
 }

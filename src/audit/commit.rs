@@ -327,9 +327,11 @@ impl Entry {
                 | Event::Barrier { .. }
                 | Event::Taint { .. }
                 | Event::StoredCleared { .. }
+                | Event::Erasure { .. }
                 | Event::Pin { .. }
                 | Event::Mint(_)
                 | Event::TokenKey { .. }
+                | Event::AuditKey { .. }
                 | Event::Reload { .. } => true,
             },
         };
@@ -391,10 +393,12 @@ fn facts_of(body: &Body) -> Option<&CallFacts> {
             | Event::Barrier { .. }
             | Event::Taint { .. }
             | Event::StoredCleared { .. }
+            | Event::Erasure { .. }
             | Event::Pin { .. }
             | Event::Upstream { .. }
             | Event::Mint(_)
             | Event::TokenKey { .. }
+            | Event::AuditKey { .. }
             | Event::Reload { .. } => None,
         },
     }
@@ -459,9 +463,11 @@ fn change_of(event: &Event, at: jiff::Timestamp) -> Change<'_> {
             Change::StoredCleared { upstream, subject: subject.as_ref() }
         }
         Event::AuthenticationFailures { .. }
+        | Event::Erasure { .. }
         | Event::Pin { .. }
         | Event::Mint(_)
         | Event::TokenKey { .. }
+        | Event::AuditKey { .. }
         | Event::Upstream { .. }
         | Event::Reload { .. } => Change::None,
     }

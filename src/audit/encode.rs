@@ -1,9 +1,10 @@
 //! The bodies of the records: which members each kind has, in which order (docs/AUDIT.md §4).
 //!
-//! Must never write a value of the arguments, nor anything unbounded: what is cut says so in `truncated`
+//! Must never write a value of the arguments that is not in `kept`, nor anything unbounded: what is cut says so in `truncated`
 //! with the digest and length of the whole (CASES A70). Text that the caller chose stands under `claimed`
 //! and nowhere else (CASES A74, A82).
 
+mod arguments;
 mod decision;
 mod metered;
 mod mint;
@@ -152,10 +153,12 @@ pub(super) fn kind(event: &Event) -> Kind {
         },
         Event::Taint { .. } => Kind::Taint,
         Event::StoredCleared { .. } => Kind::StoredCleared,
+        Event::Erasure { .. } => Kind::Erasure,
         Event::Pin { .. } => Kind::Pin,
         Event::Upstream { .. } => Kind::Upstream,
         Event::Mint(_) => Kind::Mint,
         Event::TokenKey { .. } => Kind::TokenKey,
+        Event::AuditKey { .. } => Kind::AuditKey,
         Event::Reload { .. } => Kind::Reload,
     }
 }
@@ -188,6 +191,16 @@ pub(super) fn event(object: &mut Object<'_>, event: &Event, adds: &Provenance) {
         | Event::Barrier { .. }
         | Event::Taint { .. }
         | Event::StoredCleared { .. } => of_runs(object, event, adds, &mut cuts),
+        Event::AuditKey { key, before, until, by } => {
+            object.text("key", &key.to_string());
+            object.text("before", &before.to_string());
+            object.time("until", *until);
+            actor(object, Some(by));
+        }
+        Event::Erasure { subject, by } => {
+            object.text("subject", subject.as_str());
+            actor(object, Some(by));
+        }
         Event::Pin { moved, by } => pin::event(object, moved, by.as_ref(), &mut cuts),
         Event::Upstream { upstream, state, detail, count } => {
             object.text("upstream", upstream.as_str());
@@ -266,10 +279,12 @@ fn of_runs(object: &mut Object<'_>, event: &Event, adds: &Provenance, cuts: &mut
         | Event::Suspended { .. }
         | Event::Resumed { .. }
         | Event::AuthenticationFailures { .. }
+        | Event::Erasure { .. }
         | Event::Pin { .. }
         | Event::Upstream { .. }
         | Event::Mint(_)
         | Event::TokenKey { .. }
+        | Event::AuditKey { .. }
         | Event::Reload { .. } => {}
     }
 }
@@ -319,12 +334,7 @@ fn call(object: &mut Object<'_>, facts: &CallFacts, adds: &Provenance, cuts: &mu
     if let Some(definition) = &facts.definition {
         object.digest("definition", definition);
     }
-    if let Some(arguments) = &facts.arguments {
-        object.object("arguments", |object| {
-            object.number("bytes", arguments.bytes);
-            object.digest("sha256", &arguments.sha256);
-        });
-    }
+    arguments::write(object, facts);
     if let Some(decided) = &facts.decision {
         decision::write(object, decided, cuts);
     }

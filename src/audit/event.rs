@@ -1,6 +1,6 @@
 //! What can be recorded, as the gateway hands it in.
 //!
-//! Must never hold a credential or a value of the arguments. Text that strangers chose is bounded before
+//! Must never hold a credential, nor a value of the arguments that no operator asked for. Text that strangers chose is bounded before
 //! it comes here, so that no size of anything suppresses a record (invariant I6).
 
 mod mint;
@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Seq;
+use super::note::VerifyingKey;
 use crate::model::barrier::BarrierChange;
 use crate::model::claim::ClaimName;
 use crate::model::decision::PolicyEpoch;
@@ -141,6 +142,14 @@ pub enum Event {
         /// Who said so.
         by: Actor,
     },
+    /// What was kept of the arguments of a subject's calls cannot be read any more (`erasure`). Durable before it is
+    /// done.
+    Erasure {
+        /// The subject.
+        subject: Subject,
+        /// Who said so.
+        by: Actor,
+    },
     /// A definition was accepted, or differs from what was accepted (`pin`). Durable.
     Pin {
         /// Which one, and what happened.
@@ -169,6 +178,17 @@ pub enum Event {
         kid: String,
         /// Who rotated, where a person did.
         by: Option<Actor>,
+    },
+    /// Another key signs checkpoints from now on (`audit_key`). Durable before it signs.
+    AuditKey {
+        /// The key.
+        key: VerifyingKey,
+        /// The one that signed until now.
+        before: VerifyingKey,
+        /// Until when that one signs too.
+        until: Timestamp,
+        /// Who asked for it.
+        by: Actor,
     },
     /// A configuration was put in force or refused (`reload`). Durable.
     Reload {

@@ -98,6 +98,8 @@ kinds! {
     Source = "source";
     /// What is stored at an upstream no longer carries sources.
     StoredCleared = "stored_cleared";
+    /// What was kept of a subject's arguments is erased.
+    Erasure = "erasure";
     /// A tool definition was accepted or changed.
     Pin = "pin";
     /// Something about an upstream that is no call.
@@ -106,6 +108,8 @@ kinds! {
     Mint = "mint";
     /// A key signs run tokens from now on.
     TokenKey = "token_key";
+    /// Another key signs checkpoints from now on.
+    AuditKey = "audit_key";
     /// A configuration was put in force or refused.
     Reload = "reload";
     /// A call waits for its client.

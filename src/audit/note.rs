@@ -75,6 +75,13 @@ impl Checkpoint {
         format!("{}\n{}\n{}\n", self.origin, self.size, BASE64.encode(self.root.as_bytes()))
     }
 
+    /// It as a note that each of `signers` signs.
+    pub(super) fn signed_by<'s>(&self, signers: impl Iterator<Item = &'s Signer>) -> String {
+        let text = self.body();
+        let lines: String = signers.map(|signer| signer.line(&text)).collect();
+        format!("{text}\n{lines}")
+    }
+
     /// Reads a note; at least one of `keys` has to have signed it, and none may be named by a signature that it did not
     /// make. With no keys nothing is checked but the form.
     ///
@@ -181,12 +188,11 @@ impl Signer {
         &self.key
     }
 
-    /// `checkpoint` as a signed note.
-    pub(super) fn sign(&self, checkpoint: &Checkpoint) -> String {
-        let text = checkpoint.body();
+    /// The signature line over `text`.
+    fn line(&self, text: &str) -> String {
         let signature = self.pair.sign(text.as_bytes());
         let signature = BASE64.encode(&[self.key.id.as_slice(), signature.as_ref()].concat());
-        format!("{text}\n{SIGNATURE_MARK}{} {signature}\n", self.key.name)
+        format!("{SIGNATURE_MARK}{} {signature}\n", self.key.name)
     }
 }
 
@@ -215,7 +221,7 @@ mod tests {
     #[test]
     fn a_note_is_read_as_it_was_signed_and_by_its_key_alone() {
         let (signer, other) = (signer(1), signer(2));
-        let note = signer.sign(&checkpoint());
+        let note = checkpoint().signed_by([&signer].into_iter());
         let keys = [other.key().clone(), signer.key().clone()];
         assert_eq!(Checkpoint::read(&note, &keys), Ok(checkpoint()));
         assert_eq!(Checkpoint::read(&note, &[]), Ok(checkpoint()));
@@ -223,7 +229,7 @@ mod tests {
         let forged = note.replace("20852163", "20852164");
         assert!(matches!(Checkpoint::read(&forged, &keys), Err(NoteError::Forged(_))));
         // Of several, those that are not known are ignored, and one that is known has to be right.
-        let both = format!("{note}{}", other.sign(&checkpoint()).lines().last().unwrap().to_owned() + "\n");
+        let both = checkpoint().signed_by([&signer, &other].into_iter());
         assert_eq!(Checkpoint::read(&both, &keys), Ok(checkpoint()));
         assert_eq!(Checkpoint::read(&both, &keys[..1]), Ok(checkpoint()));
     }
@@ -253,7 +259,7 @@ mod tests {
 
     #[test]
     fn what_is_no_checkpoint_is_refused() {
-        let note = signer(1).sign(&checkpoint());
+        let note = checkpoint().signed_by([&signer(1)].into_iter());
         for wrong in [
             String::new(),
             "\n\n".to_owned(),

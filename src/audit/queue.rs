@@ -11,14 +11,17 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot, watch};
 
 use super::Seq;
+use super::checkpoint::RotateError;
 use super::event::{Event, OutcomeFacts};
 use super::figures::{Counters, Status};
 use super::line::Stamp;
 use super::measure::Measure;
+use super::note::VerifyingKey;
 use super::proof::{OpenIntent, Place};
 use crate::clock::Clock;
 use crate::model::facts::CallFacts;
 use crate::model::reason::Reason;
+use crate::model::run::Actor;
 
 /// Most bytes that the outcome of a call takes in the journal, its share of commit lines included.
 pub const OUTCOME_BYTES_MAX: u64 = 2 * 1024;
@@ -48,6 +51,8 @@ pub(super) struct Shared {
 struct Queue {
     entries: VecDeque<Entry>,
     probe: Probe,
+    /// Somebody wants another key; one at a time.
+    rotation: Option<Rotation>,
     end: End,
 }
 
@@ -93,6 +98,16 @@ pub(super) enum Body {
     Close,
 }
 
+/// What it takes to replace the key that signs checkpoints.
+#[derive(Debug)]
+pub(super) struct Rotation {
+    pub(super) by: Actor,
+    /// How long the old one signs too.
+    pub(super) overlap: Duration,
+    pub(super) permit: OwnedSemaphorePermit,
+    pub(super) done: oneshot::Sender<Result<VerifyingKey, RotateError>>,
+}
+
 #[derive(Debug)]
 pub(super) enum Reply {
     /// A call waits for its intent to be durable.
@@ -130,6 +145,8 @@ pub(super) enum Wake {
     Timeout,
     /// Somebody would like to know whether the journal goes again.
     Probe,
+    /// The key that signs checkpoints is to be replaced.
+    Rotation,
     /// Nobody can record any more and nothing is owed.
     Left,
 }
@@ -256,6 +273,21 @@ impl Shared {
         self.wake.notify_one();
     }
 
+    /// Asks for another key, where nobody else does.
+    pub(super) fn ask_for_rotation(&self, rotation: Rotation) {
+        let mut queue = self.lock();
+        if queue.end == End::Open && queue.rotation.is_none() {
+            queue.rotation = Some(rotation);
+        }
+        drop(queue);
+        self.wake.notify_one();
+    }
+
+    /// What was asked for.
+    pub(super) fn take_rotation(&self) -> Option<Rotation> {
+        self.lock().rotation.take()
+    }
+
     /// The last handle is gone.
     pub(super) fn leave(&self) {
         self.lock().end = End::Leaving;
@@ -295,6 +327,9 @@ impl Shared {
             if queue.probe == Probe::Asked {
                 queue.probe = Probe::Unasked;
                 return Wake::Probe;
+            }
+            if queue.rotation.is_some() {
+                return Wake::Rotation;
             }
             if queue.end == End::Leaving && self.space.calls() == 0 {
                 return Wake::Left;

@@ -136,6 +136,8 @@ pub(super) struct Members {
     pub(super) offset: Option<u64>,
     pub(super) tree: Option<TreeRead>,
     pub(super) note: Option<String>,
+    pub(super) key: Option<String>,
+    pub(super) before: Option<String>,
     effect: Option<String>,
     runs: Option<Vec<LiveRun>>,
     stored: Option<Vec<StoredPart>>,
@@ -242,6 +244,7 @@ impl Record {
             | Kind::Pin
             | Kind::Mint
             | Kind::TokenKey
+            | Kind::AuditKey
             | Kind::AuthFailures
             | Kind::Start
             | Kind::Stop => Members::default(),
@@ -343,9 +346,11 @@ impl Record {
             | Kind::Gap
             | Kind::Halted
             | Kind::AuthFailures
+            | Kind::Erasure
             | Kind::Pin
             | Kind::Mint
             | Kind::TokenKey
+            | Kind::AuditKey
             | Kind::Upstream
             | Kind::Reload
             | Kind::Checkpoint => Change::None,

@@ -1,82 +1,114 @@
-//! The key that signs checkpoints: a file that the gateway makes once, for this journal alone.
+//! The keys that sign checkpoints: a file that the gateway makes once for this journal alone, and, for a while after it
+//! was replaced, the one before.
 //!
 //! Must never use a key file that others may read, nor make a new key where there was one: whoever checks knows the old
-//! one.
+//! one, and gets to know a new one from the journal that the old one signed.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64;
+use jiff::Timestamp;
 
-use super::note::Signer;
+use super::note::{Checkpoint, Signer, VerifyingKey};
 use crate::chance;
+use crate::keyfile::{self, KeyFileError};
 
 /// The file of the private key, in the state directory.
 pub const KEY_FILE: &str = "audit-key";
 /// What a private key file holds before its key.
 const HEAD: &str = "sluicegate-audit-key-v1 ";
-/// What others may do with the file of a private key.
-const OTHERS_MODE: u32 = 0o077;
-/// What its owner may do with what stands in the state directory.
-const OWNER_MODE: u32 = 0o600;
-/// Largest key file, in bytes.
-const KEY_BYTES_MAX: u64 = 1024;
 
-/// Why there is no key to sign checkpoints with.
-#[derive(Debug, thiserror::Error)]
-pub enum SealError {
-    /// The system refused.
-    #[error("cannot {doing} `{}`, the key of the audit trail", path.display())]
-    Io {
-        /// What was attempted.
-        doing: &'static str,
-        /// On which file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// Others may read the private key.
-    #[error("`{}` may be read by others: chmod 600", .0.display())]
-    Open(PathBuf),
-    /// The file is not what the gateway wrote.
-    #[error("`{}` holds no key of the audit trail: restore it, or move it away to have a new key made", .0.display())]
-    Malformed(PathBuf),
-    /// No key could be made.
-    #[error("the system made no key")]
-    NotMade,
+/// What signs checkpoints.
+#[derive(Debug)]
+pub(super) struct Signers {
+    path: PathBuf,
+    origin: String,
+    now: Signer,
+    /// The one before, and until when it signs too.
+    before: Option<(Signer, Timestamp)>,
 }
 
-/// The key at `path`, made where there is none, for what is named `origin`. Its public half stands beside it, in
-/// `path.pub`.
-pub(super) fn open(path: &Path, origin: &str) -> Result<Signer, SealError> {
-    let io = |doing| move |source| SealError::Io { doing, path: path.to_owned(), source };
-    let seed = match OpenOptions::new().read(true).open(path) {
-        Ok(file) => {
-            if file.metadata().map_err(io("look at"))?.mode() & OTHERS_MODE != 0 {
-                return Err(SealError::Open(path.to_owned()));
-            }
-            let mut text = String::new();
-            file.take(KEY_BYTES_MAX).read_to_string(&mut text).map_err(io("read"))?;
-            seed(&text).ok_or_else(|| SealError::Malformed(path.to_owned()))?
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let seed = chance::bytes::<32>().map_err(|_| SealError::NotMade)?;
-            let text = format!("{HEAD}{}\n", BASE64.encode(&seed));
-            write(path, &text).map_err(io("make"))?;
-            seed
-        }
-        Err(error) => return Err(io("open")(error)),
-    };
-    let signer = Signer::new(origin, &seed).ok_or_else(|| SealError::Malformed(path.to_owned()))?;
-    let public = public_path(path);
-    let text = format!("{}\n", signer.key());
-    if fs::read_to_string(&public).ok().as_deref() != Some(text.as_str()) {
-        let doing = "write the public half of";
-        write(&public, &text).map_err(|source| SealError::Io { doing, path: public, source })?;
+/// A key that signs nothing yet.
+#[derive(Debug)]
+pub(super) struct Fresh {
+    seed: [u8; 32],
+    signer: Signer,
+}
+
+impl Fresh {
+    pub(super) fn key(&self) -> &VerifyingKey {
+        self.signer.key()
     }
-    Ok(signer)
+}
+
+impl Signers {
+    /// The keys at `path`, one made where there is none, for what is named `origin`. The public half stands beside it,
+    /// in `path.pub`.
+    pub(super) fn open(path: &Path, origin: &str) -> Result<Self, KeyFileError> {
+        let malformed = |path: &Path| KeyFileError::Malformed(path.to_owned());
+        let seed = match keyfile::read(path)? {
+            Some(text) => seed(&text).ok_or_else(|| malformed(path))?,
+            None => {
+                let seed = chance::bytes::<32>().map_err(|_| KeyFileError::NotMade)?;
+                keyfile::write(path, &format!("{HEAD}{}\n", BASE64.encode(&seed)))?;
+                seed
+            }
+        };
+        let now = Signer::new(origin, &seed).ok_or_else(|| malformed(path))?;
+        publish(path, &now)?;
+        let old = before_path(path);
+        let before = match keyfile::read(&old)? {
+            Some(text) => Some(retired(&text, origin).ok_or_else(|| malformed(&old))?),
+            None => None,
+        };
+        // Where a crash came between the two files, the one before is still the one of now.
+        let before = before.filter(|(signer, _)| signer.key() != now.key());
+        Ok(Self { path: path.to_owned(), origin: origin.to_owned(), now, before })
+    }
+
+    /// The public key that signs now.
+    pub(super) fn key(&self) -> &VerifyingKey {
+        self.now.key()
+    }
+
+    /// `checkpoint` as a note of this moment. Forgets a key whose time is over.
+    pub(super) fn sign(&mut self, checkpoint: &Checkpoint, at: Timestamp) -> String {
+        if self.before.as_ref().is_some_and(|(_, until)| *until <= at) {
+            self.before = None;
+            if let Err(error) = keyfile::destroy(&before_path(&self.path)) {
+                tracing::warn!(%error, "the audit key before the present one signs no more, and is there still");
+            }
+        }
+        let before = self.before.iter().map(|(signer, _)| signer);
+        checkpoint.signed_by(std::iter::once(&self.now).chain(before))
+    }
+
+    /// A key that can be put in the place of this one.
+    pub(super) fn fresh(&self) -> Result<Fresh, KeyFileError> {
+        let seed = chance::bytes::<32>().map_err(|_| KeyFileError::NotMade)?;
+        let signer = Signer::new(&self.origin, &seed).ok_or(KeyFileError::NotMade)?;
+        Ok(Fresh { seed, signer })
+    }
+
+    /// Signs with `fresh` from now on, and with the present key too `until` then. After an error the keys are as they
+    /// were.
+    pub(super) fn put(&mut self, fresh: Fresh, until: Timestamp) -> Result<(), KeyFileError> {
+        let Fresh { seed, signer } = fresh;
+        let present = keyfile::read(&self.path)?.ok_or_else(|| KeyFileError::Malformed(self.path.clone()))?;
+        keyfile::write(&before_path(&self.path), &format!("{} {until}\n", present.trim_end()))?;
+        keyfile::write(&self.path, &format!("{HEAD}{}\n", BASE64.encode(&seed)))?;
+        let before = std::mem::replace(&mut self.now, signer);
+        self.before = Some((before, until));
+        publish(&self.path, &self.now)
+    }
+}
+
+fn publish(path: &Path, signer: &Signer) -> Result<(), KeyFileError> {
+    let (public, text) = (public_path(path), format!("{}\n", signer.key()));
+    if std::fs::read_to_string(&public).ok().as_deref() == Some(text.as_str()) {
+        return Ok(());
+    }
+    keyfile::write(&public, &text)
 }
 
 /// Where the public half of the key at `path` stands.
@@ -85,19 +117,17 @@ pub fn public_path(path: &Path) -> PathBuf {
     path.with_added_extension("pub")
 }
 
-fn seed(text: &str) -> Option<[u8; 32]> {
-    BASE64.decode(text.strip_prefix(HEAD)?.trim_end().as_bytes()).ok()?.try_into().ok()
+/// Where the key before that at `path` stands.
+fn before_path(path: &Path) -> PathBuf {
+    path.with_added_extension("before")
 }
 
-/// Whole or not at all, and there after a loss of power.
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    let new = path.with_added_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(OWNER_MODE).open(&new)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    match path.parent().map(fs::File::open) {
-        Some(folder) => folder?.sync_all(),
-        None => Ok(()),
-    }
+/// A key that was replaced, and until when it signs too.
+fn retired(text: &str, origin: &str) -> Option<(Signer, Timestamp)> {
+    let (key, until) = text.trim_end().rsplit_once(' ')?;
+    Some((Signer::new(origin, &seed(key)?)?, until.parse().ok()?))
+}
+
+fn seed(text: &str) -> Option<[u8; 32]> {
+    BASE64.decode(text.strip_prefix(HEAD)?.trim_end().as_bytes()).ok()?.try_into().ok()
 }

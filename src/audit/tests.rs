@@ -191,6 +191,7 @@ fn facts(run: &RunId) -> CallFacts {
         target: Some(Target::Tool(tool())),
         definition: Some(Sha256::of(b"definition")),
         arguments: Some(ArgumentFacts { sha256: Sha256::of(b"{}"), bytes: 2 }),
+        kept: None,
         decision: Some(decision(Answer::Allow, Reason::Allowed)),
         metered: Metered::default(),
         revision: Some("2025-11-25"),

@@ -286,6 +286,10 @@ impl Verifier {
         let wrong = match record.kind {
             Kind::Segment => self.seals.segment(record).map(str::to_owned),
             Kind::Checkpoint => self.seals.checkpoint(record),
+            Kind::AuditKey => {
+                self.seals.introduce(record);
+                None
+            }
             _ => None,
         };
         if let Some(why) = wrong {
@@ -380,6 +384,9 @@ impl Verifier {
         }
         if self.ends == Ends::Open {
             self.report.notes.push(Note::NoStop { seq: self.report.last });
+        }
+        if let Some((count, last)) = self.seals.foreign() {
+            self.report.notes.push(Note::OtherKeys { count, last });
         }
         for why in self.seals.missing() {
             let (file, seq) = (String::new(), self.report.last);

@@ -16,8 +16,8 @@ use super::figures::{Halt, HaltCause, Status};
 use super::line::{Lines, Stamp};
 use super::live::Live;
 use super::measure::Measured;
-use super::note::Signer;
 use super::queue::{Body, CALL_BYTES, Entry, Reply, Shared, Wake};
+use super::seal::Signers;
 use super::segment::{Segment, is_same};
 use super::tree::Frontier;
 use super::{Seq, Settings};
@@ -60,7 +60,7 @@ pub(super) struct Writer {
     pub(super) failed: Option<Duration>,
     /// The tree over all lines that are in the journal.
     pub(super) tree: Frontier,
-    pub(super) signer: Option<Signer>,
+    pub(super) signers: Option<Signers>,
     pub(super) checkpointed: Checkpointed,
 }
 
@@ -119,6 +119,11 @@ impl Writer {
                     }
                 }
                 Wake::Timeout | Wake::Probe => {}
+                Wake::Rotation => {
+                    if let Some(rotation) = self.shared.take_rotation() {
+                        self.rotate_key(rotation);
+                    }
+                }
                 Wake::Left => {
                     self.sync_leftover();
                     return;
@@ -148,7 +153,7 @@ impl Writer {
     }
 
     /// Commits a group, or answers it where the journal is halted.
-    fn settle(&mut self, group: &mut Vec<Entry>) {
+    pub(super) fn settle(&mut self, group: &mut Vec<Entry>) {
         if group.is_empty() {
             return;
         }

@@ -8,13 +8,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+mod kept;
 mod proofs;
 mod query;
 
+use super::admin::conclude;
 use super::exit::{self, FINDINGS};
 use crate::audit::{self, Follower, From, Item, Kind, Progress, Seq, Summary};
 use crate::config;
-use proofs::{AgainstArgs, ProveArgs, checkpoint, print_key, prove};
+use kept::{EraseArgs, HashArgs};
+use proofs::{AgainstArgs, ProveArgs, RotateArgs, checkpoint, print_key, prove};
 use query::{QueryArgs, StatsArgs};
 
 /// Exit code: the journal is what it should be.
@@ -54,6 +57,14 @@ enum AuditCommand {
     Query(QueryArgs),
     /// Counts calls: by tool, source, subject, agent, upstream, reason, day or hour
     Stats(StatsArgs),
+    /// Prints the keyed hash that records have of a value, to look for it or to check a guess
+    #[command(arg_required_else_help = true)]
+    Hash(HashArgs),
+    /// Has the running gateway destroy the key that values of a subject are kept under; the journal still verifies
+    #[command(arg_required_else_help = true)]
+    Erase(EraseArgs),
+    /// Has the running gateway sign with a new key, on the record; the old one signs too for a while
+    RotateKey(RotateArgs),
     /// Prints the public key that verifies the checkpoints of this gateway; give it to whoever verifies
     Key,
     /// Prints the newest signed checkpoint; kept elsewhere, it shows when the journal was cut or made anew
@@ -94,15 +105,23 @@ struct TailArgs {
 
 /// Runs the command and gives its exit code.
 pub(super) fn run(args: &Audit) -> anyhow::Result<ExitCode> {
+    // What changes anything is asked of the gateway.
+    let out = &mut io::stdout().lock();
+    match &args.command {
+        AuditCommand::Erase(erase) => return conclude(kept::erase(&args.config, erase, out)),
+        AuditCommand::RotateKey(rotate) => return conclude(proofs::rotate_key(&args.config, rotate, out)),
+        _ => {}
+    }
     let state_dir = match &args.state_dir {
         Some(dir) => dir.clone(),
         None => config::load(&args.config).map_err(|problems| exit::configuration(&problems))?.state_dir,
     };
     let dir = state_dir.join("journal");
-    let out = &mut io::stdout().lock();
     let ran = match &args.command {
+        AuditCommand::Erase(_) | AuditCommand::RotateKey(_) => Ok(OK),
         AuditCommand::Tail(args) => tail(&dir, args, out),
-        AuditCommand::Show { seq } => show(&dir, Seq(*seq), out),
+        AuditCommand::Show { seq } => show(&dir, &state_dir, Seq(*seq), out),
+        AuditCommand::Hash(args) => kept::hash(&state_dir, args, out).map(|()| OK),
         AuditCommand::Verify(args) => verify(&dir, args, out),
         AuditCommand::Query(args) => query::query(&dir, args, out).map(|()| OK),
         AuditCommand::Stats(args) => query::stats(&dir, args, out).map(|()| OK),
@@ -194,7 +213,7 @@ impl View {
 /// How often a followed journal is looked at.
 const POLL_EVERY: Duration = Duration::from_millis(200);
 
-fn show(dir: &Path, seq: Seq, out: &mut impl Write) -> anyhow::Result<u8> {
+fn show(dir: &Path, state_dir: &Path, seq: Seq, out: &mut impl Write) -> anyhow::Result<u8> {
     let shown = match audit::show(dir, seq) {
         Ok(shown) => shown,
         Err(error @ audit::ShowError::Missing(_)) => {
@@ -210,6 +229,7 @@ fn show(dir: &Path, seq: Seq, out: &mut impl Write) -> anyhow::Result<u8> {
             continue;
         }
         writeln!(out, "{}", audit::pretty(&record.line))?;
+        kept::opened(state_dir, &record.line, out)?;
     }
     Ok(OK)
 }

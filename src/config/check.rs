@@ -11,6 +11,7 @@ mod entry_point;
 mod fixed;
 mod guardrails;
 mod issuer;
+mod keep;
 mod known;
 mod launch;
 mod listen;
@@ -35,6 +36,7 @@ mod when;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::audit::Durability;
 use crate::model::digest::Sha256;
@@ -367,7 +369,12 @@ const OTHERS_MODE: u32 = 0o077;
 /// Every upstream, with what the policy lets it ask.
 fn upstreams(document: &Document, rules: &Rules, scope: Scope<'_>) -> Vec<Settings> {
     let mut upstreams = upstream::check(&document.upstreams, scope);
-    upstreams.iter_mut().for_each(|upstream| upstream.may_ask = may_ask(rules, upstream));
+    let form = keep::form(&document.audit, scope);
+    for upstream in &mut upstreams {
+        upstream.may_ask = may_ask(rules, upstream);
+        let kept = upstream.tools.iter_mut().filter_map(|tool| tool.keep.as_mut());
+        kept.for_each(|keep| Arc::make_mut(keep).form = form);
+    }
     upstreams
 }
 

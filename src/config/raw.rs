@@ -6,6 +6,7 @@ mod assert;
 mod budget;
 mod entry_point;
 mod issuer;
+mod keep;
 mod lists;
 mod mint;
 mod preset;
@@ -24,6 +25,7 @@ pub(super) use assert::MayAssert;
 pub(super) use budget::Budget;
 pub(super) use entry_point::{EntryPoint, Key, Listen, Vouches};
 pub(super) use issuer::{Issuer, Jwks, Refine, RefineRule};
+pub(super) use keep::{KeepRule, KeepTable};
 pub(super) use lists::{Entry as ListEntry, Lists, Row, Shadow, form};
 pub(super) use mint::{Dispatcher, Mint};
 pub(super) use preset::PresetRule;
@@ -101,6 +103,7 @@ pub(super) struct Audit {
     pub(super) queue_max: Quantity,
     pub(super) queue_wait: Quantity,
     pub(super) checkpoint_every: Quantity,
+    pub(super) values: Option<Located<String>>,
     pub(super) sinks: Vec<SinkRule>,
 }
 
@@ -211,14 +214,10 @@ impl Audit {
             queue_max: fields.quantity("queue_max"),
             queue_wait: fields.quantity("queue_wait"),
             checkpoint_every: fields.quantity("checkpoint_every"),
+            values: fields.text("values"),
             sinks: sink::read(&fields),
         };
-        fields.finish(&[
-            ("keep", "kept argument values"),
-            ("hash", "hashed argument values"),
-            ("retention", "retention"),
-            ("encrypt", "encrypted values"),
-        ]);
+        fields.finish(&[("retention", "retention")]);
         audit
     }
 }

@@ -3,6 +3,7 @@
 //! Must never change anything by itself: it asks [`Custody`], which puts it on the record first.
 
 use std::future::Future;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -16,7 +17,7 @@ use super::socket::{Desk, Refusal, json, no_content, no_path, read_json, require
 use crate::model::barrier::{Revoked, Since};
 use crate::model::claim::ClaimName;
 use crate::model::facts::RunId;
-use crate::model::name::SourceName;
+use crate::model::name::{SourceName, Subject};
 use crate::model::run::Actor;
 
 /// What people may close at a running gateway.
@@ -80,6 +81,26 @@ pub trait Custody: Send + Sync + 'static {
         source: &SourceName,
     ) -> impl Future<Output = Result<(), AdministrationError>> + Send;
 
+    /// Destroys the key under which values of a subject's calls are kept, on the record.
+    ///
+    /// # Errors
+    /// [`AdministrationError`] where it may be there still.
+    fn erase(
+        &self,
+        by: Actor,
+        subject: &Subject,
+    ) -> impl Future<Output = Result<Erasure, AdministrationError>> + Send;
+
+    /// Signs checkpoints with a new key, on the record; the old one signs too for `overlap`.
+    ///
+    /// # Errors
+    /// [`AdministrationError`] where the old one goes on alone.
+    fn rotate_audit_key(
+        &self,
+        by: Actor,
+        overlap: Duration,
+    ) -> impl Future<Output = Result<RotatedAuditKey, AdministrationError>> + Send;
+
     /// Every source of the configuration, and those that are closed.
     fn sources(&self) -> impl Future<Output = Vec<SourceEntry>> + Send;
 }
@@ -89,6 +110,36 @@ pub trait Custody: Send + Sync + 'static {
 pub struct Revocation {
     /// Runs that it ended.
     pub runs_ended: u64,
+}
+
+/// What was kept of whom is erased.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErasureRequest {
+    /// The subject.
+    pub subject: Subject,
+}
+
+/// How the key that signs checkpoints is replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RotationRequest {
+    /// For how many seconds the old one signs too.
+    pub overlap_s: u64,
+}
+
+/// The key that signs checkpoints from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RotatedAuditKey {
+    /// Its public half, as `sluicegate audit key` prints it.
+    pub key: String,
+}
+
+/// What an erasure did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erasure {
+    /// Whether there was anything to be erased.
+    pub was_kept: bool,
 }
 
 /// Somebody whose credentials do not count.
@@ -145,6 +196,16 @@ impl<A: Administration> Desk<A> {
                 let who: Revoked = read_json(head, body).await?;
                 custody.lift(by, &who).await?;
                 Ok(no_content())
+            }
+            ["audit", "erase"] => {
+                require(head, &Method::POST)?;
+                let ErasureRequest { subject } = read_json(head, body).await?;
+                json(&custody.erase(by, &subject).await?)
+            }
+            ["audit", "rotate-key"] => {
+                require(head, &Method::POST)?;
+                let RotationRequest { overlap_s } = read_json(head, body).await?;
+                json(&custody.rotate_audit_key(by, Duration::from_secs(overlap_s)).await?)
             }
             ["sources"] => {
                 require(head, &Method::GET)?;

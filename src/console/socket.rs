@@ -107,7 +107,7 @@ impl<A: Administration + Minting> Desk<A> {
                 administration.end_run(operator, &run_id(id)?).await?;
                 Ok(no_content())
             }
-            ["v1", "claims" | "revocations" | "sources", ..] | ["v1", "runs", _, "revoke"] => {
+            ["v1", "audit" | "claims" | "revocations" | "sources", ..] | ["v1", "runs", _, "revoke"] => {
                 self.custody(operator, head, body, segments.get(1..).unwrap_or_default()).await
             }
             ["v1", "pins"] => {

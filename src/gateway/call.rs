@@ -144,6 +144,7 @@ impl Gateway {
         let mut facts = exchange.facts();
         facts.named = Some(Bounded::new(&named.name));
         facts.arguments = Some(named.arguments);
+        self.keep(exchange, named, &mut facts).await?;
         let run = self.attach(exchange, &facts).await?;
         facts.run = Some(run.id().clone());
         facts.trigger = run.trigger();

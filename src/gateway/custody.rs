@@ -5,14 +5,24 @@
 use super::Gateway;
 use super::administration::unavailable;
 use super::chronicle::JournalOfRuns;
-use crate::console::{AdministrationError, Custody, Revocation, RevocationEntry, SourceEntry};
+use std::time::Duration;
+
+use crate::audit::{Event, RotateError};
+use crate::console::{
+    AdministrationError, Custody, Erasure, Revocation, RevocationEntry, RotatedAuditKey, SourceEntry,
+};
+use crate::keep::ErasedKey;
 use crate::model::barrier::{BarrierChange, Revoked, Since};
 use crate::model::claim::ClaimName;
 use crate::model::facts::RunId;
-use crate::model::name::SourceName;
+use crate::model::name::{SourceName, Subject};
 use crate::model::principal::RunScope;
 use crate::model::run::{Actor, RunEnding};
+use crate::model::text::with_causes;
 use crate::run::BarrierError;
+
+/// About the most bytes that are told of why a key could not be destroyed.
+const CAUSES_BYTES_MAX: usize = 512;
 
 impl Custody for Gateway {
     async fn revoke_run(&self, by: Actor, run: &RunId) -> Result<(), AdministrationError> {
@@ -93,6 +103,30 @@ impl Custody for Gateway {
         let change = BarrierChange::Open(source.clone());
         let changed = self.runs.change(&change, self.since(by), &JournalOfRuns(&self.journal)).await;
         changed.map_err(|error| refused(error, &format!("the source `{source}` is not closed")))
+    }
+
+    async fn erase(&self, by: Actor, subject: &Subject) -> Result<Erasure, AdministrationError> {
+        // On the record first: what is destroyed is not there to be told of any more.
+        self.journal.record(Event::Erasure { subject: subject.clone(), by }).await.map_err(unavailable)?;
+        match self.keeper.erase(subject).await {
+            Ok(erased) => Ok(Erasure { was_kept: erased == ErasedKey::Destroyed }),
+            Err(error) => Err(AdministrationError::Impossible(format!(
+                "{}: try again",
+                with_causes(&error, CAUSES_BYTES_MAX)
+            ))),
+        }
+    }
+
+    async fn rotate_audit_key(
+        &self,
+        by: Actor,
+        overlap: Duration,
+    ) -> Result<RotatedAuditKey, AdministrationError> {
+        match self.journal.rotate_key(by, overlap).await {
+            Ok(key) => Ok(RotatedAuditKey { key: key.to_string() }),
+            Err(RotateError::Journal(reason)) => Err(unavailable(reason)),
+            Err(error) => Err(AdministrationError::Impossible(with_causes(&error, CAUSES_BYTES_MAX))),
+        }
     }
 
     async fn sources(&self) -> Vec<SourceEntry> {

@@ -60,6 +60,7 @@ impl Caller {
             target: None,
             definition: None,
             arguments: None,
+            kept: None,
             decision: None,
             metered: Metered::default(),
             revision: None,

@@ -25,6 +25,7 @@ use crate::audit::{Journal, Live};
 use crate::clock::Clock;
 use crate::console::ReloadRequest;
 use crate::identity::{Authenticator, EntryPoints, ListenerVouches, Minter, Opened};
+use crate::keep::Keeper;
 use crate::limit::{self, Failures, Gate};
 use crate::model::decision::PolicyEpoch;
 use crate::model::digest::Sha256;
@@ -43,6 +44,8 @@ pub struct Rooms {
     pub mint_opened: Option<Opened>,
     /// The journal.
     pub journal: Journal,
+    /// What keeps values of arguments for it.
+    pub keeper: Keeper,
     /// What the journal knows of the present.
     pub live: Live,
     /// The tool servers.
@@ -165,6 +168,7 @@ impl Gateway {
             failures: Failures::new(in_flight.failed_authentications_per_minute),
             gate: Gate::new(in_flight, ledger),
             journal: rooms.journal,
+            keeper: rooms.keeper,
             upstreams: rooms.upstreams,
             metrics: rooms.metrics,
             tally: Tally::default(),

@@ -404,6 +404,7 @@ fn about(asked: &Asked, raw: Option<&Bytes>, leg: &Leg) -> Option<(Target, CallF
         target: Some(target.clone()),
         definition: None,
         arguments: Some(ArgumentFacts { sha256: Sha256::of(bytes), bytes: length }),
+        kept: None,
         adds: Provenance::default(),
         stores: Stores::Nothing,
         metered: Metered::default(),

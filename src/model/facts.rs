@@ -1,6 +1,6 @@
 //! What a record says of a call: plain facts, gathered along the path, written by `audit`.
 //!
-//! Must never hold a credential, nor a value of the arguments. Text that strangers chose is bounded.
+//! Must never hold a credential, nor a value of the arguments that no operator asked for. Text that strangers chose is bounded.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use super::budget::Metered;
 use super::call::{ArgumentFacts, Stores};
 use super::decision::Decision;
 use super::digest::Sha256;
+use super::keep::Kept;
 use super::principal::Principal;
 use super::provenance::Provenance;
 use super::target::Target;
@@ -71,6 +72,8 @@ pub struct CallFacts {
     pub definition: Option<Sha256>,
     /// Digest and size of the arguments.
     pub arguments: Option<ArgumentFacts>,
+    /// What is recorded of them beside or instead of that, where an operator asked for it.
+    pub kept: Option<Arc<Kept>>,
     /// The decision, where one was made.
     pub decision: Option<Decision>,
     /// What it counts for budgets, and which of them refused it.

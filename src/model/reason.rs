@@ -314,6 +314,8 @@ reasons! {
         JournalHalted = "journal_halted", Later, "The audit journal cannot be written, so no call is forwarded.";
         /// The journal did not take the record in time.
         JournalOverloaded = "journal_overloaded", Later, "The audit journal is overloaded, so the call was not forwarded.";
+        /// What an operator wants kept of the arguments could not be kept: its key cannot be had.
+        ValuesNotKept = "values_not_kept", Later, "What has to be recorded of this call cannot be recorded now. Nothing was forwarded; try again later.";
     }
 
     // Upstreams.

@@ -4,6 +4,7 @@
 //! snapshot never changes; a new one replaces it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use super::lock::Definition;
 use super::settings::{COST_DEFAULT, Finer, Listing, Prefix, Settings, Share, Showing};
 use crate::model::call::{Pin, Stores};
 use crate::model::digest::Sha256;
+use crate::model::keep::Keep;
 use crate::model::name::{ToolId, ToolName, UpstreamName};
 use crate::model::preset::Presets;
 use crate::model::provenance::Provenance;
@@ -140,6 +142,8 @@ pub struct Tool {
     pub call_timeout: Option<Duration>,
     /// Largest answer in bytes, where it is not that of its upstream.
     pub result_max: Option<u64>,
+    /// What is recorded of the arguments of its calls, where that is not their digest alone.
+    pub keep: Option<Arc<Keep>>,
     /// Whether an `outputSchema` is listed: official clients validate against it even on errors.
     pub has_output_schema: bool,
     /// The arguments that travel as headers as well (2026-07-28, `x-mcp-header`).
@@ -233,6 +237,7 @@ impl Tool {
             presets,
             call_timeout: settings.said(tool, |entry| entry.call_timeout),
             result_max: settings.said(tool, |entry| entry.result_max),
+            keep: settings.said(tool, |entry| entry.keep.clone()).filter(|keep| !keep.is_plain_digest()),
         })
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use bytes::Bytes;
 use super::account::Account;
 use crate::model::call::Stores;
 use crate::model::glob::Glob;
+use crate::model::keep::Keep;
 use crate::model::label::ToolClass;
 use crate::model::name::{ToolName, UpstreamName};
 use crate::model::place::Place;
@@ -200,6 +202,8 @@ pub struct ToolSettings {
     pub result_max: Option<u64>,
     /// How much of its definition is listed.
     pub listing: Option<Listing>,
+    /// What is recorded of the arguments of its calls.
+    pub keep: Option<Arc<Keep>>,
 }
 
 /// How much of a definition is listed (`list`).
@@ -257,6 +261,7 @@ impl ToolSettings {
             call_timeout: None,
             result_max: None,
             listing: None,
+            keep: None,
         }
     }
 }

@@ -166,7 +166,8 @@ pub(super) fn value_text(raw: &[u8]) -> Result<String, Fault> {
 }
 
 /// The elements of `raw` if that is an array, each as it was written.
-pub(super) fn elements(raw: &Bytes) -> Option<Vec<Bytes>> {
+#[must_use]
+pub fn elements(raw: &Bytes) -> Option<Vec<Bytes>> {
     let children = Children::of(raw).ok()?;
     let is_array = children.container == Some(Container::Array);
     is_array.then(|| children.entries.into_iter().map(|entry| raw.slice(entry.value)).collect())

@@ -29,6 +29,7 @@ mod http_sink;
 mod init;
 mod interop;
 mod isolation;
+mod kept;
 mod large;
 mod mail;
 mod mint;

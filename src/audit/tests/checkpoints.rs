@@ -164,13 +164,12 @@ async fn who_signs_with_another_key_or_leaves_the_checkpoints_out_is_found_by_th
     let other = Signer::new(key.name(), &[7; 32]).unwrap();
     seal_anew(&room, |line| {
         if line["kind"] == "checkpoint" {
-            line["note"] = json!(other.sign(&Checkpoint::read(&note, &[]).unwrap()));
+            line["note"] = json!(Checkpoint::read(&note, &[]).unwrap().signed_by([&other].into_iter()));
         }
         true
     });
-    assert!(
-        said(&verify_with(&room, std::slice::from_ref(&key), &[])).contains("no key that is known signed it")
-    );
+    let found = said(&verify_with(&room, std::slice::from_ref(&key), &[]));
+    assert!(found.contains("there is no checkpoint that the key signed"), "{found}");
     // Without any.
     seal_anew(&room, |line| {
         if line["kind"] == "intent" {
@@ -299,7 +298,7 @@ async fn i10_the_private_key_is_for_its_owner_alone_and_never_made_anew() {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     let whole = std::fs::read(&path).unwrap();
     std::fs::write(&path, "x").unwrap();
-    assert!(refused(&room).contains("holds no key"));
+    assert!(refused(&room).contains("does not hold what the gateway wrote"));
     std::fs::write(&path, &whole).unwrap();
     lived(&room, 1).await;
     assert_eq!(key(&room), before);
@@ -386,4 +385,86 @@ async fn each_record_is_proven_by_the_algorithm_of_the_rfc_and_nothing_else_is()
     // A line that is not what was signed proves nothing.
     edit(&room.segments()[0], |bytes| bytes[600] ^= 1);
     assert!(prove_inclusion(&room.dir, Seq(size - 1), None).is_err());
+}
+
+/// What the journal signs, and by how many keys each.
+fn signatures(room: &Room) -> Vec<usize> {
+    notes(room).iter().map(|note| note.lines().filter(|line| line.starts_with('\u{2014}')).count()).collect()
+}
+
+#[tokio::test]
+async fn whoever_trusts_a_key_comes_to_trust_the_one_after_it_and_nobody_else() {
+    let room = Room::new();
+    let journal = open(&room, AT_THE_END);
+    let first = key(&room);
+    call(&journal, facts(&run(1))).await.unwrap();
+    let by = Actor { uid: 1000 };
+    let second = journal.rotate_key(by, Duration::from_secs(3600)).await.unwrap();
+    assert_eq!((key(&room), first == second), (second.clone(), false));
+    call(&journal, facts(&run(1))).await.unwrap();
+    journal.close().await.unwrap();
+    // The overlap outlives a restart, and ends where the next one begins at once.
+    let journal = open(&room, AT_THE_END);
+    let third = journal.rotate_key(by, Duration::ZERO).await.unwrap();
+    call(&journal, facts(&run(1))).await.unwrap();
+    journal.close().await.unwrap();
+    assert!(!room.dir.with_file_name("audit-key.before").exists(), "a key whose time is over is destroyed");
+    assert_eq!(signatures(&room), [2, 2, 1, 1], "{:?}", notes(&room));
+    let whole = |keys: &[&VerifyingKey]| {
+        let keys: Vec<_> = keys.iter().map(|key| (*key).clone()).collect();
+        said(&verify_with(&room, &keys, &[]))
+    };
+    // The second signed that the third follows only where it signed after that was written: with no overlap nobody did.
+    assert!(whole(&[&first]).contains("no key that is known signed it"), "{}", whole(&[&first]));
+    for known in [&[&third][..], &[&first, &third], &[&second, &third]] {
+        assert_eq!(whole(known), "", "{known:?}");
+    }
+    let report = verify_with(&room, &[third], &[]);
+    assert!(
+        report.notes.iter().any(|note| matches!(note, Note::OtherKeys { count: 2, .. })),
+        "{:?}",
+        report.notes
+    );
+}
+
+#[tokio::test]
+async fn a_key_that_the_journal_names_counts_only_once_a_known_one_has_signed_that() {
+    let room = Room::new();
+    let journal = open(&room, AT_THE_END);
+    let first = key(&room);
+    call(&journal, facts(&run(1))).await.unwrap();
+    journal.rotate_key(Actor { uid: 0 }, Duration::from_secs(3600)).await.unwrap();
+    call(&journal, facts(&run(1))).await.unwrap();
+    journal.close().await.unwrap();
+    assert_eq!(said(&verify_with(&room, std::slice::from_ref(&first), &[])), "");
+    // Who owns the files names a key of their own, and signs with that from there on.
+    let thief = Signer::new("sluicegate.journal/x", &[7; 32]).unwrap();
+    seal_anew(&room, |line| {
+        if line["kind"] == "audit_key" {
+            line["key"] = json!(thief.key().to_string());
+        }
+        if line["kind"] == "checkpoint" {
+            let signed = Checkpoint::read(line["note"].as_str().unwrap(), &[]).unwrap();
+            line["note"] = json!(signed.signed_by([&thief].into_iter()));
+        }
+        true
+    });
+    let found = said(&verify_with(&room, &[first], &[]));
+    assert!(found.contains("there is no checkpoint that the key signed"), "{found}");
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_kept_or_recorded_replaces_none() {
+    let room = Room::new();
+    let journal = open(&room, AT_THE_END);
+    let first = key(&room);
+    let blocked = room.dir.with_file_name("audit-key.before.new");
+    std::fs::create_dir(&blocked).unwrap();
+    let refused = journal.rotate_key(Actor { uid: 0 }, Duration::from_secs(60)).await;
+    assert!(matches!(refused, Err(RotateError::Key(_))), "{refused:?}");
+    std::fs::remove_dir(&blocked).unwrap();
+    assert_eq!(key(&room), first);
+    call(&journal, facts(&run(1))).await.unwrap();
+    journal.close().await.unwrap();
+    assert_eq!(said(&verify_with(&room, &[first], &[])), "", "what signs nothing harms nothing");
 }

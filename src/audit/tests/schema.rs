@@ -6,6 +6,7 @@ use rustix::io::Errno;
 
 use super::*;
 use crate::audit::disk::Op;
+use crate::model::keep::{DigestOf, Kept, KeptText, KeptValue, Pointer};
 use crate::model::pin::{FINDINGS_MAX, Finding, PinChange, PinId, PinMove, Pinned, Suspicion};
 
 pub(super) fn validator() -> jsonschema::Validator {
@@ -24,7 +25,26 @@ fn full(run: &RunId) -> CallFacts {
     facts.adds = sources(["web"]);
     facts.stores = Stores::Subject;
     facts.metered = budgets::metered(9);
+    facts.kept = kept(DigestOf::Recorded, |text| KeptText::Json(text.to_owned()));
     facts
+}
+
+/// A call of which all of the arguments are kept, and nothing that could be guessed.
+fn sealed(run: &RunId) -> CallFacts {
+    let seal = |_: &str| KeptText::Sealed("QUJD".repeat(20_000));
+    let part = KeptValue { pointer: Pointer::whole(), value: seal(""), whole_bytes: None };
+    let kept = kept(DigestOf::Omitted, seal).map(|kept| Kept { values: vec![part], ..(*kept).clone() });
+    CallFacts { kept: kept.map(Arc::new), ..facts(run) }
+}
+
+/// Everything that can be kept of arguments, each at its largest.
+fn kept(digest: DigestOf, value: fn(&str) -> KeptText) -> Option<Arc<Kept>> {
+    let pointer = |n: usize| Pointer::new(&format!("/{n}/{}", "p\u{2028}".repeat(50))).unwrap();
+    let text = format!("\"{}\"", r#"\""#.repeat(500));
+    let part = |n| KeptValue { pointer: pointer(n), value: value(&text), whole_bytes: Some(n as u64) };
+    let hashes = (0..16).map(|n| (pointer(n), Sha256::of(&[0]))).collect();
+    let (key, hash_key) = (Some("0123456789abcdef".into()), Some("01234567".into()));
+    Some(Arc::new(Kept { digest, values: (0..16).map(part).collect(), key, hashes, hash_key }))
 }
 
 fn bare(run: &RunId) -> CallFacts {
@@ -78,6 +98,7 @@ fn events() -> Vec<Event> {
         start(2, session, RunHistory::Lost),
         denial(full(&run(1))),
         denial(bare(&run(1))),
+        denial(sealed(&run(1))),
         denial(decided),
         Event::List { facts: Box::new(facts(&run(1))), shown: 3, latency },
         Event::AuthenticationFailures {
@@ -97,6 +118,8 @@ fn events() -> Vec<Event> {
             subject: Some(Subject::new("user:9").unwrap()),
             by: Actor { uid: 0 },
         },
+        rotated(),
+        Event::Erasure { subject: Subject::new("user:9").unwrap(), by: Actor { uid: 0 } },
         ended(by),
     ];
     events.extend(pins(by));
@@ -128,6 +151,12 @@ fn events() -> Vec<Event> {
         events.push(Event::RunEnd { run: run(9), why, by: None, until: None, unstarted: None });
     }
     events
+}
+
+fn rotated() -> Event {
+    let key = |seed| note::Signer::new("sluicegate.journal/0", &[seed; 32]).unwrap().key().clone();
+    let until = jiff::Timestamp::UNIX_EPOCH;
+    Event::AuditKey { key: key(1), before: key(2), until, by: Actor { uid: 0 } }
 }
 
 fn ended(by: Option<Actor>) -> Event {

@@ -169,6 +169,14 @@ pub enum Note {
         /// The first record.
         seq: Seq,
     },
+    /// Checkpoints are signed by other keys than those that are known, before the first that a known one signed: that
+    /// one speaks for their lines too.
+    OtherKeys {
+        /// How many.
+        count: u64,
+        /// The last of them.
+        last: Seq,
+    },
     /// The last group is not whole: it is being written, or the next start will cut it off.
     Unfinished {
         /// The segment.
@@ -226,6 +234,13 @@ impl fmt::Display for Note {
         match self {
             Self::BeginsLater { seq } => {
                 write!(out, "the journal begins with record {seq}: older segments are not here")
+            }
+            Self::OtherKeys { count, last } => {
+                write!(
+                    out,
+                    "{count} checkpoints up to record {last} are signed by keys that are not known; a "
+                )?;
+                out.write_str("later one that is signed by a known key speaks for their lines")
             }
             Self::Unfinished { file, offset, bytes } => {
                 let file = printable(file);

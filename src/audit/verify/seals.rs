@@ -5,10 +5,13 @@
 //! that.
 
 use crate::audit::Seq;
-use crate::audit::note::{Checkpoint, VerifyingKey, origin};
+use crate::audit::note::{Checkpoint, NoteError, VerifyingKey, origin};
 use crate::audit::read::{Record, TreeRead};
 use crate::audit::tree::Frontier;
 use crate::model::digest::Sha256;
+
+/// Most keys that wait for the checkpoint that signs them.
+const INTRODUCED_MAX: usize = 64;
 
 /// What the journal is held against beside itself.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +31,10 @@ pub(super) struct Seals {
     tree: Option<Frontier>,
     /// Kept ones whose tree was not met yet.
     ahead: Vec<Checkpoint>,
+    /// Keys that the journal says to be those after trusted ones, until a trusted one has signed that.
+    introduced: Vec<VerifyingKey>,
+    /// Checkpoints of other keys, before the first of a trusted one, and the last of them.
+    foreign: Option<(u64, Seq)>,
     /// Those that were found as they should be.
     pub(super) count: u64,
     /// The last of them.
@@ -37,7 +44,16 @@ pub(super) struct Seals {
 impl Seals {
     pub(super) fn new(against: Against) -> Self {
         let Against { keys, kept: ahead } = against;
-        Self { keys, journal: None, tree: None, ahead, count: 0, last: None }
+        Self {
+            keys,
+            journal: None,
+            tree: None,
+            ahead,
+            introduced: Vec::new(),
+            foreign: None,
+            count: 0,
+            last: None,
+        }
     }
 
     /// Takes up the first segment that is there. What lies before it is taken from its head: only a checkpoint says
@@ -73,6 +89,12 @@ impl Seals {
         let note = record.members.note.as_deref().unwrap_or_default();
         let signed = match Checkpoint::read(note, &self.keys) {
             Ok(signed) => signed,
+            // A later one that a trusted key signed speaks for these lines too; without any, all of them are wrong.
+            Err(NoteError::Unsigned) if self.count == 0 => {
+                let (count, _) = self.foreign.unwrap_or_default();
+                self.foreign = Some((count.saturating_add(1), record.seq));
+                return None;
+            }
             Err(error) => return Some(error.to_string()),
         };
         let root = record.members.tree.as_ref().and_then(|tree| tree.root);
@@ -84,7 +106,28 @@ impl Seals {
         }
         self.count += 1;
         self.last = Some(record.seq);
+        if self.tree.is_some() {
+            self.keys.append(&mut self.introduced);
+        }
         None
+    }
+
+    /// Takes in what an `audit_key` line says: the key after a trusted one is trusted once that one, or another that is,
+    /// has signed the line.
+    pub(super) fn introduce(&mut self, record: &Record) {
+        let key = |text: &Option<String>| text.as_ref().and_then(|text| text.parse::<VerifyingKey>().ok());
+        let (Some(key), Some(before)) = (key(&record.members.key), key(&record.members.before)) else {
+            return;
+        };
+        let is_next = self.keys.contains(&before) || self.introduced.contains(&before);
+        if is_next && self.introduced.len() < INTRODUCED_MAX {
+            self.introduced.push(key);
+        }
+    }
+
+    /// How many checkpoints are signed by keys that are not known, and the last of them.
+    pub(super) fn foreign(&self) -> Option<(u64, Seq)> {
+        self.foreign.filter(|_| self.count > 0)
     }
 
     /// Takes in a line; says what is wrong with the journal, if a checkpoint that was kept knew other lines.

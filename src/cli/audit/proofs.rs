@@ -1,13 +1,16 @@
-//! `sluicegate audit key|checkpoint|prove`, and what `audit verify` is given from elsewhere.
+//! `sluicegate audit key|rotate-key|checkpoint|prove`, and what `audit verify` is given from elsewhere.
 //!
 //! Must never change the journal, nor print a private key.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 
 use crate::audit::{self, Against, Checkpoint, NOTE_BYTES_MAX, Seq, VerifyingKey};
+use crate::cli::admin::{client, failed, json};
+use crate::config;
 
 /// What the journal is held against.
 #[derive(Debug, clap::Args)]
@@ -91,6 +94,32 @@ pub(super) fn prove(dir: &Path, args: &ProveArgs, out: &mut impl Write) -> anyho
     };
     writeln!(out, "{json}")?;
     Ok(())
+}
+
+/// How the key is replaced.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Whoever verifies with the old key goes on: the journal says which key is the next, and the old one
+signs that. After a theft give them the new one, as `audit key` prints it, and let them forget the old."
+)]
+pub(super) struct RotateArgs {
+    /// How long the old key signs too
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = overlap)]
+    overlap: Duration,
+    /// Answers in JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn overlap(text: &str) -> Result<Duration, String> {
+    config::duration(text).ok_or_else(|| "write a number and `s`, `m`, `h` or `d`: 7d".to_owned())
+}
+
+pub(super) fn rotate_key(config: &Path, args: &RotateArgs, out: &mut impl Write) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let client = client(config)?;
+    let rotated = runtime.block_on(client.rotate_audit_key(args.overlap)).map_err(failed)?;
+    if args.json { json(&rotated, out) } else { Ok(writeln!(out, "{}", rotated.key)?) }
 }
 
 /// Prints the newest checkpoint, to be kept elsewhere.

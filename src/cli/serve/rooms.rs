@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use tokio::sync::mpsc;
 
 use crate::audit::{Journal, Measure, Measured};
@@ -13,6 +14,7 @@ use crate::console::ReloadRequest;
 use crate::downstream::ListenSettings;
 use crate::gateway::{Configured, Rooms, TableLimits};
 use crate::identity::{Authenticator, EntryPoints, Minter};
+use crate::keep::Keeper;
 use crate::sink::{self, Sinks};
 use crate::telemetry::{Finding, Metrics, SinkFigures, WhenBehind};
 use crate::upstream::{self, NOTICES_MAX, Upstreams};
@@ -40,6 +42,7 @@ pub(super) fn open(
         let calls = recovered.unknown;
         tracing::warn!(calls, "calls were in flight when the last process died: recorded as unknown");
     }
+    let keeper = Keeper::open(&config.state_dir).context("the keys of kept values")?;
     let (told, notices) = mpsc::channel(NOTICES_MAX);
     let (lock_path, state_dir) = (config.lock_path.clone(), config.state_dir.clone());
     // Before anything looks for the keys that it makes where there are none.
@@ -51,6 +54,7 @@ pub(super) fn open(
         configured,
         mint_opened,
         journal,
+        keeper,
         live: recovered.live,
         upstreams,
         notices,

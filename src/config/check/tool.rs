@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::config::code::Code;
-use crate::config::node::Located;
+use crate::config::node::{Located, Node};
 use crate::config::raw::{SAYS, ToolRule};
 use crate::model::call::Stores;
 use crate::model::glob::{Glob, covers};
@@ -16,7 +16,7 @@ use crate::upstream::{CALL_TIMEOUT_DEFAULT, COST_DEFAULT, Listing, Showing, Tool
 
 use super::quantity::Quantities;
 use super::upstream::provenance;
-use super::{Scope, bad_word, preset};
+use super::{Scope, bad_word, keep, preset};
 
 /// `upstream_max` is the largest answer of the upstream, in bytes.
 pub(super) fn check(written: &[ToolRule], upstream_max: usize, scope: Scope<'_>) -> Vec<ToolSettings> {
@@ -57,10 +57,11 @@ fn says_nothing_new<'a>(
             call_timeout,
             result_max,
             listing,
+            keep,
         } = settings;
         let labels = [classes.is_some(), destinations.is_some(), content.is_some()];
         let shown = [showing.is_some(), name.is_some(), description.is_some(), listing.is_some()];
-        let called = [arguments.is_some(), call_timeout.is_some(), result_max.is_some()];
+        let called = [arguments.is_some(), call_timeout.is_some(), result_max.is_some(), keep.is_some()];
         let flows = [returns.is_some(), stores.is_some(), cost.is_some()];
         flows.into_iter().chain(labels).chain(shown).chain(called).collect::<Vec<_>>()
     };
@@ -99,11 +100,7 @@ fn one(rule: &ToolRule, upstream_max: usize, scope: Scope<'_>) -> Option<ToolSet
     let largest = &rule.result_max;
     let result_max = largest.as_ref().map(|written| {
         let max = read.bytes_in_memory(largest, "result_max", upstream_max);
-        if max > upstream_max {
-            let help = "raise that of the upstream: no larger answer is read";
-            let message = "more than the `result_max` of its upstream";
-            found.error(Code::Conflict, &written.place, message, help);
-        }
+        no_larger(max, upstream_max, written, scope);
         max as u64
     });
     let arguments = rule.arguments.as_ref().map(|written| preset::check(written, scope));
@@ -115,6 +112,7 @@ fn one(rule: &ToolRule, upstream_max: usize, scope: Scope<'_>) -> Option<ToolSet
             Listing::Full
         }
     });
+    let keep = rule.audit.as_ref().map(|written| keep::check(written, scope));
     both_labels(rule, scope);
     if found.lacks(&rule.place, SAYS) {
         let help = format!("add one of `{}`, or remove the entry", SAYS.join("`, `"));
@@ -144,7 +142,17 @@ fn one(rule: &ToolRule, upstream_max: usize, scope: Scope<'_>) -> Option<ToolSet
         call_timeout,
         result_max,
         listing,
+        keep,
     })
+}
+
+/// An answer that its upstream may not give, none of its tools may.
+fn no_larger(max: usize, upstream_max: usize, written: &Located<Node>, scope: Scope<'_>) {
+    if max > upstream_max {
+        let help = "raise that of the upstream: no larger answer is read";
+        let message = "more than the `result_max` of its upstream";
+        scope.found.error(Code::Conflict, &written.place, message, help);
+    }
 }
 
 /// What is `written` of one tool; one text cannot be `what` of several.

@@ -3,6 +3,7 @@
 //! Must never say which of several entries counts: that is for `check`.
 
 use super::Quantity;
+use super::keep::{self, KeepRule};
 use super::preset::{self, PresetRule};
 use super::upstream::rules as entries;
 use crate::config::node::{Fields, Located};
@@ -26,6 +27,7 @@ pub(in crate::config) struct ToolRule {
     pub(in crate::config) call_timeout: Quantity,
     pub(in crate::config) result_max: Quantity,
     pub(in crate::config) list: Option<Located<String>>,
+    pub(in crate::config) audit: Option<KeepRule>,
 }
 
 /// What an entry may say beside the tools that it is about.
@@ -43,6 +45,7 @@ pub(in crate::config) const SAYS: &[&str] = &[
     "call_timeout",
     "result_max",
     "list",
+    "audit",
 ];
 
 /// Every entry of `tools`.
@@ -65,6 +68,7 @@ pub(super) fn rules(fields: &Fields<'_>) -> Vec<ToolRule> {
             call_timeout: fields.quantity("call_timeout"),
             result_max: fields.quantity("result_max"),
             list: fields.text("list"),
+            audit: keep::read(fields),
         };
         (rule, &[])
     })

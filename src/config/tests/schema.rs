@@ -33,7 +33,7 @@ rules = [{ when = {}, source = "email.colleague" }]
 [upstreams.mail]
 env = { TOKEN = { file = "token" } }
 returns = "email"
-tools = [{ tool = "send", arguments = { folder = {} } }]
+tools = [{ tool = "send", arguments = { folder = {} }, audit = { digest = true } }]
 resources = [{ resource = "docs:*", returns = "email" }]
 prompts = [{ prompt = "greet", returns = "email" }]
 [sources.email]

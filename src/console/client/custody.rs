@@ -2,15 +2,19 @@
 //!
 //! Must never name anything that was not named whole.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::Method;
 
 use super::{Client, ClientError};
-use crate::console::custody::{Revocation, RevocationEntry, SourceEntry};
+use crate::console::custody::{
+    Erasure, ErasureRequest, Revocation, RevocationEntry, RotatedAuditKey, RotationRequest, SourceEntry,
+};
 use crate::model::barrier::Revoked;
 use crate::model::claim::ClaimName;
 use crate::model::facts::RunId;
-use crate::model::name::SourceName;
+use crate::model::name::{SourceName, Subject};
 
 impl Client {
     /// Revokes a run that tokens claim.
@@ -52,6 +56,26 @@ impl Client {
     /// [`ClientError`] where it does not say.
     pub async fn revocations(&self) -> Result<Vec<RevocationEntry>, ClientError> {
         self.get("revocations").await
+    }
+
+    /// Destroys the key that values of a subject's calls are kept under.
+    ///
+    /// # Errors
+    /// [`ClientError`] where it was not destroyed.
+    pub async fn erase(&self, subject: &Subject) -> Result<Erasure, ClientError> {
+        let request = ErasureRequest { subject: subject.clone() };
+        let answer = self.ask(Method::POST, "audit/erase", self.body(&request)?).await?;
+        serde_json::from_slice(&answer).map_err(|error| self.broken(&error))
+    }
+
+    /// Replaces the key that signs checkpoints; the old one signs too for `overlap`.
+    ///
+    /// # Errors
+    /// [`ClientError`] where it was not replaced.
+    pub async fn rotate_audit_key(&self, overlap: Duration) -> Result<RotatedAuditKey, ClientError> {
+        let request = RotationRequest { overlap_s: overlap.as_secs() };
+        let answer = self.ask(Method::POST, "audit/rotate-key", self.body(&request)?).await?;
+        serde_json::from_slice(&answer).map_err(|error| self.broken(&error))
     }
 
     /// Closes a source.

@@ -57,6 +57,20 @@ impl Custody for Gateway {
         Ok(())
     }
 
+    async fn erase(&self, by: Actor, subject: &Subject) -> Result<Erasure, AdministrationError> {
+        self.note(by, format_args!("erase {subject}"));
+        Ok(Erasure { was_kept: true })
+    }
+
+    async fn rotate_audit_key(
+        &self,
+        by: Actor,
+        overlap: std::time::Duration,
+    ) -> Result<RotatedAuditKey, AdministrationError> {
+        self.note(by, format_args!("rotate, {overlap:?}"));
+        Ok(RotatedAuditKey { key: "name+hash+key".into() })
+    }
+
     async fn sources(&self) -> Vec<SourceEntry> {
         vec![SourceEntry { source: email(), closed: Some(BY) }, SourceEntry { source: email(), closed: None }]
     }
@@ -75,9 +89,13 @@ async fn what_is_closed_and_revoked_comes_to_the_gateway_as_it_was_named() {
     client.open_source(&email()).await.unwrap();
     assert_eq!(client.revocations().await.unwrap(), stage.gateway.revocations().await);
     assert_eq!(client.sources().await.unwrap(), stage.gateway.sources().await);
+    let nine = Subject::new("user:9").unwrap();
+    assert_eq!(client.erase(&nine).await.unwrap(), Erasure { was_kept: true });
+    let overlap = std::time::Duration::from_secs(60);
+    assert_eq!(client.rotate_audit_key(overlap).await.unwrap().key, "name+hash+key");
     let refused = client.revoke_run(&run_entry().run).await.unwrap_err();
     assert!(matches!(refused, ClientError::Refused { reason, .. } if reason == "impossible"));
     let done = stage.gateway.custody.lock().unwrap().join(", ");
-    let expected = "revoke the subject `user:4711`, lift the entry point `issuers.mailbot`, end r1 at issuers.mailbot, close email, open email";
+    let expected = "revoke the subject `user:4711`, lift the entry point `issuers.mailbot`, end r1 at issuers.mailbot, close email, open email, erase user:9, rotate, 60s";
     assert_eq!(done, format!("{expected}, revoke run {}", run_entry().run));
 }

@@ -308,6 +308,7 @@ fn facts(principal: &Arc<Principal>, run: Option<RunId>) -> CallFacts {
         target: None,
         definition: None,
         arguments: None,
+        kept: None,
         decision: None,
         metered: Metered::default(),
         revision: None,

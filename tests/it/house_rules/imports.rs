@@ -30,6 +30,7 @@ const TABLE: &[Room] = &[
     room("clock", &[]),
     room("chance", &[]),
     room("task", &[]),
+    room("keyfile", &[]),
     room("wire", &["model"]),
     // Large messages on disk: what stays of one in memory is for the one grammar to say.
     room("spool", &["model", "chance", "wire"]),
@@ -51,7 +52,9 @@ const TABLE: &[Room] = &[
         items: &[("wire", &["strict"])],
     },
     room("run", &["model", "clock", "chance"]),
-    room("audit", &["model", "clock", "chance"]),
+    // What is kept of arguments: found by the one grammar, sealed under keys of its own.
+    room("keep", &["model", "chance", "keyfile", "wire"]),
+    room("audit", &["model", "clock", "chance", "keyfile"]),
     // Reads the journal; what it is told to do it does without anybody on the path.
     room("sink", &["model", "clock", "chance", "trust", "audit"]),
     Room {
@@ -80,6 +83,7 @@ const TABLE: &[Room] = &[
             "run",
             "policy",
             "limit",
+            "keep",
             "audit",
             "upstream",
             "telemetry",
@@ -121,6 +125,7 @@ const TABLE: &[Room] = &[
             "run",
             "policy",
             "limit",
+            "keep",
             "audit",
             "sink",
             "upstream",
@@ -169,7 +174,7 @@ const CRATES: &[(&str, &[&str])] = &[
 ];
 
 /// Every room but `model`, `policy`, `proposal` and `wire`.
-const NOT_PURE: [&str; 20] = [
+const NOT_PURE: [&str; 22] = [
     "audit",
     "chance",
     "cli",
@@ -181,6 +186,8 @@ const NOT_PURE: [&str; 20] = [
     "downstream",
     "gateway",
     "identity",
+    "keep",
+    "keyfile",
     "limit",
     "main",
     "run",
