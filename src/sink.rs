@@ -11,12 +11,17 @@ mod dead;
 mod failure;
 mod file;
 mod http;
+mod members;
 mod ocsf;
+mod one_line;
 mod parcel;
 mod settings;
 mod stdout;
 mod syslog;
 mod target;
+#[cfg(test)]
+mod tests;
+mod told;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::ocsf::event;
+use super::ocsf;
+use super::one_line::one_line;
 use super::settings::Format;
+use super::told::Told;
 use crate::audit::{self, Item, Kind, Seq};
 
 /// Most intents that are remembered until their outcomes come.
@@ -49,19 +51,24 @@ impl Packer {
 
     fn one(&mut self, item: Item) -> Option<Parcel> {
         let (time, digest) = (member(&item.line, "t"), member(&item.line, "digest"));
+        let (seq, kind) = (item.seq, item.kind);
         let text = match self.format {
             Format::Record => item.line,
-            Format::Ocsf(version) => {
-                let record: Value = serde_json::from_str(&item.line).unwrap_or(Value::String(item.line));
-                let intent = self.intent_of(item.kind, &record);
-                let event = event(item.kind, &record, intent.as_ref(), version);
-                if item.kind == Kind::Intent {
-                    self.remember(item.seq, record);
-                }
-                event?.to_string()
-            }
+            Format::Ocsf(version) => self.told(item, |told| ocsf::event(told, version))?,
         };
-        Some(Parcel { seq: item.seq, kind: item.kind, time, digest, text })
+        Some(Parcel { seq, kind, time, digest, text })
+    }
+
+    /// The record in a form of its own, with the intent that it ends; none where another record tells it.
+    fn told(&mut self, item: Item, form: impl FnOnce(Told<'_>) -> Option<Value>) -> Option<String> {
+        let Item { seq, kind, line } = item;
+        let record: Value = serde_json::from_str(&line).unwrap_or_else(|_| Value::String(line.clone()));
+        let intent = self.intent_of(kind, &record);
+        let event = form(Told { kind, record: &record, intent: intent.as_ref() });
+        if kind == Kind::Intent {
+            self.remember(seq, record);
+        }
+        event.as_ref().map(one_line)
     }
 
     fn remember(&mut self, seq: Seq, intent: Value) {

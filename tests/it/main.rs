@@ -48,6 +48,7 @@ mod run_command;
 mod runs;
 mod shipped;
 mod siem;
+mod sink_forms;
 mod sinks;
 mod streams;
 mod support;

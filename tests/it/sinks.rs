@@ -1,6 +1,5 @@
 //! Sinks before real files and receivers: everything, in order, at least once, and never in the way of a call.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -8,7 +7,6 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, BufReader};
 use tokio::net::{TcpListener, UnixDatagram};
 use tokio::sync::watch;
 
-use crate::support::audit::records;
 use crate::support::gateway::{CHAT_KEY, Gateway};
 use crate::support::sink::{assert_whole, owed, seqs};
 use crate::support::tls::{Authority, acceptor};
@@ -309,59 +307,4 @@ async fn a_sink_whose_place_cannot_be_read_is_not_served_from_anywhere_else() {
     std::fs::write(&place, "{").unwrap();
     let said = site.try_start().map(|_| ()).unwrap_err();
     assert!(said.contains("siem.json") && said.contains("begins anew"), "{said}");
-}
-
-/// The validators of the OCSF classes that events may have, by `class_uid` (tests/fixtures/ocsf).
-fn ocsf() -> BTreeMap<u64, jsonschema::Validator> {
-    let schemas: Value = serde_json::from_str(include_str!("../fixtures/ocsf/1.8.0.json")).unwrap();
-    let classes = [
-        ("base_event", 0),
-        ("authentication", 3002),
-        ("application_lifecycle", 6002),
-        ("api_activity", 6003),
-    ];
-    let validator = |(name, uid): (&str, u64)| (uid, jsonschema::validator_for(&schemas[name]).unwrap());
-    classes.into_iter().map(validator).collect()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sink_of_ocsf_gets_one_valid_event_a_call() {
-    let site = Site::with_oracle(&sink("type = \"file\"\npath = \"out.jsonl\"\nformat = \"ocsf\""));
-    for _ in 0..2 {
-        let gateway = site.start();
-        call(&gateway, 3).await;
-        let client = Client::new(&gateway.url, CHAT_KEY).initialize("2025-11-25").await;
-        assert_eq!(client.call("tools__write", "refused").await.reason(), "approval_required");
-        let nobody = Client::new(&gateway.url, "sg_nobody").post("{}").await;
-        assert_eq!(nobody.reason(), "credential_unknown");
-        assert!(gateway.stop().success());
-    }
-    let (validators, mut uids) = (ocsf(), Vec::new());
-    let events: Vec<Value> =
-        file_lines(&site, "out.jsonl").iter().map(|line| serde_json::from_str(line).unwrap()).collect();
-    for event in &events {
-        let wrong: Vec<String> = validators[&event["class_uid"].as_u64().unwrap()]
-            .iter_errors(event)
-            .map(|error| error.to_string())
-            .collect();
-        assert!(wrong.is_empty(), "{event:#}\n{wrong:#?}");
-        uids.push(event["metadata"]["sequence"].as_u64().unwrap());
-    }
-    let told = owed(&site).into_iter().filter(|seq| {
-        let all = records(&site);
-        all.iter().find(|record| record["seq"] == *seq).unwrap()["kind"] != "intent"
-    });
-    assert_eq!(uids, told.collect::<Vec<_>>(), "every record but intents, once, in order");
-    let of = |kind: &str| -> Vec<&Value> {
-        events.iter().filter(|event| event["metadata"]["event_code"] == kind).collect()
-    };
-    let outcomes = of("outcome");
-    assert_eq!((outcomes.len(), of("denial").len(), of("auth_failures").len() >= 2), (6, 2, true));
-    let first = outcomes[0];
-    assert_eq!((&first["activity_name"], &first["status"]), (&json!("tools/call"), &json!("Success")));
-    assert_eq!(first["actor"]["user"], json!({ "uid": "user:1", "groups": [{ "name": "assistant" }] }));
-    assert_eq!(first["resources"], json!([{ "name": "tools.read", "type": "tool" }]));
-    assert_eq!(first["unmapped"]["intent"]["seq"], first["unmapped"]["record"]["intent"]);
-    assert_eq!(of("denial")[0]["status_code"], "approval_required");
-    check_audit(&site);
 }

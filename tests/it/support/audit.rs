@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::Site;
 
-/// The records of a site's journal, in order.
-pub fn records(site: &Site) -> Vec<Value> {
+/// The lines of a site's journal, in order.
+pub fn lines(site: &Site) -> Vec<String> {
     let dir = site.path("state").join("journal");
     let mut segments: Vec<_> = std::fs::read_dir(dir)
         .unwrap()
@@ -15,12 +15,16 @@ pub fn records(site: &Site) -> Vec<Value> {
         .filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
         .collect();
     segments.sort();
-    let mut records = Vec::new();
+    let mut lines = Vec::new();
     for segment in segments {
-        let text = std::fs::read_to_string(segment).unwrap();
-        records.extend(text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()));
+        lines.extend(std::fs::read_to_string(segment).unwrap().lines().map(str::to_owned));
     }
-    records
+    lines
+}
+
+/// The records of a site's journal, in order.
+pub fn records(site: &Site) -> Vec<Value> {
+    lines(site).iter().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// The records of one kind.

@@ -1,0 +1,3 @@
+//! What the tests of the forms share.
+
+pub(super) mod samples;
