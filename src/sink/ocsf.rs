@@ -69,9 +69,10 @@ pub(super) fn event(told: Told<'_>, version: OcsfVersion) -> Option<Value> {
         Kind::RunStart | Kind::RunEnd => identity::run(told),
         Kind::Mint => identity::mint(told),
         Kind::Revocation if told.subject().is_some() => change::account(told),
-        Kind::Revocation | Kind::Source | Kind::StoredCleared | Kind::Pin | Kind::TokenKey | Kind::Reload => {
+        Kind::Revocation | Kind::Source | Kind::StoredCleared | Kind::Erasure | Kind::Pin => {
             change::entity(told)
         }
+        Kind::TokenKey | Kind::AuditKey | Kind::Reload => change::entity(told),
         _ => base(told, BASE_EVENT, OTHER),
     };
     Some(finish(told, event, version))

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::ocsf;
 use super::one_line::one_line;
 use super::settings::Format;
 use super::told::Told;
+use super::{ecs, ocsf, otel};
 use crate::audit::{self, Item, Kind, Seq};
 
 /// Most intents that are remembered until their outcomes come.
@@ -55,6 +55,8 @@ impl Packer {
         let text = match self.format {
             Format::Record => item.line,
             Format::Ocsf(version) => self.told(item, |told| ocsf::event(told, version))?,
+            Format::Ecs => self.told(item, ecs::event)?,
+            Format::Otel => self.told(item, otel::log_record)?,
         };
         Some(Parcel { seq, kind, time, digest, text })
     }
@@ -64,7 +66,7 @@ impl Packer {
         let Item { seq, kind, line } = item;
         let record: Value = serde_json::from_str(&line).unwrap_or_else(|_| Value::String(line.clone()));
         let intent = self.intent_of(kind, &record);
-        let event = form(Told { kind, record: &record, intent: intent.as_ref() });
+        let event = form(Told { kind, line: &line, record: &record, intent: intent.as_ref() });
         if kind == Kind::Intent {
             self.remember(seq, record);
         }

@@ -38,6 +38,10 @@ pub enum Format {
     Record,
     /// As events of OCSF.
     Ocsf(OcsfVersion),
+    /// As events of the Elastic Common Schema.
+    Ecs,
+    /// As log records of OpenTelemetry.
+    Otel,
 }
 
 /// What it means that a sink falls behind. It never stops a call.

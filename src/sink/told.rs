@@ -3,11 +3,14 @@
 //! Pure. Must never fail, whatever stands in a record: what it lacks is absent here, and each form says that in its own
 //! way. Must never say more than [`TEXT_BYTES_MAX`] of a text or [`NAMES_MAX`] of a list: the whole stands in the record.
 
+mod trace;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::audit::{Kind, UpstreamState};
 use crate::model::text::Bounded;
+pub(super) use trace::Trace;
 
 /// Bound of one text of an event beside the record itself, in bytes: no more than what Elasticsearch indexes of a keyword
 /// (`ignore_above` of ECS, in characters).
@@ -19,6 +22,8 @@ pub(super) const NAMES_MAX: usize = 32;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Told<'a> {
     pub(super) kind: Kind,
+    /// The record as it stands in the journal.
+    pub(super) line: &'a str,
     pub(super) record: &'a Value,
     pub(super) intent: Option<&'a Value>,
 }
@@ -30,6 +35,16 @@ pub(super) enum Ending {
     Failure,
     /// Nobody knows.
     Unknown,
+}
+
+impl Ending {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// How much a record deserves to be looked at.
@@ -53,6 +68,18 @@ impl Severity {
     }
 }
 
+/// The rule of a decision that says why.
+#[derive(Debug)]
+pub(super) struct Rule {
+    /// Whose it is: that of `[sources.NAME]`, or `[roles.NAME]`; the dimension where it has no name.
+    pub(super) name: String,
+    pub(super) dimension: Option<String>,
+    pub(super) permission: Option<String>,
+    pub(super) file: Option<String>,
+    /// `FILE:LINE:COLUMN`.
+    pub(super) place: Option<String>,
+}
+
 /// The classes of what a call is for, as records name them.
 const TARGETS: [&str; 7] = ["tool", "prompt", "resource", "completion", "sampling", "elicitation", "roots"];
 
@@ -65,6 +92,11 @@ impl Told<'_> {
     /// The text at `pointer`, where there is one that is not empty.
     pub(super) fn text(&self, pointer: &str) -> Option<String> {
         bounded(self.at(pointer)?)
+    }
+
+    /// The text of the member `key` of the record itself.
+    pub(super) fn text_of_record(&self, key: &str) -> Option<String> {
+        bounded(self.record.get(key)?)
     }
 
     /// The whole number at `pointer`, where it is one that 64 signed bits hold.
@@ -87,6 +119,11 @@ impl Told<'_> {
     pub(super) fn time(&self) -> Timestamp {
         let own = self.record.get("t").and_then(Value::as_str).and_then(|text| text.parse().ok());
         own.unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    /// The same as text, in microseconds, as it stands in the record.
+    pub(super) fn time_text(&self) -> String {
+        format!("{:.6}", self.time())
     }
 
     /// The number of the record.
@@ -269,6 +306,41 @@ impl Told<'_> {
             _ => false,
         }
     }
+
+    /// How long a call took, in nanoseconds.
+    pub(super) fn duration_ns(&self) -> Option<i64> {
+        let micros = self.record.pointer("/latency_us/total")?.as_i64()?;
+        Some(micros.saturating_mul(1000))
+    }
+
+    /// The rule that a decision is due to: the first that answers as was decided.
+    pub(super) fn rule(&self) -> Option<Rule> {
+        let verdict = self.at("/decision/verdict").and_then(Value::as_str);
+        let all = self.at("/decision/rules")?.as_array()?;
+        let answers = |rule: &&Value| rule.get("answer").and_then(Value::as_str) == verdict;
+        let rule = all.iter().find(answers).or_else(|| all.first())?;
+        let text = |pointer: &str| rule.pointer(pointer).and_then(bounded);
+        let number = |pointer: &str| rule.pointer(pointer).and_then(Value::as_u64);
+        let (dimension, file) = (text("/dimension"), text("/place/file"));
+        let place = match (&file, number("/place/line"), number("/place/column")) {
+            (Some(file), Some(line), Some(column)) => Some(shortened(&format!("{file}:{line}:{column}"))),
+            _ => None,
+        };
+        let name = text("/name").or_else(|| dimension.clone())?;
+        Some(Rule { name, dimension, permission: text("/permission"), file, place })
+    }
+
+    /// The trace that the caller says the call belongs to.
+    pub(super) fn trace(&self) -> Option<Trace> {
+        Trace::of(self.at("/claimed/traceparent")?.as_str()?)
+    }
+
+    /// The caller's id of the request: a string without its quotes, as the semantic conventions of OpenTelemetry want it.
+    pub(super) fn request_id(&self) -> Option<String> {
+        let raw = self.text("/claimed/request_id")?;
+        // What was cut is no JSON any more, and stays as it is.
+        serde_json::from_str::<String>(&raw).ok().filter(|id| !id.is_empty()).or(Some(raw))
+    }
 }
 
 /// `error.type` where nothing else is known (semantic conventions of OpenTelemetry, "error.type").
@@ -283,5 +355,51 @@ fn shortened(text: &str) -> String {
     Bounded::<TEXT_BYTES_MAX>::new(text).as_str().to_owned()
 }
 
+/// Further texts of records, by the names that they get among our own in forms that have no place for them.
+pub(super) const TEXTS: [(&str, &str); 24] = [
+    ("run", "/run"),
+    ("txn", "/principal/txn"),
+    ("verdict", "/decision/verdict"),
+    ("visibility", "/decision/visibility"),
+    ("would_be_verdict", "/decision/would_be/verdict"),
+    ("would_be_reason", "/decision/would_be/reason"),
+    ("budget", "/budget/name"),
+    ("goal", "/trigger/goal"),
+    ("method", "/method"),
+    ("protocol_version", "/revision"),
+    ("executed", "/executed"),
+    ("transport", "/transport"),
+    ("client", "/claimed/client"),
+    ("asked_name", "/claimed/name"),
+    ("listener", "/listener"),
+    ("dispatcher", "/dispatcher"),
+    ("change", "/change"),
+    ("state", "/state"),
+    ("result", "/result"),
+    ("detail", "/detail"),
+    ("source", "/source"),
+    ("definition", "/pinned"),
+    ("key", "/kid"),
+    ("config", "/config"),
+];
+/// Further numbers.
+pub(super) const NUMBERS: [(&str, &str); 6] = [
+    ("epoch", "/decision/epoch"),
+    ("config_epoch", "/epoch"),
+    ("count", "/count"),
+    ("refused", "/refused"),
+    ("widened_count", "/widened_count"),
+    ("retry_after_s", "/budget/retry_after_s"),
+];
+/// Further lists of names.
+pub(super) const LISTS: [(&str, &str); 4] = [
+    ("provenance", "/provenance"),
+    ("adds", "/adds"),
+    ("agents", "/principal/agents"),
+    ("widened", "/widened"),
+];
+
+/// What the gateway calls itself where a program is named.
+pub(super) const PROGRAM: &str = "sluicegate";
 /// The version of this program.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -18,6 +18,18 @@ name = "ocsf"
 type = "file"
 path = "ocsf.jsonl"
 format = "ocsf"
+
+[[audit.sinks]]
+name = "ecs"
+type = "file"
+path = "ecs.jsonl"
+format = "ecs"
+
+[[audit.sinks]]
+name = "otel"
+type = "file"
+path = "otel.jsonl"
+format = "otel"
 "#;
 
 /// What a gateway leaves that was started twice: six calls, two refusals, two callers whom nobody knows.
@@ -51,6 +63,13 @@ fn told(site: &Site) -> Vec<u64> {
     let all = records(site);
     let is_intent = |seq: u64| all.iter().any(|record| record["seq"] == seq && record["kind"] == "intent");
     owed(site).into_iter().filter(|seq| !is_intent(*seq)).collect()
+}
+
+/// The line of the record with the number `seq`, as the journal has it.
+fn line(site: &Site, seq: &Value) -> String {
+    let mark = format!("\"seq\":{seq},");
+    let lines = crate::support::audit::lines(site);
+    lines.into_iter().find(|line| line.contains(&mark)).unwrap()
 }
 
 /// The validators of the OCSF classes that events may have, by `class_uid` (tests/fixtures/ocsf).
@@ -87,9 +106,57 @@ fn assert_ocsf(site: &Site) {
     assert_eq!(of("run_start")[0]["class_uid"], 3002);
 }
 
+fn assert_ecs(site: &Site) {
+    let events = events(site, "ecs");
+    let seqs: Vec<u64> = events.iter().map(|event| event["event"]["sequence"].as_u64().unwrap()).collect();
+    assert_eq!(seqs, told(site));
+    let of = |kind: &str| -> Vec<&Value> {
+        events.iter().filter(|event| event["event"]["code"] == kind).collect()
+    };
+    let outcomes = of("outcome");
+    assert_eq!((outcomes.len(), of("denial").len(), of("auth_failures").len() >= 2), (6, 2, true));
+    let first = outcomes[0];
+    let happened = &first["event"];
+    assert_eq!((&happened["action"], &happened["outcome"]), (&json!("tools/call"), &json!("success")));
+    assert_eq!(happened["category"], json!(["api"]));
+    assert_eq!(happened["original"], line(site, &happened["sequence"]));
+    assert_eq!(first["@timestamp"].as_str().unwrap().len(), "2026-11-27T10:00:00.000000Z".len());
+    assert_eq!(first["user"], json!({ "id": "user:1", "name": "user:1", "roles": ["assistant"] }));
+    assert_eq!(first["trace"], json!({ "id": TRACE }));
+    assert_eq!(first["sluicegate"]["target"], json!({ "type": "tool", "name": "tools.read" }));
+    let denial = of("denial")[0];
+    assert_eq!(denial["event"]["type"], json!(["access", "denied"]));
+    assert_eq!(denial["event"]["reason"], "approval_required");
+    assert!(denial["rule"]["name"].is_string(), "{denial:#}");
+}
+
+fn assert_otel(site: &Site) {
+    let events = events(site, "otel");
+    let seq = |event: &Value| event["attributes"]["sluicegate.seq"].as_u64().unwrap();
+    assert_eq!(events.iter().map(seq).collect::<Vec<_>>(), told(site));
+    let of = |kind: &str| -> Vec<&Value> {
+        let name = format!("sluicegate.{kind}");
+        events.iter().filter(|event| event["event_name"] == name.as_str()).collect()
+    };
+    let outcomes = of("outcome");
+    assert_eq!((outcomes.len(), of("denial").len(), of("auth_failures").len() >= 2), (6, 2, true));
+    let first = outcomes[0];
+    assert_eq!((&first["trace_id"], &first["severity_text"]), (&json!(TRACE), &json!("INFO")));
+    let attributes = &first["attributes"];
+    let said =
+        ["mcp.method.name", "gen_ai.operation.name", "gen_ai.tool.name", "jsonrpc.request.id", "user.id"];
+    let said: Vec<&Value> = said.iter().map(|name| &attributes[*name]).collect();
+    assert_eq!(json!(said), json!(["tools/call", "execute_tool", "tools.read", "1", "user:1"]));
+    assert_eq!(attributes["mcp.protocol.version"], "2025-11-25");
+    assert_eq!(attributes["log.record.original"], line(site, &attributes["sluicegate.seq"]));
+    assert_eq!(of("denial")[0]["attributes"]["error.type"], "approval_required");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sink_of_each_form_gets_one_valid_event_a_call() {
     let site = used().await;
     assert_ocsf(&site);
+    assert_ecs(&site);
+    assert_otel(&site);
     check_audit(&site);
 }

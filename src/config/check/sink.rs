@@ -79,8 +79,10 @@ fn format(word: &Located<String>, found: &Sink) -> Format {
         "record" => Format::Record,
         "ocsf" => Format::Ocsf(OcsfVersion::V1_8),
         "ocsf-1.6" => Format::Ocsf(OcsfVersion::V1_6),
+        "ecs" => Format::Ecs,
+        "otel" => Format::Otel,
         _ => {
-            bad_word(word, "format", &["record", "ocsf", "ocsf-1.6"], found);
+            bad_word(word, "format", &["record", "ocsf", "ocsf-1.6", "ecs", "otel"], found);
             Format::Record
         }
     }

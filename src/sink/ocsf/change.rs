@@ -51,9 +51,9 @@ fn activity(told: Told<'_>) -> u64 {
         (Kind::Revocation, Some("lifted")) | (Kind::Source, Some("opened")) => ENABLE,
         (Kind::Pin, Some("new")) | (Kind::TokenKey, Some("made")) => CREATE,
         (Kind::Pin, Some("first" | "accepted")) => ACTIVATE,
-        (Kind::Pin, Some("forgotten")) => DELETE,
+        (Kind::Pin, Some("forgotten")) | (Kind::Erasure, _) => DELETE,
         (Kind::Pin, Some("taken")) | (Kind::TokenKey, Some("aged" | "rotated")) => UPDATE,
-        (Kind::StoredCleared | Kind::Reload, _) => UPDATE,
+        (Kind::StoredCleared | Kind::AuditKey | Kind::Reload, _) => UPDATE,
         _ => OTHER,
     }
 }
@@ -67,7 +67,9 @@ fn of(told: Told<'_>) -> Members {
         Kind::Source => ("source", told.text("/source")),
         Kind::Revocation => ("entry_point", told.entry_point()),
         Kind::StoredCleared => ("upstream", told.upstream()),
+        Kind::Erasure => ("kept_values", told.subject()),
         Kind::TokenKey => ("token_key", told.text("/kid")),
+        Kind::AuditKey => ("audit_key", told.text("/key")),
         _ => ("definition", told.target().map(|(_, name)| name).or_else(|| told.text("/pinned"))),
     };
     Members::default()

@@ -128,6 +128,8 @@ fn each_record_becomes_what_the_document_says() {
         (Kind::Source, change("closed"), 3004, 9),
         (Kind::Source, change("opened"), 3004, 8),
         (Kind::StoredCleared, none.clone(), 3004, 3),
+        (Kind::Erasure, json!({ "subject": "user:1" }), 3004, 4),
+        (Kind::AuditKey, json!({ "key": "a+b+c" }), 3004, 3),
         (Kind::TokenKey, change("made"), 3004, 1),
         (Kind::TokenKey, change("rotated"), 3004, 3),
         (Kind::Reload, none.clone(), 3004, 3),

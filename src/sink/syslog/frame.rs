@@ -83,7 +83,8 @@ fn severity(parcel: &Parcel) -> Severity {
     match parcel.kind {
         Kind::Halted | Kind::Gap | Kind::Torn => Severity::Error,
         Kind::Denial | Kind::AuthFailures | Kind::Unknown | Kind::Pin | Kind::Revocation => Severity::Warning,
-        Kind::Start | Kind::Stop | Kind::Reload | Kind::Source | Kind::TokenKey => Severity::Notice,
+        Kind::Start | Kind::Stop | Kind::Reload | Kind::Source => Severity::Notice,
+        Kind::TokenKey | Kind::AuditKey | Kind::Erasure => Severity::Notice,
         _ => Severity::Informational,
     }
 }

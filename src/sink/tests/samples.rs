@@ -29,7 +29,7 @@ impl Sample {
     }
 
     pub(in crate::sink) fn told(&self) -> Told<'_> {
-        Told { kind: self.kind, record: &self.record, intent: self.intent.as_ref() }
+        Told { kind: self.kind, line: &self.line, record: &self.record, intent: self.intent.as_ref() }
     }
 
     /// `event` as it is sent: one line that is not too long and hides nothing, without a key that comes twice.
@@ -225,6 +225,12 @@ impl Maker {
         match pattern {
             "^[0-9a-f]{64}$" => self.text_of(HEX, 64),
             "^[0-9a-f]{32}$" => self.text_of(HEX, 32),
+            "^[0-9a-f]{16}$" => self.text_of(HEX, 16),
+            "^[0-9a-f]{8}$" => self.text_of(HEX, 8),
+            "^[A-Za-z0-9+/]+={0,2}$" => self.text_of(HEX, 40),
+            _ if pattern.ends_with("{44}$") => {
+                format!("{}+{}+{}", self.text_of(WORD, 9), self.text_of(HEX, 8), self.text_of(HEX, 44))
+            }
             "^[a-z0-9_]+$" => self.text_of(WORD, 9),
             "^[A-Za-z0-9_-]{1,64}$" => self.text_of(WORD, 5),
             "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" => "2025-11-25".to_owned(),
