@@ -16,6 +16,7 @@ mod diff;
 mod doctor;
 mod exit;
 mod explain;
+mod html;
 mod init;
 mod key;
 mod label;

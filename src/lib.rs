@@ -22,6 +22,7 @@ pub mod demo;
 pub mod downstream;
 pub mod gateway;
 pub mod identity;
+pub mod index;
 pub mod keep;
 pub mod limit;
 pub mod policy;

@@ -20,9 +20,8 @@ use crate::model::glob::Glob;
 
 /// Most calls that wait for their ends; the oldest beyond them is told as it stands.
 const OPEN_MAX: usize = 16_384;
-/// Most records of one step, and most bytes.
-const STEP_RECORDS: usize = 4096;
-const STEP_BYTES: usize = 8 * 1024 * 1024;
+/// How far one step goes.
+pub const STEP: Reach = Reach { until: None, records_max: 4096, bytes_max: 8 * 1024 * 1024 };
 
 /// One call, or one request that was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -45,8 +44,8 @@ pub struct Row {
     pub upstream: String,
     /// What it was for.
     pub target: String,
-    /// `forwarded`, or `refused`.
-    pub verdict: &'static str,
+    /// Whether it was forwarded.
+    pub verdict: Verdict,
     /// How it ended; `open` where it has not.
     pub reason: String,
     /// Whether the upstream may have executed it: `yes`, `no` or `unknown`.
@@ -73,7 +72,7 @@ pub struct Query {
     /// For what this matches.
     pub target: Option<Glob>,
     /// With this verdict.
-    pub verdict: Option<String>,
+    pub verdict: Option<Verdict>,
     /// That ended for this reason.
     pub reason: Option<String>,
 }
@@ -90,40 +89,29 @@ pub fn query<E: From<TailError>>(
     mut progress: impl FnMut(Seq),
 ) -> Result<(), E> {
     let mut stream = Stream::new(dir, begin(dir, query.since)?);
-    let mut open: BTreeMap<Seq, Value> = BTreeMap::new();
-    let mut tell = |begun: &Value, ended: Option<&Value>| -> Result<(), E> {
-        let row = row(begun, ended);
-        if query.means(&row) { visit(row) } else { Ok(()) }
-    };
+    let mut open: BTreeMap<Seq, Row> = BTreeMap::new();
+    let mut tell = |row: Row| -> Result<(), E> { if query.means(&row) { visit(row) } else { Ok(()) } };
     loop {
-        let items = stream.read(Reach { until: None, records_max: STEP_RECORDS, bytes_max: STEP_BYTES })?;
+        let items = stream.read(STEP)?;
         let Some(last) = items.last() else { break };
         progress(last.seq);
-        for Item { seq, kind, line } in items {
-            if !matches!(kind, Kind::Intent | Kind::Outcome | Kind::Unknown | Kind::Denial) {
-                continue;
-            }
-            let Ok(record) = serde_json::from_str::<Value>(&line) else { continue };
-            match kind {
-                Kind::Denial => tell(&record, Some(&record))?,
-                Kind::Intent => {
-                    open.insert(seq, record);
+        for part in items.iter().filter_map(Part::of) {
+            match part {
+                Part::Refused(row) => tell(row)?,
+                Part::Begun(row) => {
+                    open.insert(Seq(row.seq), row);
                     if open.len() > OPEN_MAX
                         && let Some((_, oldest)) = open.pop_first()
                     {
-                        tell(&oldest, None)?;
+                        tell(oldest)?;
                     }
                 }
-                _ => {
-                    let intent = record.get("intent").and_then(Value::as_u64).map(Seq);
-                    // Of a call that began before all of this only the end is known.
-                    let begun = intent.and_then(|seq| open.remove(&seq)).unwrap_or_else(|| record.clone());
-                    tell(&begun, Some(&record))?;
-                }
+                // Of a call that began before all of this only the end is known.
+                Part::Ended { of, end, alone } => tell(end.of(open.remove(&of).unwrap_or(alone)))?,
             }
         }
     }
-    open.values().try_for_each(|begun| tell(begun, None))
+    open.into_values().try_for_each(tell)
 }
 
 /// The first segment that may hold something of `since`.
@@ -136,33 +124,91 @@ fn begin(dir: &Path, since: Option<Timestamp>) -> Result<Position, TailError> {
     Ok(Position { segment, ..Position::default() })
 }
 
-fn row(begun: &Value, ended: Option<&Value>) -> Row {
-    let text = |pointer: &str| begun.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let of_end =
-        |pointer: &str| ended.and_then(|end| end.pointer(pointer)).and_then(Value::as_str).map(str::to_owned);
-    let names = begun.pointer("/provenance").and_then(Value::as_array).into_iter().flatten();
+/// What one record says of a call.
+#[derive(Debug)]
+pub enum Part {
+    /// It was refused.
+    Refused(Row),
+    /// It began.
+    Begun(Row),
+    /// It ended.
+    Ended {
+        /// The record of its intent.
+        of: Seq,
+        /// How.
+        end: End,
+        /// What the end itself says of the call, for one whose beginning is not known.
+        alone: Row,
+    },
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// Why.
+    pub reason: String,
+    /// Whether the upstream may have executed it.
+    pub executed: String,
+    /// How long it took, in microseconds.
+    pub total_us: Option<u64>,
+}
+
+impl End {
+    /// `row`, ended.
+    #[must_use]
+    pub fn of(self, row: Row) -> Row {
+        let Self { reason, executed, total_us } = self;
+        Row { reason, executed, total_us, ..row }
+    }
+
+    fn read(record: &Value, kind: Kind) -> Self {
+        let text = |pointer| record.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let reason = if kind == Kind::Unknown { "unknown" } else { text("/reason") };
+        let executed = if kind == Kind::Denial { "no" } else { text("/executed") };
+        let executed = if executed.is_empty() { "unknown" } else { executed };
+        Self {
+            reason: reason.to_owned(),
+            executed: executed.to_owned(),
+            total_us: record.pointer("/latency_us/total").and_then(Value::as_u64),
+        }
+    }
+}
+
+impl Part {
+    /// What `item` says; nothing where it is about no call.
+    #[must_use]
+    pub fn of(item: &Item) -> Option<Self> {
+        let kind = item.kind;
+        if !matches!(kind, Kind::Intent | Kind::Outcome | Kind::Unknown | Kind::Denial) {
+            return None;
+        }
+        let record = serde_json::from_str::<Value>(&item.line).ok()?;
+        let row = begun(&record, kind);
+        Some(match kind {
+            Kind::Intent => Self::Begun(row),
+            Kind::Denial => Self::Refused(End::read(&record, kind).of(row)),
+            _ => {
+                let of = record.get("intent").and_then(Value::as_u64).map_or(item.seq, Seq);
+                Self::Ended { of, end: End::read(&record, kind), alone: row }
+            }
+        })
+    }
+}
+
+/// A call that has not ended, of which `record` is the first that is known.
+fn begun(record: &Value, kind: Kind) -> Row {
+    let text = |pointer: &str| record.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let names = record.pointer("/provenance").and_then(Value::as_array).into_iter().flatten();
     let either = |one: &str, other: &str| {
         Some(text(one)).filter(|text| !text.is_empty()).unwrap_or_else(|| text(other))
     };
-    let is_denial = text("/kind") == "denial";
-    let target = target_of(begun).unwrap_or_else(|| either("/claimed/name", "/method"));
+    let target = target_of(record).unwrap_or_else(|| either("/claimed/name", "/method"));
     let name =
         ["/tool", "/prompt", "/resource"].iter().map(|class| text(class)).find(|name| !name.is_empty());
     let upstream =
         name.as_deref().and_then(|name| name.split(['.', ':']).next()).unwrap_or_default().to_owned();
-    let is_unknown = ended.is_some_and(|end| end.get("kind").and_then(Value::as_str) == Some("unknown"));
-    let reason = match ended {
-        None => "open".to_owned(),
-        Some(_) if is_unknown => "unknown".to_owned(),
-        Some(_) => of_end("/reason").unwrap_or_default(),
-    };
-    let executed = match ended {
-        _ if is_denial => "no".to_owned(),
-        Some(_) => of_end("/executed").unwrap_or_else(|| "unknown".to_owned()),
-        None => "unknown".to_owned(),
-    };
     Row {
-        seq: begun.get("seq").and_then(Value::as_u64).unwrap_or_default(),
+        seq: record.get("seq").and_then(Value::as_u64).unwrap_or_default(),
         time: text("/t"),
         sources: names.filter_map(Value::as_str).map(str::to_owned).collect(),
         subject: either("/principal/subject", "/subject"),
@@ -171,10 +217,31 @@ fn row(begun: &Value, ended: Option<&Value>) -> Row {
         agent: text("/principal/agents/0"),
         upstream,
         target,
-        verdict: if is_denial { "refused" } else { "forwarded" },
-        reason,
-        executed,
-        total_us: ended.and_then(|end| end.pointer("/latency_us/total")).and_then(Value::as_u64),
+        verdict: if kind == Kind::Denial { Verdict::Refused } else { Verdict::Forwarded },
+        reason: "open".to_owned(),
+        executed: "unknown".to_owned(),
+        total_us: None,
+    }
+}
+
+/// Whether a call was forwarded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It was.
+    Forwarded,
+    /// It was refused.
+    Refused,
+}
+
+impl Verdict {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Forwarded => "forwarded",
+            Self::Refused => "refused",
+        }
     }
 }
 
@@ -191,7 +258,7 @@ impl Query {
             && is(&self.run, &row.run)
             && is(&self.upstream, &row.upstream)
             && self.target.as_ref().is_none_or(|glob| glob.matches(&row.target))
-            && is(&self.verdict, row.verdict)
+            && self.verdict.is_none_or(|verdict| verdict == row.verdict)
             && is(&self.reason, &row.reason)
     }
 }

@@ -216,6 +216,14 @@ fn item(record: &Record, line: &[u8]) -> Option<Item> {
     }
 }
 
+/// The first record of the journal in `dir` that is there; none where it is empty.
+///
+/// # Errors
+/// [`TailError`] where the folder cannot be read.
+pub fn oldest(dir: &Path) -> Result<Option<Seq>, TailError> {
+    Ok(sound(dir)?.into_iter().min())
+}
+
 /// The first records of the segments that can be read, in order.
 pub(super) fn sound(dir: &Path) -> Result<Vec<Seq>, DirectoryError> {
     let segments = segments(dir)?.into_iter();

@@ -11,6 +11,7 @@ use std::time::Duration;
 mod kept;
 mod proofs;
 mod query;
+mod report;
 
 use super::admin::conclude;
 use super::exit::{self, FINDINGS};
@@ -18,7 +19,8 @@ use crate::audit::{self, Follower, From, Item, Kind, Progress, Seq, Summary};
 use crate::config;
 use kept::{EraseArgs, HashArgs};
 use proofs::{AgainstArgs, ProveArgs, RotateArgs, checkpoint, print_key, prove};
-use query::{QueryArgs, StatsArgs};
+use query::{Places, QueryArgs, StatsArgs};
+use report::ReportArgs;
 
 /// Exit code: the journal is what it should be.
 const OK: u8 = 0;
@@ -57,6 +59,9 @@ enum AuditCommand {
     Query(QueryArgs),
     /// Counts calls: by tool, source, subject, agent, upstream, reason, day or hour
     Stats(StatsArgs),
+    /// Writes what was called and refused as one page with plots
+    #[command(arg_required_else_help = true)]
+    Report(ReportArgs),
     /// Prints the keyed hash that records have of a value, to look for it or to check a guess
     #[command(arg_required_else_help = true)]
     Hash(HashArgs),
@@ -117,14 +122,16 @@ pub(super) fn run(args: &Audit) -> anyhow::Result<ExitCode> {
         None => config::load(&args.config).map_err(|problems| exit::configuration(&problems))?.state_dir,
     };
     let dir = state_dir.join("journal");
+    let places = Places { state_dir: &state_dir, journal: &dir };
     let ran = match &args.command {
         AuditCommand::Erase(_) | AuditCommand::RotateKey(_) => Ok(OK),
         AuditCommand::Tail(args) => tail(&dir, args, out),
         AuditCommand::Show { seq } => show(&dir, &state_dir, Seq(*seq), out),
         AuditCommand::Hash(args) => kept::hash(&state_dir, args, out).map(|()| OK),
         AuditCommand::Verify(args) => verify(&dir, args, out),
-        AuditCommand::Query(args) => query::query(&dir, args, out).map(|()| OK),
-        AuditCommand::Stats(args) => query::stats(&dir, args, out).map(|()| OK),
+        AuditCommand::Query(args) => query::query(places, args, out).map(|()| OK),
+        AuditCommand::Stats(args) => query::stats(places, args, out).map(|()| OK),
+        AuditCommand::Report(args) => report::report(places, args, out).map(|()| OK),
         AuditCommand::Key => print_key(&state_dir, out).map(|()| OK),
         AuditCommand::Checkpoint => checkpoint(&dir, out).map(|()| OK),
         AuditCommand::Prove(args) => prove(&dir, args, out).map(|()| OK),

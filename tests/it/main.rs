@@ -26,6 +26,7 @@ mod halted;
 mod house_rules;
 mod http_guards;
 mod http_sink;
+mod index;
 mod init;
 mod interop;
 mod isolation;

@@ -72,6 +72,25 @@ async fn calls_are_found_by_everything_that_they_are_recorded_with() {
 }
 
 #[tokio::test]
+async fn a_report_is_one_page_that_tells_what_stats_tell() {
+    let site = recorded().await;
+    let (code, out, err) = site.run(&["audit", "report", "--since", "1h", "--html", "report.html"]);
+    assert_eq!((code, out.as_str(), err.as_str()), (0, "", ""));
+    let page = std::fs::read_to_string(site.path("report.html")).unwrap();
+    assert!(page.contains("7 calls from ") && page.contains("5 forwarded, 2 refused"), "{page}");
+    assert!(
+        page.contains("tools.read: 4 forwarded, 0 refused") && page.matches("<svg").count() == 7,
+        "{page}"
+    );
+    assert!(!page.contains("<script") && !page.contains("src=") && !page.contains("href="), "{page}");
+    let (code, out, _) = site.run(&["audit", "report", "--json", "--source", "web"]);
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &report["calls"]), (0, &serde_json::json!({ "forwarded": 1, "refused": 1 })));
+    let (code, _, err) = site.run(&["audit", "report"]);
+    assert!(code == 2 && err.contains("--html"), "{err}");
+}
+
+#[tokio::test]
 async fn calls_are_counted_by_what_they_have_in_common() {
     let site = recorded().await;
     let (_, out, _) = site.run(&["audit", "stats"]);

@@ -8,10 +8,11 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use crate::audit::{self, Query, Row};
+use crate::audit::{self, Query, Row, Verdict};
 use crate::cli::columns;
 use crate::cli::recorded::Moment;
 use crate::clock::Clock;
+use crate::index::{Index, IndexError};
 use crate::model::glob::Glob;
 use crate::model::text::printable;
 
@@ -40,14 +41,53 @@ pub(super) struct Filter {
     #[arg(long)]
     run: Option<String>,
     /// Only what was forwarded, or refused
-    #[arg(long, value_parser = ["forwarded", "refused"])]
-    verdict: Option<String>,
+    #[arg(long, value_enum)]
+    verdict: Option<VerdictWord>,
     /// That ended for this reason (docs/REASONS.md); `open` where they have not ended
     #[arg(long)]
     reason: Option<String>,
+    /// Reads the journal itself instead of the index (index/ in the state directory), which is made and kept up on use
+    #[arg(long)]
+    no_index: bool,
+}
+
+/// Whether a call was forwarded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum VerdictWord {
+    Forwarded,
+    Refused,
+}
+
+impl VerdictWord {
+    fn verdict(self) -> Verdict {
+        match self {
+            Self::Forwarded => Verdict::Forwarded,
+            Self::Refused => Verdict::Refused,
+        }
+    }
 }
 
 impl Filter {
+    /// What is chosen by, for people; nothing where everything is.
+    pub(super) fn told(&self) -> String {
+        let Self { since, until, source, subject, tool, upstream, run, verdict, reason, no_index: _ } = self;
+        let now = Clock::system().wall();
+        let moment = |when: &Option<Moment>| when.map(|when| when.before(now).to_string());
+        let parts = [
+            ("since", moment(since)),
+            ("until", moment(until)),
+            ("source", source.clone()),
+            ("subject", subject.clone()),
+            ("tool", tool.clone()),
+            ("upstream", upstream.clone()),
+            ("run", run.clone()),
+            ("verdict", verdict.map(|verdict| verdict.verdict().as_str().to_owned())),
+            ("reason", reason.clone()),
+        ];
+        let told = parts.into_iter().filter_map(|(key, value)| value.map(|value| format!("{key} {value}")));
+        told.collect::<Vec<_>>().join(", ")
+    }
+
     fn query(&self) -> anyhow::Result<Query> {
         let now = Clock::system().wall();
         let target = match &self.tool {
@@ -62,7 +102,7 @@ impl Filter {
             run: self.run.clone(),
             upstream: self.upstream.clone(),
             target,
-            verdict: self.verdict.clone(),
+            verdict: self.verdict.map(VerdictWord::verdict),
             reason: self.reason.clone(),
         })
     }
@@ -103,12 +143,12 @@ pub(super) struct StatsArgs {
     json: bool,
 }
 
-pub(super) fn query(dir: &Path, args: &QueryArgs, out: &mut impl Write) -> anyhow::Result<()> {
+pub(super) fn query(places: Places<'_>, args: &QueryArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let (mut told, mut more) = (0_u64, 0_u64);
     if args.csv {
         out.write_all(csv(&HEAD.map(str::to_owned)).as_bytes())?;
     }
-    read(dir, &args.filter, |row| {
+    read(places, &args.filter, |row| {
         if told >= args.limit {
             more += 1;
             return Ok(());
@@ -127,17 +167,17 @@ pub(super) fn query(dir: &Path, args: &QueryArgs, out: &mut impl Write) -> anyho
     Ok(())
 }
 
-pub(super) fn stats(dir: &Path, args: &StatsArgs, out: &mut impl Write) -> anyhow::Result<()> {
+pub(super) fn stats(places: Places<'_>, args: &StatsArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let mut counts: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     let mut beyond = 0_u64;
-    read(dir, &args.filter, |row| {
+    read(places, &args.filter, |row| {
         for key in keys(&args.by, &row) {
             if counts.len() >= KEYS_MAX && !counts.contains_key(&key) {
                 beyond += 1;
                 continue;
             }
             let (forwarded, refused) = counts.entry(key).or_default();
-            *(if row.verdict == "refused" { refused } else { forwarded }) += 1;
+            *(if row.verdict == Verdict::Refused { refused } else { forwarded }) += 1;
         }
         Ok(())
     })?;
@@ -165,20 +205,67 @@ pub(super) fn stats(dir: &Path, args: &StatsArgs, out: &mut impl Write) -> anyho
     Ok(())
 }
 
-/// Reads with progress where somebody watches.
-fn read(dir: &Path, filter: &Filter, visit: impl FnMut(Row) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let is_watched = std::io::stderr().is_terminal();
-    let progress = |last: audit::Seq| {
-        if is_watched {
+/// What is read.
+#[derive(Clone, Copy)]
+pub(super) struct Places<'a> {
+    /// The state directory, where the index stands.
+    pub(super) state_dir: &'a Path,
+    /// The folder of the journal.
+    pub(super) journal: &'a Path,
+}
+
+/// Reads the calls that `filter` means, with progress where somebody watches: out of the index, or, where there is none
+/// and none can be made, out of the journal.
+pub(super) fn read(
+    places: Places<'_>,
+    filter: &Filter,
+    visit: impl FnMut(Row) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let (query, watcher) = (filter.query()?, Watcher::new());
+    if filter.no_index {
+        audit::query(places.journal, &query, visit, |last| watcher.tell(last))?;
+        return Ok(());
+    }
+    match Index::open(places.state_dir, |progress| watcher.tell(progress.last)) {
+        Ok(index) => {
+            watcher.clear();
+            index.query(&query, visit)
+        }
+        Err(IndexError::Journal(error)) => Err(error.into()),
+        Err(error) => {
+            writeln!(std::io::stderr(), "note: without an index, which takes longer: {error}")?;
+            audit::query(places.journal, &query, visit, |last| watcher.tell(last))?;
+            Ok(())
+        }
+    }
+}
+
+/// Progress, where somebody watches.
+struct Watcher(bool);
+
+impl Watcher {
+    fn new() -> Self {
+        Self(std::io::stderr().is_terminal())
+    }
+
+    fn tell(&self, last: audit::Seq) {
+        if self.0 {
             // Progress that cannot be shown is no reason to stop.
             let _unseen = write!(std::io::stderr(), "\rrecord {last}");
         }
-    };
-    audit::query(dir, &filter.query()?, visit, progress)?;
-    if is_watched {
-        let _unseen = write!(std::io::stderr(), "\r\x1b[K");
     }
-    Ok(())
+
+    fn clear(&self) {
+        if self.0 {
+            let _unseen = write!(std::io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.clear();
+    }
 }
 
 /// What a call is counted under.
@@ -208,7 +295,8 @@ fn bar(forwarded: u64, refused: u64, most: u64) -> String {
 
 fn text(row: &Row) -> String {
     let took = row.total_us.map_or("-".to_owned(), |micros| format!("{micros}\u{b5}s"));
-    let Row { seq, time, sources, subject, target, verdict, reason, .. } = row;
+    let Row { seq, time, sources, subject, target, reason, .. } = row;
+    let verdict = row.verdict.as_str();
     format!("{time}  {}  {subject}  {target}  {verdict}  {reason}  {took}  #{seq}", sources.join("+"))
 }
 
@@ -231,7 +319,8 @@ const HEAD: [&str; 13] = [
 fn cells(row: &Row) -> [String; 13] {
     let Row { seq, time, sources, subject, entry_point, run, agent, upstream, target, .. } = row.clone();
     let total = row.total_us.map(|micros| micros.to_string()).unwrap_or_default();
-    let (verdict, reason, executed) = (row.verdict.to_owned(), row.reason.clone(), row.executed.clone());
+    let (verdict, reason, executed) =
+        (row.verdict.as_str().to_owned(), row.reason.clone(), row.executed.clone());
     let sources = sources.join(" ");
     [
         seq.to_string(),

@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 
 use super::{Table, cell, title};
+use crate::cli::html::escaped;
 use crate::model::decision::Answer;
 
 /// The page of `table`, made from the configuration `config`.
@@ -46,22 +47,6 @@ fn push(page: &mut String, text: std::fmt::Arguments<'_>) {
     let _written = page.write_fmt(text);
 }
 
-/// `text` as text and as the value of an attribute.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2rem;color:#1b1f24;background:#fff}\
 table{border-collapse:collapse}th,td{border:1px solid #d0d7de;padding:.25rem .6rem}\
 thead th{position:sticky;top:0;background:#f6f8fa}th[scope=row]{text-align:left;font-weight:500}\
@@ -76,7 +61,6 @@ mod tests {
 
     #[test]
     fn names_are_never_markup() {
-        assert_eq!(escaped("<script>\"'&"), "&lt;script&gt;&quot;&#39;&amp;");
         let table = Table { sources: Vec::new(), tools: Vec::new(), rows: Vec::new() };
         assert!(!page(&table, "<b>").contains("<b>"));
     }

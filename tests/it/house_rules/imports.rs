@@ -55,6 +55,8 @@ const TABLE: &[Room] = &[
     // What is kept of arguments: found by the one grammar, sealed under keys of its own.
     room("keep", &["model", "chance", "keyfile", "wire"]),
     room("audit", &["model", "clock", "chance", "keyfile"]),
+    // Reads the journal, for whoever asks.
+    room("index", &["model", "audit"]),
     // Reads the journal; what it is told to do it does without anybody on the path.
     room("sink", &["model", "clock", "chance", "trust", "audit"]),
     Room {
@@ -127,6 +129,7 @@ const TABLE: &[Room] = &[
             "limit",
             "keep",
             "audit",
+            "index",
             "sink",
             "upstream",
             "socket",
@@ -150,6 +153,7 @@ const CRATES: &[(&str, &[&str])] = &[
     // What decides is decided in one room.
     ("cedar_policy", &["policy"]),
     ("miette", &["policy"]),
+    ("rusqlite", &["index"]),
     ("anyhow", &["cli", "main"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
@@ -174,7 +178,7 @@ const CRATES: &[(&str, &[&str])] = &[
 ];
 
 /// Every room but `model`, `policy`, `proposal` and `wire`.
-const NOT_PURE: [&str; 22] = [
+const NOT_PURE: [&str; 23] = [
     "audit",
     "chance",
     "cli",
@@ -186,6 +190,7 @@ const NOT_PURE: [&str; 22] = [
     "downstream",
     "gateway",
     "identity",
+    "index",
     "keep",
     "keyfile",
     "limit",
