@@ -33,7 +33,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::audit::Seq;
+use crate::audit::{Position, Seq};
 use crate::clock::Clock;
 use courier::Courier;
 pub use cursor::CursorError;
@@ -76,6 +76,13 @@ pub struct Source {
     pub dir: PathBuf,
     /// The last line that is known durable.
     pub synced: watch::Receiver<Seq>,
+}
+
+impl Source {
+    /// How many durable lines are not before `at`.
+    fn behind(&self, at: Position) -> u64 {
+        self.synced.borrow().0.saturating_add(1).saturating_sub(at.next.0)
+    }
 }
 
 /// The sinks that are served.

@@ -6,10 +6,11 @@
 use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, interval_at, sleep, sleep_until};
 
 use super::backoff::Backoff;
 use super::cursor::{Cursor, CursorError};
@@ -17,9 +18,9 @@ use super::dead::{DeadLetters, letters};
 use super::failure::Failure;
 use super::parcel::{Packer, Parcel};
 use super::settings::{Begin, Settings};
-use super::target::{Refused, Sure, Target};
+use super::target::{Delivered, Refused, Sure, Target};
 use super::{Figures, Source, Stop, Tell, Trouble};
-use crate::audit::{Position, Reach, Stream, TailError};
+use crate::audit::{Position, Reach, Seq, Stream, TailError};
 use crate::clock::Clock;
 
 /// Most records of one batch, and most bytes before the last group of them.
@@ -29,6 +30,9 @@ const BATCH_BYTES_MAX: usize = 1024 * 1024;
 const TRUST_AFTER: Duration = Duration::from_secs(30);
 /// Places of batches that are underway are kept apart by at least this.
 const UNDERWAY_STEP: Duration = Duration::from_secs(1);
+
+/// How often it is said how far behind a sink is that is being given something.
+const GIVING_STEP: Duration = Duration::from_secs(1);
 
 /// What a read gave.
 enum Batch {
@@ -58,6 +62,8 @@ pub(super) struct Courier {
     stream: Option<Stream>,
     /// None while it packs.
     packer: Option<Packer>,
+    /// As far as was known durable when it was read last.
+    looked: Seq,
     /// As far as the sink has everything for sure.
     sure: Position,
     /// What it was given since, and when.
@@ -103,6 +109,7 @@ impl Courier {
             target,
             stream,
             packer,
+            looked: Seq::default(),
             sure,
             underway,
             backoff,
@@ -128,8 +135,9 @@ impl Courier {
 
     /// What is ahead and durable.
     async fn read(&mut self) -> Result<Batch, TailError> {
-        let until = Some(*self.source.synced.borrow_and_update());
-        let reach = Reach { until, records_max: BATCH_RECORDS_MAX, bytes_max: BATCH_BYTES_MAX };
+        self.looked = *self.source.synced.borrow_and_update();
+        let reach =
+            Reach { until: Some(self.looked), records_max: BATCH_RECORDS_MAX, bytes_max: BATCH_BYTES_MAX };
         let mut stream = self.stream.take().unwrap_or_else(|| Stream::new(&self.source.dir, self.sure));
         let (format, dir) = (self.settings.format, self.source.dir.clone());
         let mut packer = self.packer.take().unwrap_or_else(|| Packer::new(format, &dir));
@@ -155,7 +163,7 @@ impl Courier {
     }
 
     async fn deliver(&mut self, parcels: &[Parcel]) -> Next {
-        let delivered = match self.target.deliver(parcels).await {
+        let delivered = match self.give(parcels).await {
             Ok(delivered) => delivered,
             Err(failure) => return self.fail(failure).await,
         };
@@ -176,6 +184,22 @@ impl Courier {
         }
         self.note_behind();
         self.look().await
+    }
+
+    /// Gives the sink `parcels`, and says meanwhile what it does not have yet: some take minutes.
+    async fn give(&mut self, parcels: &[Parcel]) -> Result<Delivered, Failure> {
+        let Self { target, source, settings, tell, figures, sure, .. } = self;
+        let mut looks = interval_at(Instant::now() + GIVING_STEP, GIVING_STEP);
+        let mut giving = pin!(target.deliver(parcels));
+        loop {
+            tokio::select! {
+                delivered = &mut giving => return delivered,
+                _ = looks.tick() => {
+                    figures.behind = source.behind(*sure);
+                    tell(settings, figures);
+                }
+            }
+        }
     }
 
     /// Keeps what the receiver cannot take where somebody can look at it.
@@ -233,7 +257,9 @@ impl Courier {
     /// Waits for something to do.
     async fn rest(&mut self) -> Next {
         if *self.stop.borrow() == Stop::Asked {
-            return self.end().await;
+            // The last records may have become durable, and the stop been asked for, while it was read.
+            let is_read = *self.source.synced.borrow() == self.looked;
+            return if is_read { self.end().await } else { Next::GoOn };
         }
         let due = self.underway.front().map(|(since, _)| *since + TRUST_AFTER);
         let trusted = async {
@@ -285,9 +311,7 @@ impl Courier {
     }
 
     fn note_behind(&mut self) {
-        let given = self.stream.as_ref().map_or(self.sure, Stream::position).next.0;
-        let durable = self.source.synced.borrow().0;
-        self.figures.behind = durable.saturating_add(1).saturating_sub(given);
+        self.figures.behind = self.source.behind(self.stream.as_ref().map_or(self.sure, Stream::position));
         (self.tell)(&self.settings, &self.figures);
     }
 }
