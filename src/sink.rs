@@ -18,6 +18,7 @@ mod one_line;
 mod otel;
 mod parcel;
 mod settings;
+mod severity;
 mod stdout;
 mod syslog;
 mod target;

@@ -26,12 +26,22 @@ pub(super) enum Failure {
     #[error("the receiver closed the connection")]
     Closed,
     /// The receiver answered with something else than that it has what it was given.
-    #[error("the receiver answered with {status}")]
-    Status {
-        /// What it answered with.
-        status: http::StatusCode,
+    #[error("the receiver answered with {answer}")]
+    Answer {
+        /// Its status, what it says beside it, and what to do.
+        answer: String,
         /// How long it asks to be left alone.
         retry_after: Option<Duration>,
+    },
+    /// The receiver has what it was given, and does not say whether it keeps it.
+    #[error("{missing} of {requests} requests were not acknowledged within {seconds} s")]
+    Unacknowledged {
+        /// How many were not.
+        missing: usize,
+        /// Of how many.
+        requests: usize,
+        /// Within which time.
+        seconds: u64,
     },
     /// The receiver takes none of what it is given, and nobody can tell whether that is for what stands there.
     #[error("the receiver takes none of {records} records: {why}")]
@@ -67,7 +77,7 @@ impl Failure {
     /// How long the receiver asks to be left alone.
     pub(super) fn retry_after(&self) -> Duration {
         match self {
-            Self::Status { retry_after, .. } => retry_after.unwrap_or_default(),
+            Self::Answer { retry_after, .. } => retry_after.unwrap_or_default(),
             _ => Duration::ZERO,
         }
     }

@@ -1,24 +1,27 @@
-//! An HTTP server that takes batches of records, a record a line.
+//! A server that takes batches of records over HTTP: as lines, as logs of OpenTelemetry, or as Splunk takes them.
 //!
-//! What it answers with 2xx it has. What is too large for it is halved, and so is what it calls wrong, until one record
-//! is left that it cannot take: that one is set aside. Must never set a record aside for a receiver that takes nothing
-//! at all (that is a failure, and waits), nor follow a redirect: records go where the configuration says.
+//! What it says it has it has. What is too large for it is halved, and so is what it calls wrong, until one record is
+//! left that it cannot take: that one is set aside. Where it says which record is wrong, that one is asked about first.
+//! Must never set a record aside for a receiver that takes nothing at all (that is a failure, and waits), nor for what
+//! is said of others beside it, nor follow a redirect: records go where the configuration says.
 
+mod answer;
 mod client;
+mod hec;
+mod lines;
+mod otlp;
 mod request;
-mod sign;
 
 use std::collections::VecDeque;
 
-use http::StatusCode;
-
 use super::failure::Failure;
 use super::parcel::Parcel;
-use super::settings::HttpSettings;
+use super::settings::{HecSettings, HttpProtocol, HttpSettings, SigningKey};
 use super::target::{Delivered, Refused, Sure};
 use crate::clock::Clock;
-use client::{Client, Response};
-use request::request;
+use answer::{Taken, by_status};
+use client::Client;
+use hec::Hec;
 
 #[derive(Debug)]
 pub(super) struct HttpTarget {
@@ -26,37 +29,58 @@ pub(super) struct HttpTarget {
     sink: String,
     settings: HttpSettings,
     clock: Clock,
-    client: Option<Client>,
+    open: Option<Open>,
 }
 
-/// What became of one request.
-#[derive(Debug, PartialEq, Eq)]
-enum Taken {
-    /// The receiver has all of it.
-    All,
-    /// Not for something that is in it.
-    Nothing(String),
+/// What holds until something fails.
+#[derive(Debug)]
+struct Open {
+    client: Client,
+    protocol: Protocol,
+}
+
+/// What is spoken.
+#[derive(Debug)]
+enum Protocol {
+    Lines { sign: Option<SigningKey> },
+    Otlp,
+    Hec(Box<Hec>),
+}
+
+impl Open {
+    fn new(settings: &HttpSettings) -> Result<Self, Failure> {
+        let protocol = match &settings.protocol {
+            HttpProtocol::Lines { sign } => Protocol::Lines { sign: sign.clone() },
+            HttpProtocol::Otlp => Protocol::Otlp,
+            HttpProtocol::SplunkHec(hec) => Protocol::Hec(Box::new(Hec::new(HecSettings::clone(hec))?)),
+        };
+        Ok(Self { client: Client::new(settings)?, protocol })
+    }
 }
 
 impl HttpTarget {
     pub(super) fn new(sink: &str, settings: HttpSettings, clock: Clock) -> Self {
-        Self { sink: sink.to_owned(), settings, clock, client: None }
+        Self { sink: sink.to_owned(), settings, clock, open: None }
     }
 
     pub(super) async fn deliver(&mut self, parcels: &[Parcel]) -> Result<Delivered, Failure> {
         let mut spans = VecDeque::from([parcels]);
-        let (mut at, mut refused) = (0, Vec::new());
+        let (mut at, mut refused, mut awaited) = (0, Vec::new(), Vec::new());
         while let Some(span) = spans.pop_front() {
             match self.post(span).await? {
                 Taken::All => at += span.len(),
-                Taken::Nothing(why) if span.len() <= 1 => {
-                    refused.push(Refused { at, why });
+                Taken::Later(number) => {
+                    awaited.push(number);
+                    at += span.len();
+                }
+                Taken::Nothing(objection) if span.len() <= 1 => {
+                    refused.push(Refused { at, why: objection.why });
                     at += 1;
                 }
-                Taken::Nothing(_) => {
-                    let (first, second) = span.split_at(span.len() / 2);
-                    spans.push_front(second);
-                    spans.push_front(first);
+                Taken::Nothing(objection) => {
+                    for part in parts(span, objection.at).into_iter().rev().filter(|part| !part.is_empty()) {
+                        spans.push_front(part);
+                    }
                 }
             }
         }
@@ -64,59 +88,81 @@ impl HttpTarget {
             Some(last) if refused.len() == parcels.len() => {
                 Err(Failure::TakesNone { records: parcels.len(), why: last.why.clone() })
             }
-            _ => Ok(Delivered { sure: Sure::Arrived, refused }),
+            _ => {
+                self.wait_for(awaited).await?;
+                Ok(Delivered { sure: Sure::Arrived, refused })
+            }
         }
     }
 
     async fn post(&mut self, parcels: &[Parcel]) -> Result<Taken, Failure> {
-        let request = request(&self.sink, &self.settings, self.clock.wall(), parcels).await?;
-        let client = match &self.client {
-            Some(client) => client,
+        let (settings, now) = (&self.settings, self.clock.wall());
+        let open = match &self.open {
+            Some(open) => open,
             // The files are read each time, so that renewed certificates count without a restart.
-            None => self.client.insert(Client::new(&self.settings)?),
+            None => self.open.insert(Open::new(settings)?),
         };
-        taken(client.send(request).await?)
+        let request = match &open.protocol {
+            Protocol::Lines { sign } => {
+                lines::request(&self.sink, settings, sign.as_ref(), now, parcels).await?
+            }
+            Protocol::Otlp => otlp::request(settings, parcels).await?,
+            Protocol::Hec(hec) => hec.request(settings, parcels).await?,
+        };
+        let response = open.client.send(request).await?;
+        match &open.protocol {
+            Protocol::Lines { .. } => by_status(&response, ""),
+            Protocol::Otlp => otlp::taken(&response),
+            Protocol::Hec(hec) => hec.taken(&response),
+        }
+    }
+
+    /// Returns when the receiver keeps what it took with the numbers `awaited`.
+    async fn wait_for(&self, awaited: Vec<u64>) -> Result<(), Failure> {
+        match &self.open {
+            Some(Open { client, protocol: Protocol::Hec(hec) }) => hec.wait_for(client, awaited).await,
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn reset(&mut self) {
-        self.client = None;
+        self.open = None;
     }
 }
 
-/// What an answer means (RFC 9110, 15). Only what speaks of the body itself counts against the records in it: a
-/// refused credential, a wrong path or a busy server is no record's fault.
-fn taken(response: Response) -> Result<Taken, Failure> {
-    let Response { status, retry_after } = response;
-    match status {
-        status if status.is_success() => Ok(Taken::All),
-        StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
-            Ok(Taken::Nothing(format!("the receiver answered with {status}")))
+/// What is asked about next: what is said to be wrong, by itself; else the two halves.
+fn parts(span: &[Parcel], wrong: Option<usize>) -> [&[Parcel]; 3] {
+    match wrong.filter(|at| *at < span.len()) {
+        Some(at) => {
+            let (before, rest) = span.split_at(at);
+            let (one, behind) = rest.split_at(1);
+            [before, one, behind]
         }
-        status => Err(Failure::Status { status, retry_after }),
+        None => {
+            let (first, second) = span.split_at(span.len() / 2);
+            [first, second, &[]]
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+    use crate::audit::{Kind, Seq};
 
     #[test]
-    fn only_what_speaks_of_the_body_counts_against_the_records_in_it() {
-        let asked = Duration::from_secs(7);
-        let retry_after = Some(asked);
-        let answered =
-            |code: u16| taken(Response { status: StatusCode::from_u16(code).unwrap(), retry_after });
-        for code in [200, 201, 202, 204] {
-            assert_eq!(answered(code).unwrap(), Taken::All, "{code}");
-        }
-        for code in [400, 413, 422] {
-            assert!(matches!(answered(code), Ok(Taken::Nothing(_))), "{code}");
-        }
-        for code in [101, 301, 307, 401, 403, 404, 405, 408, 415, 429, 500, 502, 503] {
-            let failure = answered(code).unwrap_err();
-            assert_eq!(failure.retry_after(), asked, "{code}");
-        }
+    fn what_is_named_is_asked_about_by_itself_and_every_part_is_smaller() {
+        let parcel = |seq| {
+            let (time, digest, text) = (String::new(), String::new(), String::new());
+            Parcel { seq: Seq(seq), kind: Kind::Start, time, digest, text }
+        };
+        let span: Vec<Parcel> = (0..4).map(parcel).collect();
+        let lengths = |wrong| {
+            let parts = parts(&span, wrong);
+            assert_eq!(parts.concat(), span, "in order, and nothing left out");
+            parts.map(<[Parcel]>::len)
+        };
+        assert_eq!([lengths(Some(0)), lengths(Some(2)), lengths(Some(3))], [[0, 1, 3], [2, 1, 1], [3, 1, 0]]);
+        assert_eq!([lengths(None), lengths(Some(4)), lengths(Some(usize::MAX))], [[2, 2, 0]; 3]);
     }
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::one_line::one_line;
@@ -28,6 +29,13 @@ pub(super) struct Parcel {
     pub(super) digest: String,
     /// What is sent: one line.
     pub(super) text: String,
+}
+
+impl Parcel {
+    /// The time of the record, where it says one.
+    pub(super) fn timestamp(&self) -> Option<Timestamp> {
+        self.time.parse().ok()
+    }
 }
 
 /// What makes parcels.

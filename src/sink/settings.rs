@@ -4,8 +4,10 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use data_encoding::BASE64;
+use serde::Serialize;
 
 use super::ocsf::OcsfVersion;
 use crate::model::place::Place;
@@ -73,7 +75,7 @@ pub enum Destination {
     File(FileSettings),
     /// A syslog receiver.
     Syslog(SyslogSettings),
-    /// An HTTP server that takes batches.
+    /// A server that takes batches over HTTP.
     Http(HttpSettings),
 }
 
@@ -99,19 +101,70 @@ pub struct SyslogSettings {
     pub message_max: usize,
 }
 
-/// `type = "http"`.
+/// `type = "http"`, `"otlp"` or `"splunk_hec"`: a server that takes batches over HTTP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpSettings {
     /// Where batches are sent.
     pub url: http::Uri,
-    /// Headers that go along (`headers`).
+    /// Headers that go along (`headers`, `token`).
     pub headers: Vec<(http::HeaderName, Secret)>,
     /// Certificates, in PEM, that are trusted there instead of the system's.
     pub ca: Option<PathBuf>,
     /// How bodies are written.
     pub compression: Compression,
-    /// What each request is signed with (`sign`).
-    pub sign: Option<SigningKey>,
+    /// What is spoken.
+    pub protocol: HttpProtocol,
+}
+
+/// What is spoken with a server that takes batches over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HttpProtocol {
+    /// A record a line (`type = "http"`).
+    Lines {
+        /// What each request is signed with (`sign`).
+        sign: Option<SigningKey>,
+    },
+    /// Logs of OpenTelemetry (`type = "otlp"`).
+    Otlp,
+    /// The HTTP Event Collector of Splunk (`type = "splunk_hec"`).
+    SplunkHec(Box<HecSettings>),
+}
+
+/// What `type = "splunk_hec"` has of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HecSettings {
+    /// Where it is asked what has been indexed.
+    pub acks: http::Uri,
+    /// What counts as delivered.
+    pub ack: Ack,
+    /// What each event says of itself.
+    pub labels: HecLabels,
+}
+
+/// What each event for Splunk says of itself; what is silent is for the receiver to say.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct HecLabels {
+    /// The machine it comes from (`host`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// Where on the machine it comes from (`source`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// What it is (`sourcetype`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sourcetype: Option<String>,
+    /// Where it is kept (`index`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<String>,
+}
+
+/// What counts as delivered to Splunk (`ack`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ack {
+    /// What is acknowledged as indexed; what is not within this time is sent again (`ack_timeout`).
+    Wait(Duration),
+    /// What is answered with success.
+    Off,
 }
 
 /// How bodies are written (`compress`).
@@ -179,3 +232,6 @@ pub const ROTATE_KEEP_DEFAULT: usize = 8;
 pub const MESSAGE_BYTES_MAX_DEFAULT: usize = 8 * 1024;
 /// `facility` where the configuration is silent: log audit (RFC 5424, table 1).
 pub const FACILITY_DEFAULT: u8 = 13;
+/// `ack_timeout` where the configuration is silent: after as long, Splunk advises, what was sent counts as lost ("About
+/// HTTP Event Collector Indexer Acknowledgment").
+pub const ACK_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5 * 60);

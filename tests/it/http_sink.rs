@@ -1,136 +1,24 @@
 //! Sinks over HTTP before a real receiver that refuses, asks for patience, takes half, or says nothing.
 
-use std::io::Read as _;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use data_encoding::BASE64;
-use http::{HeaderMap, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::{Bytes, Incoming};
-use hyper::service::service_fn;
+use http::{Response, StatusCode};
+use http_body_util::Full;
 use hyper_util::rt::TokioIo;
-use serde_json::Value;
-use sluicegate::clock::Clock;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::support::audit::records;
-use crate::support::gateway::{CHAT_KEY, Gateway};
-use crate::support::sink::assert_whole;
+use crate::support::receiver::{Attempts, Batch, Receiver, status};
+use crate::support::sink::{
+    assert_denial_set_aside, assert_whole, call, call_around_a_denial, letters, sink_site,
+};
 use crate::support::tls::{Authority, acceptor, write};
-use crate::support::{Client, Site, check_audit};
-
-const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
-
-/// One request as it came.
-#[derive(Clone)]
-struct Batch {
-    headers: HeaderMap,
-    body: Bytes,
-    lines: Vec<String>,
-    at: Duration,
-}
-
-type Answers = dyn Fn(usize, &Batch) -> Response<Full<Bytes>> + Send + Sync;
-
-/// A receiver: what it answers is decided by `answers`, from how many requests came before and this one.
-#[derive(Clone)]
-struct Receiver {
-    url: String,
-    answers: Arc<Answers>,
-    clock: Clock,
-    came: Arc<Mutex<Vec<(Batch, StatusCode)>>>,
-    count: watch::Sender<usize>,
-}
-
-fn status(code: u16) -> Response<Full<Bytes>> {
-    Response::builder().status(code).body(Full::default()).unwrap()
-}
-
-impl Receiver {
-    async fn start(answers: impl Fn(usize, &Batch) -> Response<Full<Bytes>> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let receiver = Self::new(format!("http://{}/ingest", listener.local_addr().unwrap()), answers);
-        let serving = receiver.clone();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serving.clone().serve(TokioIo::new(stream)));
-            }
-        });
-        receiver
-    }
-
-    fn new(
-        url: String,
-        answers: impl Fn(usize, &Batch) -> Response<Full<Bytes>> + Send + Sync + 'static,
-    ) -> Self {
-        Self {
-            url,
-            answers: Arc::new(answers),
-            clock: Clock::system(),
-            came: Arc::default(),
-            count: watch::Sender::new(0),
-        }
-    }
-
-    async fn serve(self, stream: impl hyper::rt::Read + hyper::rt::Write + Unpin) {
-        let service = service_fn(|request| self.clone().answer(request));
-        // Whoever breaks off has nothing more to say.
-        _ = hyper::server::conn::http1::Builder::new().serve_connection(stream, service).await;
-    }
-
-    async fn answer(self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyper::Error> {
-        let (head, body) = request.into_parts();
-        #[expect(clippy::disallowed_methods, reason = "limited")]
-        let body = Limited::new(body, BODY_BYTES_MAX).collect().await.unwrap().to_bytes();
-        let mut text = String::new();
-        match head.headers.get("content-encoding") {
-            Some(_) => flate2::read::GzDecoder::new(&*body).read_to_string(&mut text).unwrap(),
-            None => (&*body).read_to_string(&mut text).unwrap(),
-        };
-        let lines = text.lines().map(str::to_owned).collect();
-        let batch = Batch { headers: head.headers, body, lines, at: self.clock.monotonic() };
-        let mut came = self.came.lock().unwrap();
-        let answer = (self.answers)(came.len(), &batch);
-        came.push((batch, answer.status()));
-        self.count.send_replace(came.len());
-        Ok(answer)
-    }
-
-    fn came(&self) -> Vec<(Batch, StatusCode)> {
-        self.came.lock().unwrap().clone()
-    }
-
-    /// The lines of what it took.
-    fn taken(&self) -> Vec<String> {
-        let came = self.came().into_iter().filter(|(_, status)| status.is_success());
-        came.flat_map(|(batch, _)| batch.lines).collect()
-    }
-
-    async fn has(&self, kind: &str, times: usize) {
-        let kind = format!("\"kind\":\"{kind}\"");
-        let is_there = |_: &usize| self.taken().iter().filter(|line| line.contains(&kind)).count() >= times;
-        self.count.subscribe().wait_for(is_there).await.unwrap();
-    }
-
-    async fn asked(&self, times: usize) {
-        self.count.subscribe().wait_for(|count| *count >= times).await.unwrap();
-    }
-}
+use crate::support::{Site, check_audit};
 
 fn site(url: &str, more: &str) -> Site {
-    Site::with_oracle(&format!(
-        "[admin]\naddress = \"127.0.0.1:0\"\n[[audit.sinks]]\nname = \"siem\"\ntype = \"http\"\nurl = {url:?}\n{more}\n"
-    ))
-}
-
-async fn call(gateway: &Gateway, ids: &[&str]) {
-    let client = Client::new(&gateway.url, CHAT_KEY).initialize("2025-11-25").await;
-    for id in ids {
-        assert_eq!(client.call("tools__read", id).await.reason(), "ok");
-    }
+    sink_site("http", url, more)
 }
 
 const KEY: &str = "whsec_c2x1aWNlZ2F0ZSBzaWducyB3aGF0IGl0IHNlbmRz";
@@ -208,24 +96,15 @@ async fn f64_a_record_that_the_receiver_cannot_take_is_set_aside_and_said() {
             .await;
     let site = site(&receiver.url, "");
     let gateway = site.start();
-    let client = Client::new(&gateway.url, CHAT_KEY).initialize("2025-11-25").await;
-    assert_eq!(client.call("tools__read", "before").await.reason(), "ok");
-    assert_eq!(client.call("tools__write", "poison").await.reason(), "approval_required");
-    assert_eq!(client.call("tools__read", "after").await.reason(), "ok");
+    call_around_a_denial(&gateway).await;
     receiver.has("outcome", 2).await;
     while !gateway.shows("/readyz").await.contains("sink_dead_letters") {}
     let metrics = gateway.shows("/metrics").await;
     assert!(metrics.contains("sluicegate_sink_dead_letters_total{sink=\"siem\"} 1"), "{metrics}");
     assert!(gateway.stop().success());
-    let denial = records(&site).into_iter().find(|record| record["kind"] == "denial").unwrap();
-    assert_whole(&site, &receiver.taken(), &[denial["seq"].as_u64().unwrap()]);
-    let letters = std::fs::read_to_string(site.path("state/sinks/siem.dead.jsonl")).unwrap();
-    let letters: Vec<Value> = letters.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(letters.len(), 1, "{letters:?}");
-    assert_eq!((&letters[0]["seq"], &letters[0]["digest"]), (&denial["seq"], &denial["digest"]));
-    assert!(letters[0]["why"].as_str().unwrap().contains("400"));
-    let text: Value = serde_json::from_str(letters[0]["text"].as_str().unwrap()).unwrap();
-    assert_eq!(text, denial, "whole, as it was sent");
+    let denial = assert_denial_set_aside(&site);
+    assert_whole(&site, &receiver.taken(), &[denial]);
+    assert!(letters(&site)[0]["why"].as_str().unwrap().contains("400"));
     // It is still said after a restart, and nothing comes again.
     let gateway = site.start();
     assert!(gateway.shows("/readyz").await.contains("sink_dead_letters"));
@@ -236,8 +115,16 @@ async fn f64_a_record_that_the_receiver_cannot_take_is_set_aside_and_said() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_receiver_that_takes_nothing_makes_nothing_be_set_aside() {
     let is_well = watch::Sender::new(false);
-    let well = is_well.subscribe();
-    let receiver = Receiver::start(move |_, _| status(if *well.borrow() { 200 } else { 400 })).await;
+    let (well, attempts) = (is_well.subscribe(), Attempts::default());
+    let is_taken = watch::Sender::new(false);
+    let receiver = Receiver::start(move |_, batch| {
+        // Not in the midst of a batch, of which it would take a part then.
+        if attempts.begins(&batch.lines) && *well.borrow() {
+            is_taken.send_replace(true);
+        }
+        status(if *is_taken.borrow() { 200 } else { 400 })
+    })
+    .await;
     let site = site(&receiver.url, "");
     let gateway = site.start();
     call(&gateway, &["one", "two"]).await;
@@ -298,12 +185,7 @@ async fn f62_a_receiver_that_says_nothing_holds_no_call_up_and_gets_it_all_after
     call(&gateway, &["one", "two"]).await;
     gateway.kill();
     drop(silent);
-    let serving = receiver.clone();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serving.clone().serve(TokioIo::new(stream)));
-        }
-    });
+    tokio::spawn(receiver.clone().listen(listener));
     let gateway = site.start();
     receiver.asked(1).await;
     assert!(gateway.stop().success());

@@ -3,10 +3,12 @@
 pub mod audit;
 pub mod certificate;
 pub mod client;
+pub mod collector;
 pub mod gateway;
 pub mod issuer;
 pub mod namespace;
 pub mod postfix;
+pub mod receiver;
 pub mod shaped;
 pub mod sink;
 pub mod tls;

@@ -9,7 +9,7 @@ use ::http::Uri;
 use crate::config::code::Code;
 use crate::config::node::{Located, Node};
 use crate::config::problem::Sink;
-use crate::config::raw::SinkRule;
+use crate::config::raw::{Secret, SinkRule};
 use crate::sink::{
     BEHIND_MAX_DEFAULT, Begin, Destination, FACILITY_DEFAULT, FileSettings, Format,
     MESSAGE_BYTES_MAX_DEFAULT, Need, OcsfVersion, ROTATE_KEEP_DEFAULT, Settings, SyslogAddress,
@@ -21,7 +21,7 @@ use super::{Scope, bad_word};
 
 mod http;
 
-const TYPES: [&str; 4] = ["file", "http", "stdout", "syslog"];
+const TYPES: [&str; 6] = ["file", "http", "otlp", "splunk_hec", "stdout", "syslog"];
 
 pub(super) fn check(written: &[SinkRule], scope: Scope<'_>) -> Vec<Settings> {
     let found = scope.found;
@@ -120,6 +120,10 @@ fn destination(rule: &SinkRule, scope: Scope<'_>) -> Option<Destination> {
         "stdout" => &[],
         "file" => &["path", "rotate_bytes", "rotate_keep"],
         "http" => &["url", "ca", "headers", "compress", "sign"],
+        "otlp" => &["url", "ca", "headers", "compress"],
+        "splunk_hec" => {
+            &["url", "ca", "compress", "token", "index", "source", "sourcetype", "host", "ack", "ack_timeout"]
+        }
         "syslog" => &["url", "ca", "facility", "message_max"],
         _ => {
             bad_word(kind, "type", &TYPES, found);
@@ -129,7 +133,9 @@ fn destination(rule: &SinkRule, scope: Scope<'_>) -> Option<Destination> {
     refuse_others(rule, &kind.value, takes, found);
     match kind.value.as_str() {
         "file" => file(rule, scope).map(Destination::File),
-        "http" => http::check(rule, scope).map(Destination::Http),
+        "http" => http::lines(rule, scope).map(Destination::Http),
+        "otlp" => http::otlp(rule, scope).map(Destination::Http),
+        "splunk_hec" => http::hec(rule, scope).map(Destination::Http),
         "syslog" => syslog(rule, scope).map(Destination::Syslog),
         _ => Some(Destination::Stdout),
     }
@@ -139,6 +145,7 @@ fn destination(rule: &SinkRule, scope: Scope<'_>) -> Option<Destination> {
 fn refuse_others(rule: &SinkRule, kind: &str, takes: &[&str], found: &Sink) {
     let text = |written: &Option<Located<String>>| written.as_ref().map(|written| written.place.clone());
     let number = |written: &Option<Located<Node>>| written.as_ref().map(|written| written.place.clone());
+    let secret = |written: &Option<Located<Secret>>| written.as_ref().map(|written| written.place.clone());
     let all = [
         ("path", text(&rule.path)),
         ("rotate_bytes", number(&rule.rotate_bytes)),
@@ -147,7 +154,14 @@ fn refuse_others(rule: &SinkRule, kind: &str, takes: &[&str], found: &Sink) {
         ("ca", text(&rule.ca)),
         ("headers", rule.headers.first().map(|(name, _)| name.place.clone())),
         ("compress", text(&rule.compress)),
-        ("sign", rule.sign.as_ref().map(|sign| sign.place.clone())),
+        ("sign", secret(&rule.sign)),
+        ("token", secret(&rule.token)),
+        ("index", text(&rule.index)),
+        ("source", text(&rule.source)),
+        ("sourcetype", text(&rule.sourcetype)),
+        ("host", text(&rule.host)),
+        ("ack", text(&rule.ack)),
+        ("ack_timeout", number(&rule.ack_timeout)),
         ("facility", number(&rule.facility)),
         ("message_max", number(&rule.message_max)),
     ];

@@ -1,6 +1,6 @@
 //! The connection to one receiver, with TLS where the URL says so.
 //!
-//! Must never follow a redirect, use a proxy of the environment, or keep more of an answer than its head.
+//! Must never follow a redirect, use a proxy of the environment, or keep more of an answer than its bound.
 
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use crate::model::secret;
@@ -26,7 +27,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// An idle connection is closed after this long.
 const IDLE_CONNECTION: Duration = Duration::from_secs(60);
-/// Most bytes that are read of the body of an answer, so that its connection can be used again.
+/// Most bytes that are read of the body of an answer, to understand it and so that its connection can be used again.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// About the most bytes that are told of why a connection broke.
 const CAUSES_BYTES_MAX: usize = 1024;
@@ -41,10 +42,19 @@ pub(super) struct Client {
 }
 
 /// What counts of an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Response {
     pub(super) status: StatusCode,
     pub(super) retry_after: Option<Duration>,
+    /// None where it broke off, or was too long.
+    pub(super) body: Option<Vec<u8>>,
+}
+
+impl Response {
+    /// What the body says, where it is JSON of the form `T`.
+    pub(super) fn json<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_slice(self.body.as_deref()?).ok()
+    }
 }
 
 impl Client {
@@ -67,29 +77,33 @@ impl Client {
         Ok(Self { pool: builder.build(tls.enable_http1().wrap_connector(connector)), headers })
     }
 
-    pub(super) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response, Failure> {
+    pub(super) async fn send(&self, request: Request<Bytes>) -> Result<Response, Failure> {
         let too_slow = |_| Failure::TooSlow(REQUEST_TIMEOUT.as_secs());
         timeout(REQUEST_TIMEOUT, self.send_unlimited(request)).await.map_err(too_slow)?
     }
 
-    async fn send_unlimited(&self, mut request: Request<Full<Bytes>>) -> Result<Response, Failure> {
+    async fn send_unlimited(&self, mut request: Request<Bytes>) -> Result<Response, Failure> {
         request.headers_mut().extend(self.headers.clone());
         let broken = |error| Failure::Connection(with_causes(&error, CAUSES_BYTES_MAX));
-        let response = self.pool.request(request).await.map_err(broken)?;
+        let response = self.pool.request(request.map(Full::new)).await.map_err(broken)?;
         let (status, retry_after) = (response.status(), retry_after(response.headers()));
-        drain(response.into_body()).await;
-        Ok(Response { status, retry_after })
+        let body = read(response.into_body()).await;
+        Ok(Response { status, retry_after, body })
     }
 }
 
-/// Reads what nobody wants to know, so that the connection can be used again; one whose answer is too long is closed.
-async fn drain(mut body: Incoming) {
-    let mut left = ANSWER_BYTES_MAX;
-    while let Some(Ok(frame)) = body.frame().await {
-        let length = frame.data_ref().map_or(0, Bytes::len);
-        let Some(rest) = left.checked_sub(length) else { return };
-        left = rest;
+/// The whole of it; of what is too long nothing, and its connection is closed.
+async fn read(mut body: Incoming) -> Option<Vec<u8>> {
+    let mut read = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.ok()?;
+        let data = frame.data_ref().map_or(&[][..], |data| data);
+        if read.len().saturating_add(data.len()) > ANSWER_BYTES_MAX {
+            return None;
+        }
+        read.extend_from_slice(data);
     }
+    Some(read)
 }
 
 /// How long the receiver asks to be left alone (RFC 9110, 10.2.3), in seconds; a date is taken for silence.

@@ -5,8 +5,8 @@
 
 use rustix::system::uname;
 
-use crate::audit::Kind;
 use crate::sink::parcel::Parcel;
+use crate::sink::severity::Severity;
 
 /// The name under which all messages come (RFC 5424, 6.2.5).
 const APP_NAME: &str = "sluicegate";
@@ -20,15 +20,6 @@ pub(super) enum Frame {
     Datagram,
     /// After as many bytes as it says.
     Counted,
-}
-
-/// Severities (RFC 5424, table 2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Severity {
-    Error = 3,
-    Warning = 4,
-    Notice = 5,
-    Informational = 6,
 }
 
 /// Who sends.
@@ -63,7 +54,7 @@ impl Sender {
     /// RFC 5424, 6: HEADER, no STRUCTURED-DATA, and the record as MSG, in UTF-8 without a BOM: what parses JSON does
     /// not expect one.
     fn line(&self, parcel: &Parcel, text: &str) -> String {
-        let priority = u32::from(self.facility) * 8 + severity(parcel) as u32;
+        let priority = u32::from(self.facility) * 8 + Severity::of(parcel.kind) as u32;
         let (time, kind) = (&parcel.time, parcel.kind.as_str());
         let Self { host, process, .. } = self;
         format!("<{priority}>1 {time} {host} {APP_NAME} {process} {kind} - {text}")
@@ -79,16 +70,6 @@ fn announced(parcel: &Parcel) -> String {
     )
 }
 
-fn severity(parcel: &Parcel) -> Severity {
-    match parcel.kind {
-        Kind::Halted | Kind::Gap | Kind::Torn => Severity::Error,
-        Kind::Denial | Kind::AuthFailures | Kind::Unknown | Kind::Pin | Kind::Revocation => Severity::Warning,
-        Kind::Start | Kind::Stop | Kind::Reload | Kind::Source => Severity::Notice,
-        Kind::TokenKey | Kind::AuditKey | Kind::Erasure => Severity::Notice,
-        _ => Severity::Informational,
-    }
-}
-
 /// RFC 5424, 6: PRINTUSASCII, or the nil value.
 fn printable(host: &str) -> String {
     let text: String = host.chars().filter(char::is_ascii_graphic).take(HOSTNAME_BYTES_MAX).collect();
@@ -98,7 +79,7 @@ fn printable(host: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::Seq;
+    use crate::audit::{Kind, Seq};
 
     fn sender(message_max: usize) -> Sender {
         Sender { facility: 13, message_max, host: "gate".to_owned(), process: 7 }
