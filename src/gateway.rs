@@ -34,6 +34,7 @@ mod refusal;
 mod relay;
 mod reload;
 pub mod reply;
+mod retention;
 mod session;
 mod streams;
 mod tally;
@@ -68,6 +69,7 @@ use crate::wire::{self, Id, Message, Method, Notification, Request, Revision, Sc
 
 pub use life::{Configured, Rooms, TableLimits, Tasks};
 pub use reload::{Next, Reloaded};
+pub use retention::Retention;
 
 use chronicle::JournalOfRuns;
 use exchange::{Caller, Exchange};

@@ -4,6 +4,7 @@
 //! it was. Must never get a record that the journal could still lose: only what is known durable is sent, so that no
 //! number is ever sent for two records. What a receiver gets twice has the same `seq` and `digest`.
 
+mod anchor;
 mod backoff;
 mod courier;
 mod cursor;
@@ -27,7 +28,7 @@ mod tests;
 mod told;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -91,6 +92,27 @@ impl Source {
 pub struct Sinks {
     couriers: JoinSet<()>,
     stop: watch::Sender<Stop>,
+    had: Had,
+}
+
+/// How far the sinks are.
+#[derive(Debug, Clone, Default)]
+pub struct Had(Arc<Mutex<Vec<watch::Receiver<Seq>>>>);
+
+impl Had {
+    /// Where one of them tells it, which lacks everything from `first` on.
+    fn of(&self, first: Seq) -> watch::Sender<Seq> {
+        let (sender, receiver) = watch::channel(first);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(receiver);
+        sender
+    }
+
+    /// The first record that one of them has not had; beyond any where there are none.
+    #[must_use]
+    pub fn needed(&self) -> Seq {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().map(|had| *had.borrow()).min().unwrap_or(Seq(u64::MAX))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,13 +134,19 @@ impl Sinks {
         tell: &Tell,
     ) -> Result<Self, CursorError> {
         let stop = watch::Sender::new(Stop::NotAsked);
-        let mut couriers = JoinSet::new();
+        let (mut couriers, had) = (JoinSet::new(), Had::default());
         for settings in all {
             let (settings, source, tell) = (settings.clone(), source.clone(), Arc::clone(tell));
-            let courier = Courier::new(settings, source, dir, clock.clone(), tell, stop.subscribe())?;
+            let courier = Courier::new(settings, source, dir, clock.clone(), tell, stop.subscribe(), &had)?;
             couriers.spawn(courier.run());
         }
-        Ok(Self { couriers, stop })
+        Ok(Self { couriers, stop, had })
+    }
+
+    /// How far they are.
+    #[must_use]
+    pub fn had(&self) -> Had {
+        self.had.clone()
     }
 
     /// Gives each sink what is left, for at most `patience`; what is left then is left for the next start.

@@ -332,6 +332,7 @@ impl Entry {
                 | Event::Mint(_)
                 | Event::TokenKey { .. }
                 | Event::AuditKey { .. }
+                | Event::Retired { .. }
                 | Event::Reload { .. } => true,
             },
         };
@@ -399,6 +400,7 @@ fn facts_of(body: &Body) -> Option<&CallFacts> {
             | Event::Mint(_)
             | Event::TokenKey { .. }
             | Event::AuditKey { .. }
+            | Event::Retired { .. }
             | Event::Reload { .. } => None,
         },
     }
@@ -468,6 +470,7 @@ fn change_of(event: &Event, at: jiff::Timestamp) -> Change<'_> {
         | Event::Mint(_)
         | Event::TokenKey { .. }
         | Event::AuditKey { .. }
+        | Event::Retired { .. }
         | Event::Upstream { .. }
         | Event::Reload { .. } => Change::None,
     }

@@ -159,6 +159,7 @@ pub(super) fn kind(event: &Event) -> Kind {
         Event::Mint(_) => Kind::Mint,
         Event::TokenKey { .. } => Kind::TokenKey,
         Event::AuditKey { .. } => Kind::AuditKey,
+        Event::Retired { .. } => Kind::Retired,
         Event::Reload { .. } => Kind::Reload,
     }
 }
@@ -191,6 +192,13 @@ pub(super) fn event(object: &mut Object<'_>, event: &Event, adds: &Provenance) {
         | Event::Barrier { .. }
         | Event::Taint { .. }
         | Event::StoredCleared { .. } => of_runs(object, event, adds, &mut cuts),
+        Event::Retired { first, last, segments, bytes, before } => {
+            object.number("first", first.0);
+            object.number("last", last.0);
+            object.number("segments", *segments);
+            object.number("bytes", *bytes);
+            object.time("before", *before);
+        }
         Event::AuditKey { key, before, until, by } => {
             object.text("key", &key.to_string());
             object.text("before", &before.to_string());
@@ -285,6 +293,7 @@ fn of_runs(object: &mut Object<'_>, event: &Event, adds: &Provenance, cuts: &mut
         | Event::Mint(_)
         | Event::TokenKey { .. }
         | Event::AuditKey { .. }
+        | Event::Retired { .. }
         | Event::Reload { .. } => {}
     }
 }

@@ -190,6 +190,19 @@ pub enum Event {
         /// Who asked for it.
         by: Actor,
     },
+    /// Segments are removed because they are older than they have to be kept (`retired`). Durable before they are.
+    Retired {
+        /// Their first record.
+        first: Seq,
+        /// Their last record.
+        last: Seq,
+        /// How many there are.
+        segments: u64,
+        /// Their size together, in bytes.
+        bytes: u64,
+        /// They were last written before this.
+        before: Timestamp,
+    },
     /// A configuration was put in force or refused (`reload`). Durable.
     Reload {
         /// Digest of the files.

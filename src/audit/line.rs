@@ -110,6 +110,8 @@ kinds! {
     TokenKey = "token_key";
     /// Another key signs checkpoints from now on.
     AuditKey = "audit_key";
+    /// Segments are removed because of their age.
+    Retired = "retired";
     /// A configuration was put in force or refused.
     Reload = "reload";
     /// A call waits for its client.

@@ -245,6 +245,7 @@ impl Record {
             | Kind::Mint
             | Kind::TokenKey
             | Kind::AuditKey
+            | Kind::Retired
             | Kind::AuthFailures
             | Kind::Start
             | Kind::Stop => Members::default(),
@@ -351,6 +352,7 @@ impl Record {
             | Kind::Mint
             | Kind::TokenKey
             | Kind::AuditKey
+            | Kind::Retired
             | Kind::Upstream
             | Kind::Reload
             | Kind::Checkpoint => Change::None,

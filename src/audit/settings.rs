@@ -21,6 +21,8 @@ pub struct Settings {
     pub durability: Durability,
     /// Longest time that a written record stays unsynced.
     pub sync_delay_max: Duration,
+    /// How long segments are kept after they were last written; for ever where there is nothing (`audit.retention`).
+    pub retention: Option<Duration>,
     /// How checkpoints are signed; none are where there is nothing.
     pub checkpoints: Option<Checkpoints>,
 }

@@ -60,6 +60,7 @@ impl Room {
             durability: self.durability,
             checkpoints: None,
             sync_delay_max: Duration::from_millis(5),
+            retention: None,
         }
     }
 

@@ -327,6 +327,10 @@ fn journal(written: &raw::Audit, state_dir: &Path, found: &Sink) -> audit::Setti
         queue_wait: read.duration(&written.queue_wait, "queue_wait", audit::QUEUE_WAIT_DEFAULT),
         durability,
         sync_delay_max: durability.sync_delay_max(),
+        retention: written
+            .retention
+            .is_some()
+            .then(|| read.duration(&written.retention, "retention", RETENTION_EXAMPLE)),
         checkpoints: Some(audit::Checkpoints {
             key: state_dir.join(audit::KEY_FILE),
             every: read.duration(
@@ -337,6 +341,9 @@ fn journal(written: &raw::Audit, state_dir: &Path, found: &Sink) -> audit::Setti
         }),
     }
 }
+
+/// What advice on a wrong `retention` names.
+const RETENTION_EXAMPLE: std::time::Duration = std::time::Duration::from_secs(90 * 24 * 60 * 60);
 
 fn durability(written: Option<&Located<String>>, found: &Sink) -> Durability {
     let Some(word) = written else { return Durability::default() };

@@ -104,6 +104,7 @@ pub(super) struct Audit {
     pub(super) queue_wait: Quantity,
     pub(super) checkpoint_every: Quantity,
     pub(super) values: Option<Located<String>>,
+    pub(super) retention: Quantity,
     pub(super) sinks: Vec<SinkRule>,
 }
 
@@ -215,9 +216,10 @@ impl Audit {
             queue_wait: fields.quantity("queue_wait"),
             checkpoint_every: fields.quantity("checkpoint_every"),
             values: fields.text("values"),
+            retention: fields.quantity("retention"),
             sinks: sink::read(&fields),
         };
-        fields.finish(&[("retention", "retention")]);
+        fields.finish(&[]);
         audit
     }
 }

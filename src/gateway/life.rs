@@ -15,6 +15,7 @@ use super::chronicle::JournalOfRuns;
 use super::page::Cursors;
 use super::parked::Parked;
 use super::reload::Reloads;
+use super::retention::Retention;
 use super::session::{self, Sessions};
 use super::streams::Streams;
 use super::tally::Tally;
@@ -46,6 +47,8 @@ pub struct Rooms {
     pub journal: Journal,
     /// What keeps values of arguments for it.
     pub keeper: Keeper,
+    /// How long the journal is kept; for ever where there is nothing.
+    pub retention: Option<Retention>,
     /// What the journal knows of the present.
     pub live: Live,
     /// The tool servers.
@@ -186,6 +189,9 @@ impl Gateway {
         let mut running = JoinSet::new();
         running.spawn(Arc::clone(&gateway).expire_forever());
         running.spawn(Arc::clone(&gateway).write_tally_forever());
+        if let Some(retention) = rooms.retention {
+            running.spawn(Arc::clone(&gateway).retire_forever(retention));
+        }
         running.spawn(Arc::clone(&gateway).follow_catalogue_forever());
         let (upstreams_stopped, stopped) = oneshot::channel();
         let notices = tokio::spawn(Arc::clone(&gateway).heed_notices(notices, stopped));

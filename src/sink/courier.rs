@@ -19,7 +19,7 @@ use super::failure::Failure;
 use super::parcel::{Packer, Parcel};
 use super::settings::{Begin, Settings};
 use super::target::{Delivered, Refused, Sure, Target};
-use super::{Figures, Source, Stop, Tell, Trouble};
+use super::{Figures, Had, Source, Stop, Tell, Trouble};
 use crate::audit::{Position, Reach, Seq, Stream, TailError};
 use crate::clock::Clock;
 
@@ -55,6 +55,8 @@ pub(super) struct Courier {
     clock: Clock,
     tell: Tell,
     stop: watch::Receiver<Stop>,
+    /// Tells how far the sink is.
+    had: watch::Sender<Seq>,
     cursor: Cursor,
     dead: DeadLetters,
     target: Target,
@@ -80,12 +82,14 @@ impl Courier {
         clock: Clock,
         tell: Tell,
         stop: watch::Receiver<Stop>,
+        had: &Had,
     ) -> Result<Self, CursorError> {
         let (cursor, kept) = Cursor::open(dir, &settings.name)?;
         let sure = kept.unwrap_or_else(|| match settings.begin {
             Begin::Oldest => Position::default(),
             Begin::Now => Position::behind(&source.dir, *source.synced.borrow()),
         });
+        let had = had.of(sure.next);
         // Where it begins now it begins also if it ends before it took anything.
         cursor.keep(sure)?;
         let (dead, count) = DeadLetters::open(dir, &settings.name).map_err(|source| CursorError::Io {
@@ -104,6 +108,7 @@ impl Courier {
             clock,
             tell,
             stop,
+            had,
             cursor,
             dead,
             target,
@@ -220,6 +225,7 @@ impl Courier {
 
     /// The sink has everything before `at`.
     fn arrived(&mut self, at: Position) {
+        self.had.send_replace(at.next);
         self.underway.retain(|(_, position)| position.next > at.next);
         if at == self.sure {
             return;

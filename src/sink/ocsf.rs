@@ -64,7 +64,7 @@ pub(super) fn event(told: Told<'_>, version: OcsfVersion) -> Option<Value> {
         _ if told.is_finding() => finding::detection(told),
         Kind::Start | Kind::Stop => service::gateway(told),
         Kind::Upstream => service::upstream(told),
-        Kind::Segment | Kind::Checkpoint | Kind::Halted => service::journal(told),
+        Kind::Segment | Kind::Checkpoint | Kind::Halted | Kind::Retired => service::journal(told),
         Kind::AuthFailures => identity::failures(told),
         Kind::RunStart | Kind::RunEnd => identity::run(told),
         Kind::Mint => identity::mint(told),

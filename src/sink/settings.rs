@@ -73,6 +73,8 @@ pub enum Destination {
     Stdout,
     /// A file, a record a line.
     File(FileSettings),
+    /// A file that always holds the newest signed checkpoint.
+    Checkpoint(PathBuf),
     /// A syslog receiver.
     Syslog(SyslogSettings),
     /// A server that takes batches over HTTP.

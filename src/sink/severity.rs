@@ -20,7 +20,7 @@ impl Severity {
             Kind::Halted | Kind::Gap | Kind::Torn => Self::Error,
             Kind::Denial | Kind::AuthFailures | Kind::Unknown | Kind::Pin | Kind::Revocation => Self::Warning,
             Kind::Start | Kind::Stop | Kind::Reload | Kind::Source => Self::Notice,
-            Kind::TokenKey | Kind::AuditKey | Kind::Erasure => Self::Notice,
+            Kind::TokenKey | Kind::AuditKey | Kind::Erasure | Kind::Retired => Self::Notice,
             _ => Self::Informational,
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use super::anchor::AnchorTarget;
 use super::failure::Failure;
 use super::file::FileTarget;
 use super::http::HttpTarget;
@@ -49,6 +50,7 @@ pub(super) struct Refused {
 pub(super) enum Target {
     Stdout(StdoutTarget),
     File(FileTarget),
+    Checkpoint(AnchorTarget),
     Syslog(SyslogTarget),
     Http(Box<HttpTarget>),
 }
@@ -58,6 +60,7 @@ impl Target {
         match &sink.destination {
             Destination::Stdout => Self::Stdout(StdoutTarget),
             Destination::File(settings) => Self::File(FileTarget::new(settings.clone())),
+            Destination::Checkpoint(path) => Self::Checkpoint(AnchorTarget::new(path.clone())),
             Destination::Syslog(settings) => Self::Syslog(SyslogTarget::new(settings.clone())),
             Destination::Http(settings) => {
                 Self::Http(Box::new(HttpTarget::new(&sink.name, settings.clone(), clock.clone())))
@@ -71,6 +74,7 @@ impl Target {
             Self::Http(target) => return target.deliver(parcels).await,
             Self::Stdout(target) => timeout(DELIVERY_TIMEOUT, target.deliver(parcels)).await,
             Self::File(target) => timeout(DELIVERY_TIMEOUT, target.deliver(parcels)).await,
+            Self::Checkpoint(target) => timeout(DELIVERY_TIMEOUT, target.deliver(parcels)).await,
             Self::Syslog(target) => timeout(DELIVERY_TIMEOUT, target.deliver(parcels)).await,
         };
         let sure = sure.unwrap_or(Err(Failure::TooSlow(DELIVERY_TIMEOUT.as_secs())))?;
@@ -80,7 +84,7 @@ impl Target {
     /// Whether what is underway may still arrive.
     pub(super) async fn look(&mut self) -> Result<(), Failure> {
         match self {
-            Self::Stdout(_) | Self::File(_) | Self::Http(_) => Ok(()),
+            Self::Stdout(_) | Self::File(_) | Self::Checkpoint(_) | Self::Http(_) => Ok(()),
             Self::Syslog(target) => target.look().await,
         }
     }
@@ -88,7 +92,9 @@ impl Target {
     /// Waits until what is open breaks; for ever, where nothing can.
     pub(super) async fn broken(&mut self) -> Failure {
         match self {
-            Self::Stdout(_) | Self::File(_) | Self::Http(_) => std::future::pending().await,
+            Self::Stdout(_) | Self::File(_) | Self::Checkpoint(_) | Self::Http(_) => {
+                std::future::pending().await
+            }
             Self::Syslog(target) => target.broken().await,
         }
     }
@@ -96,7 +102,7 @@ impl Target {
     /// Ends in good order: says whether everything that was underway has arrived.
     pub(super) async fn close(&mut self) -> Sure {
         match self {
-            Self::Stdout(_) | Self::File(_) | Self::Http(_) => Sure::Arrived,
+            Self::Stdout(_) | Self::File(_) | Self::Checkpoint(_) | Self::Http(_) => Sure::Arrived,
             Self::Syslog(target) => target.close().await,
         }
     }
@@ -104,7 +110,7 @@ impl Target {
     /// Gives up what it holds, so that the next attempt begins afresh.
     pub(super) fn reset(&mut self) {
         match self {
-            Self::Stdout(_) => {}
+            Self::Stdout(_) | Self::Checkpoint(_) => {}
             Self::File(target) => target.reset(),
             Self::Syslog(target) => target.reset(),
             Self::Http(target) => target.reset(),

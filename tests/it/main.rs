@@ -47,6 +47,7 @@ mod progress;
 mod proofs;
 mod query;
 mod reload;
+mod retention;
 mod run_command;
 mod runs;
 mod shipped;

@@ -118,10 +118,9 @@ fn events() -> Vec<Event> {
             subject: Some(Subject::new("user:9").unwrap()),
             by: Actor { uid: 0 },
         },
-        rotated(),
-        Event::Erasure { subject: Subject::new("user:9").unwrap(), by: Actor { uid: 0 } },
         ended(by),
     ];
+    events.extend(of_the_trail());
     events.extend(pins(by));
     for state in [
         UpstreamState::Started,
@@ -153,10 +152,16 @@ fn events() -> Vec<Event> {
     events
 }
 
-fn rotated() -> Event {
+/// What is done to the trail itself.
+fn of_the_trail() -> [Event; 3] {
     let key = |seed| note::Signer::new("sluicegate.journal/0", &[seed; 32]).unwrap().key().clone();
-    let until = jiff::Timestamp::UNIX_EPOCH;
-    Event::AuditKey { key: key(1), before: key(2), until, by: Actor { uid: 0 } }
+    let (at, by) = (jiff::Timestamp::UNIX_EPOCH, Actor { uid: 0 });
+    let (first, last, bytes) = (Seq(0), Seq(9), 70_000_000);
+    [
+        Event::AuditKey { key: key(1), before: key(2), until: at, by },
+        Event::Retired { first, last, segments: 2, bytes, before: at },
+        Event::Erasure { subject: Subject::new("user:9").unwrap(), by },
+    ]
 }
 
 fn ended(by: Option<Actor>) -> Event {

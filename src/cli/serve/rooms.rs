@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Problem};
 use crate::console::ReloadRequest;
 use crate::downstream::ListenSettings;
-use crate::gateway::{Configured, Rooms, TableLimits};
+use crate::gateway::{Configured, Retention, Rooms, TableLimits};
 use crate::identity::{Authenticator, EntryPoints, Minter};
 use crate::keep::Keeper;
 use crate::sink::{self, Sinks};
@@ -44,6 +44,12 @@ pub(super) fn open(
     }
     let keeper = Keeper::open(&config.state_dir).context("the keys of kept values")?;
     let (told, notices) = mpsc::channel(NOTICES_MAX);
+    let had = sinks.had();
+    let retention = config.audit.retention.map(|after| Retention {
+        dir: config.audit.dir.clone(),
+        after,
+        needed: Arc::new(move || had.needed()),
+    });
     let (lock_path, state_dir) = (config.lock_path.clone(), config.state_dir.clone());
     // Before anything looks for the keys that it makes where there are none.
     let mint = config.mint.clone().map(|settings| Minter::open(settings, clock.clone())).transpose()?;
@@ -55,6 +61,7 @@ pub(super) fn open(
         mint_opened,
         journal,
         keeper,
+        retention,
         live: recovered.live,
         upstreams,
         notices,

@@ -33,6 +33,7 @@ pub(super) fn gather(document: &Document, loaded: &Loaded, values: &Values<'_>) 
         queue_wait,
         durability,
         sync_delay_max: _,
+        retention,
         checkpoints,
     } = values.audit;
     let every = checkpoints.as_ref().map(|checkpoints| checkpoints.every).unwrap_or_default();
@@ -63,6 +64,7 @@ pub(super) fn gather(document: &Document, loaded: &Loaded, values: &Values<'_>) 
         fixed("audit.queue_max", queue_max.to_string(), most.as_ref()),
         fixed("audit.queue_wait", format!("{queue_wait:?}"), wait.as_ref()),
         fixed("audit.checkpoint_every", format!("{every:?}"), place_of(&written.checkpoint_every).as_ref()),
+        fixed("audit.retention", format!("{retention:?}"), place_of(&written.retention).as_ref()),
         fixed("audit.sinks", sinks(values.sinks), values.sinks.first().map(|sink| &sink.place)),
     ]
 }

@@ -3,6 +3,7 @@
 //! Must never reach one, nor take a key that nothing would come of.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use ::http::Uri;
 
@@ -21,7 +22,7 @@ use super::{Scope, bad_word};
 
 mod http;
 
-const TYPES: [&str; 6] = ["file", "http", "otlp", "splunk_hec", "stdout", "syslog"];
+const TYPES: [&str; 7] = ["checkpoint", "file", "http", "otlp", "splunk_hec", "stdout", "syslog"];
 
 pub(super) fn check(written: &[SinkRule], scope: Scope<'_>) -> Vec<Settings> {
     let found = scope.found;
@@ -118,6 +119,7 @@ fn destination(rule: &SinkRule, scope: Scope<'_>) -> Option<Destination> {
     };
     let takes: &[&str] = match kind.value.as_str() {
         "stdout" => &[],
+        "checkpoint" => &["path"],
         "file" => &["path", "rotate_bytes", "rotate_keep"],
         "http" => &["url", "ca", "headers", "compress", "sign"],
         "otlp" => &["url", "ca", "headers", "compress"],
@@ -132,6 +134,7 @@ fn destination(rule: &SinkRule, scope: Scope<'_>) -> Option<Destination> {
     };
     refuse_others(rule, &kind.value, takes, found);
     match kind.value.as_str() {
+        "checkpoint" => checkpoint(rule, scope).map(Destination::Checkpoint),
         "file" => file(rule, scope).map(Destination::File),
         "http" => http::lines(rule, scope).map(Destination::Http),
         "otlp" => http::otlp(rule, scope).map(Destination::Http),
@@ -173,16 +176,26 @@ fn refuse_others(rule: &SinkRule, kind: &str, takes: &[&str], found: &Sink) {
     }
 }
 
+/// A checkpoint has one form.
+fn checkpoint(rule: &SinkRule, scope: Scope<'_>) -> Option<PathBuf> {
+    if let Some(format) = &rule.format {
+        let message = "`format` means nothing for `type = \"checkpoint\"`";
+        scope.found.error(Code::Conflict, &format.place, message, "remove it: the file holds a signed note");
+    }
+    path(rule, "add `path = \"/mnt/elsewhere/gateway.checkpoint\"`, where the journal is not", scope)
+}
+
+fn path(rule: &SinkRule, help: &str, scope: Scope<'_>) -> Option<PathBuf> {
+    if rule.path.is_none() && scope.found.lacks(&rule.place, &["path"]) {
+        scope.found.error(Code::MissingKey, &rule.place, "this sink does not say which file", help);
+    }
+    rule.path.as_ref().map(|path| scope.path(&path.value))
+}
+
 fn file(rule: &SinkRule, scope: Scope<'_>) -> Option<FileSettings> {
     let found = scope.found;
     let read = Quantities::new(found);
-    let Some(path) = &rule.path else {
-        if found.lacks(&rule.place, &["path"]) {
-            let help = "add `path = \"/var/log/sluicegate/audit.jsonl\"`";
-            found.error(Code::MissingKey, &rule.place, "this sink does not say which file", help);
-        }
-        return None;
-    };
+    let path = path(rule, "add `path = \"/var/log/sluicegate/audit.jsonl\"`", scope)?;
     let rotate = &rule.rotate_bytes;
     let rotate_bytes =
         rotate.is_some().then(|| read.bytes(rotate, "rotate_bytes", ROTATE_EXAMPLE, ROTATE_BYTES_MIN));
@@ -191,7 +204,7 @@ fn file(rule: &SinkRule, scope: Scope<'_>) -> Option<FileSettings> {
         let help = format!("write a number up to {ROTATE_KEEP_MAX}");
         found.error(Code::OutOfRange, &keep.place, format!("`rotate_keep` cannot be {rotate_keep}"), help);
     }
-    Some(FileSettings { path: scope.path(&path.value), rotate_bytes, rotate_keep })
+    Some(FileSettings { path, rotate_bytes, rotate_keep })
 }
 
 fn syslog(rule: &SinkRule, scope: Scope<'_>) -> Option<SyslogSettings> {

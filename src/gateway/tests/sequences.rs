@@ -115,6 +115,7 @@ impl Bench {
             durability: crate::audit::Durability::default(),
             checkpoints: None,
             sync_delay_max: Duration::from_millis(5),
+            retention: None,
         };
         let (journal, recovered) = Journal::open(settings, clock.clone()).unwrap();
         let runs = Runs::recover(recover(recovered.live), RUNS_MAX, |name| {

@@ -50,6 +50,7 @@ fn of_kind(told: Told<'_>) -> (Words, Words) {
         (Kind::Stop, _) => (&["process"], &["end"]),
         (Kind::Upstream, _) => (&["process"], upstream(told)),
         (Kind::Segment, _) => (&["file"], &["creation"]),
+        (Kind::Retired, _) => (&["file"], &["deletion"]),
         (Kind::Suspended | Kind::Resumed | Kind::Plan | Kind::Grant | Kind::Approval, _) => {
             (&["api"], &["info"])
         }

@@ -15,6 +15,7 @@ const APP_STOP: u64 = 4;
 const APP_ENABLE: u64 = 6;
 const APP_DISABLE: u64 = 7;
 /// `activity_id` of Event Log Activity.
+const LOG_DELETE: u64 = 2;
 const LOG_ROTATE: u64 = 5;
 const LOG_START: u64 = 6;
 const LOG_RESTART: u64 = 8;
@@ -55,6 +56,7 @@ pub(super) fn upstream(told: Told<'_>) -> Members {
 pub(super) fn journal(told: Told<'_>) -> Members {
     let activity = match (told.kind, told.text("/why").as_deref()) {
         (Kind::Halted, _) => LOG_DISABLE,
+        (Kind::Retired, _) => LOG_DELETE,
         (Kind::Segment, Some("started")) => LOG_START,
         (Kind::Segment, Some("full")) => LOG_ROTATE,
         (Kind::Segment, Some("mended")) => LOG_RESTART,

@@ -137,6 +137,7 @@ fn each_record_becomes_what_the_document_says() {
         (Kind::Segment, why("full"), 1008, 5),
         (Kind::Segment, why("mended"), 1008, 8),
         (Kind::Halted, none.clone(), 1008, 10),
+        (Kind::Retired, none.clone(), 1008, 2),
         (Kind::Checkpoint, none.clone(), 1008, 99),
         (Kind::Taint, none, 0, 99),
     ];
