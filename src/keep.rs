@@ -15,7 +15,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::keyfile::KeyFileError;
-use crate::model::keep::{Keep, Kept, KeptForm, KeptPart, KeptText, KeptValue};
+use crate::model::keep::{Keep, Kept, KeptForm, KeptPart, KeptText, KeptValue, Whole};
 use crate::model::name::Subject;
 
 pub use hash::{HashKey, Hashed};
@@ -78,6 +78,7 @@ impl Keeper {
             key: key.map(|key| key.id().into()),
             hash_key: (!hashes.is_empty()).then(|| self.hash.id().into()),
             hashes,
+            whole: Whole::Yes,
         })
     }
 

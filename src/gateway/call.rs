@@ -29,6 +29,7 @@ use crate::limit::{Admission, Keys, Refused, Who};
 use crate::model::call::{ArgumentFacts, Call, Pin, Stores};
 use crate::model::decision::{Decision, Visibility};
 use crate::model::facts::CallFacts;
+use crate::model::keep::Whole;
 use crate::model::name::{PromptName, UpstreamName};
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
@@ -144,11 +145,19 @@ impl Gateway {
         let mut facts = exchange.facts();
         facts.named = Some(Bounded::new(&named.name));
         facts.arguments = Some(named.arguments);
-        self.keep(exchange, named, &mut facts).await?;
+        self.keep(named, &mut facts).await;
         let run = self.attach(exchange, &facts).await?;
         facts.run = Some(run.id().clone());
         facts.trigger = run.trigger();
         Ok((run, facts))
+    }
+}
+
+/// A call of which something is to be kept that cannot be does not go on (I6).
+fn check_kept(facts: &CallFacts) -> Result<(), Reason> {
+    match &facts.kept {
+        Some(kept) if kept.whole == Whole::Lacking => Err(Reason::ValuesNotKept),
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -260,6 +269,7 @@ impl Stage<'_> {
             Ruling::Refuse(_, decision) => return Err(self.refused(facts, decision)),
         };
         facts.decision = Some(permit.decision().clone());
+        check_kept(&facts).map_err(|reason| self.closed(facts.clone(), reason))?;
         self.check_settled().map_err(|reason| self.closed(facts.clone(), reason))?;
         self.check_answers(section, &facts)?;
         self.check_param_headers().map_err(|reason| self.protocol(facts.clone(), reason))?;

@@ -144,6 +144,27 @@ pub struct Kept {
     pub hashes: Vec<(Pointer, Sha256)>,
     /// Id of the key of the hashes.
     pub hash_key: Option<Arc<str>>,
+    /// Whether that is all that was asked for.
+    pub whole: Whole,
+}
+
+/// Whether everything is kept that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Whole {
+    /// It is.
+    #[default]
+    Yes,
+    /// Nothing could be kept.
+    Lacking,
+}
+
+impl Kept {
+    /// Nothing of what `keep` asks for, which could not be had.
+    #[must_use]
+    pub fn lacking(keep: &Keep) -> Self {
+        let (values, hashes) = (Vec::new(), Vec::new());
+        Self { digest: keep.digest, values, key: None, hashes, hash_key: None, whole: Whole::Lacking }
+    }
 }
 
 /// One part that is kept.

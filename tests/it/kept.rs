@@ -132,12 +132,27 @@ async fn a_call_of_which_nothing_can_be_kept_does_not_go_on() {
     let asked = json!({ "id": "1", "to": "ann@example.com" });
     assert_eq!(call(&chat, "tools__read", &asked).await, "values_not_kept");
     assert_eq!(call(&chat, "tools__read", &json!({ "id": "2" })).await, "ok", "nothing is to be kept of it");
+    // Whom the tool is hidden from learns nothing by it.
+    site.edit(|config| {
+        config.replace("allow = [\"tools.read\", \"tools.count\"", "allow = [\"tools.count\"")
+    });
+    let (code, _, err) = site.run(&["reload"]);
+    assert_eq!(code, 0, "{err}");
+    let mail = client(&gateway, EMAIL_KEY).await;
+    let said = async |tool: &str| {
+        let params = json!({ "name": tool, "arguments": asked });
+        mail.request(3, "tools/call", &params).await.json().to_string().replace(tool, "x")
+    };
+    assert_eq!(said("tools__read").await, said("tools__none").await);
     std::fs::rename(site.path("state/elsewhere"), &keys).unwrap();
     assert_eq!(call(&chat, "tools__read", &asked).await, "ok");
     let ids: Vec<_> = site.ledger().iter().map(|entry| entry["id"].clone()).collect();
     assert_eq!(ids, ["2", "1"]);
     let denial = &of_kind(&site, "denial")[0];
-    assert_eq!(denial["reason"], "values_not_kept");
+    assert_eq!(
+        (&denial["reason"], &denial["arguments"]["lacking"]),
+        (&json!("values_not_kept"), &json!(true))
+    );
     assert!(gateway.stop().success());
     assert_verifies(&site);
 }

@@ -2,9 +2,9 @@
 //!
 //! Must never write a value that is not in `kept`, nor the digest of what an operator left out.
 
-use crate::audit::line::Object;
+use crate::audit::line::{Flag, Object};
 use crate::model::facts::CallFacts;
-use crate::model::keep::{DigestOf, Kept, KeptText, KeptValue};
+use crate::model::keep::{DigestOf, Kept, KeptText, KeptValue, Whole};
 
 pub(super) fn write(object: &mut Object<'_>, facts: &CallFacts) {
     if facts.arguments.is_none() && facts.kept.is_none() {
@@ -47,5 +47,8 @@ fn write_kept(object: &mut Object<'_>, kept: &Kept) {
     }
     if let Some(key) = &kept.hash_key {
         object.text("hash_key", key);
+    }
+    if kept.whole == Whole::Lacking {
+        object.flag("lacking", Flag::True);
     }
 }

@@ -6,7 +6,7 @@ use rustix::io::Errno;
 
 use super::*;
 use crate::audit::disk::Op;
-use crate::model::keep::{DigestOf, Kept, KeptText, KeptValue, Pointer};
+use crate::model::keep::{DigestOf, Keep, Kept, KeptText, KeptValue, Pointer, Whole};
 use crate::model::pin::{FINDINGS_MAX, Finding, PinChange, PinId, PinMove, Pinned, Suspicion};
 
 pub(super) fn validator() -> jsonschema::Validator {
@@ -44,7 +44,8 @@ fn kept(digest: DigestOf, value: fn(&str) -> KeptText) -> Option<Arc<Kept>> {
     let part = |n| KeptValue { pointer: pointer(n), value: value(&text), whole_bytes: Some(n as u64) };
     let hashes = (0..16).map(|n| (pointer(n), Sha256::of(&[0]))).collect();
     let (key, hash_key) = (Some("0123456789abcdef".into()), Some("01234567".into()));
-    Some(Arc::new(Kept { digest, values: (0..16).map(part).collect(), key, hashes, hash_key }))
+    let values = (0..16).map(part).collect();
+    Some(Arc::new(Kept { digest, values, key, hashes, hash_key, whole: Whole::Yes }))
 }
 
 fn bare(run: &RunId) -> CallFacts {
@@ -99,6 +100,7 @@ fn events() -> Vec<Event> {
         denial(full(&run(1))),
         denial(bare(&run(1))),
         denial(sealed(&run(1))),
+        denial(CallFacts { kept: Some(Arc::new(Kept::lacking(&Keep::default()))), ..facts(&run(1)) }),
         denial(decided),
         Event::List { facts: Box::new(facts(&run(1))), shown: 3, latency },
         Event::AuthenticationFailures {
