@@ -36,6 +36,7 @@ pub mod task;
 mod text;
 pub mod texts;
 pub mod tool;
+mod tree;
 
 #[cfg(test)]
 mod tests;
@@ -50,3 +51,4 @@ pub use object::{Object, elements};
 pub use params::{OwnName, PROGRESS_TOKEN_BYTES_MAX, Params, StripMeta};
 pub use revision::Revision;
 pub use scan::{DEPTH_MAX, MEMBERS_MAX, ScanLimits};
+pub use tree::Json;

@@ -2,8 +2,11 @@
 //!
 //! Must never be taken from what an upstream says of itself: its hints are words of its own (CASES A65).
 
+use serde::{Deserialize, Serialize};
+
 /// What a tool does. A tool whose classes nobody declared counts as all of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ToolClass {
     /// It reads what the run may not have seen yet.
     Reads,
