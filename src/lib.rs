@@ -25,6 +25,7 @@ pub mod identity;
 pub mod index;
 pub mod keep;
 pub mod limit;
+pub mod plan;
 pub mod policy;
 pub mod proposal;
 pub mod run;

@@ -39,6 +39,8 @@ const TABLE: &[Room] = &[
     room("socket", &["model", "chance", "clock"]),
     // The decision is pure: no clock, no chance, no other room.
     room("policy", &["model"]),
+    // A plan is read by the one grammar, and reviewed from tables that it is handed: no policy, no run, no clock.
+    room("plan", &["model", "wire"]),
     // What a client's file says is told to nobody but the one who asked.
     room("clients", &["model"]),
     // What is proposed follows from names and schemas alone: no file, no process, no other room.
@@ -154,6 +156,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("cedar_policy", &["policy"]),
     ("miette", &["policy"]),
     ("rusqlite", &["index"]),
+    // Patterns of plans: checked against RFC 9485 before they are compiled.
+    ("regex", &["plan"]),
     ("anyhow", &["cli", "main"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
@@ -177,7 +181,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("std::env", &["cli", "config", "main", "demo", "upstream"]),
 ];
 
-/// Every room but `model`, `policy`, `proposal` and `wire`.
+/// Every room but `model`, `plan`, `policy`, `proposal` and `wire`.
 const NOT_PURE: [&str; 23] = [
     "audit",
     "chance",

@@ -1,0 +1,10 @@
+//! Tests of the plan room: the language, the review by each of its rules, grants and their matching.
+
+mod bench;
+mod fit;
+mod flows;
+mod grant;
+mod language;
+mod properties;
+mod requests;
+mod review;
