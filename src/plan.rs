@@ -19,6 +19,7 @@
 mod attribute;
 mod basis;
 mod decimal;
+mod features;
 mod fit;
 mod flow;
 mod grant;
@@ -39,6 +40,7 @@ mod value;
 
 pub use basis::basis;
 pub use decimal::NUMBER_BYTES_MAX;
+pub use features::{Domains, Feature, Kind, StepFeatures, ValueFeature};
 pub use fit::Fitted;
 pub use flow::{Brings, End, Flow, FlowAnswer, HISTORY_MAX, History, Reaches, raised};
 pub use grant::{Attempt, Concluded, Ended, Grant, Match, Remaining, Spent, State, Terms, Use};
