@@ -11,6 +11,7 @@ use super::event::Event;
 use super::line::{Kind, Stamp};
 use super::note::{self, Checkpoint, VerifyingKey};
 use super::queue::{Body, Entry, Reply, Rotation};
+use super::seal::Signers;
 use super::writer::{Checkpointed, Writer};
 use crate::keyfile::KeyFileError;
 use crate::model::reason::Reason;
@@ -79,6 +80,9 @@ impl Writer {
             return;
         }
         self.checkpointed = Checkpointed { end: self.tree.end(), at: now };
+        if let Some(signers) = self.signers.as_mut() {
+            signers.announced();
+        }
     }
 
     /// Replaces the key that signs: on the record first, so that whoever trusts the old one can come to trust the new,
@@ -96,6 +100,15 @@ impl Writer {
         overlap: Duration,
         permit: tokio::sync::OwnedSemaphorePermit,
     ) -> Result<VerifyingKey, RotateError> {
+        let is_announced = |signers: &Option<Signers>| signers.as_ref().is_some_and(Signers::is_announced);
+        if self.signers.is_some() && !is_announced(&self.signers) {
+            // The key of now is new too. While the one before it still signs, that has to sign a checkpoint over it:
+            // else nobody who trusts that one could ever come to trust what follows.
+            self.checkpoint();
+            if !is_announced(&self.signers) {
+                return Err(RotateError::Journal(Reason::JournalHalted));
+            }
+        }
         let signers = self.signers.as_ref().ok_or(RotateError::Unsigned)?;
         let (fresh, before) = (signers.fresh()?, signers.key().clone());
         let key = fresh.key().clone();

@@ -244,7 +244,6 @@ impl Record {
             | Kind::Pin
             | Kind::Mint
             | Kind::TokenKey
-            | Kind::AuditKey
             | Kind::Retired
             | Kind::AuthFailures
             | Kind::Start

@@ -26,6 +26,8 @@ pub(super) struct Signers {
     now: Signer,
     /// The one before, and until when it signs too.
     before: Option<(Signer, Timestamp)>,
+    /// Whether a checkpoint was written since the key of now came to sign: one that the key before signed too.
+    is_announced: bool,
 }
 
 /// A key that signs nothing yet.
@@ -63,12 +65,24 @@ impl Signers {
         };
         // Where a crash came between the two files, the one before is still the one of now.
         let before = before.filter(|(signer, _)| signer.key() != now.key());
-        Ok(Self { path: path.to_owned(), origin: origin.to_owned(), now, before })
+        // Nobody knows whether the last process came to write one.
+        let is_announced = before.is_none();
+        Ok(Self { path: path.to_owned(), origin: origin.to_owned(), now, before, is_announced })
     }
 
     /// The public key that signs now.
     pub(super) fn key(&self) -> &VerifyingKey {
         self.now.key()
+    }
+
+    /// Whether the key of now can be replaced: whoever trusts the one before it has what to trust it by.
+    pub(super) fn is_announced(&self) -> bool {
+        self.is_announced
+    }
+
+    /// What was signed last stands in the journal.
+    pub(super) fn announced(&mut self) {
+        self.is_announced = true;
     }
 
     /// `checkpoint` as a note of this moment. Forgets a key whose time is over.
@@ -99,6 +113,7 @@ impl Signers {
         keyfile::write(&self.path, &format!("{HEAD}{}\n", BASE64.encode(&seed)))?;
         let before = std::mem::replace(&mut self.now, signer);
         self.before = Some((before, until));
+        self.is_announced = false;
         publish(&self.path, &self.now)
     }
 }

@@ -6,6 +6,7 @@ mod checkpoints;
 mod claims;
 mod damage;
 mod faults;
+mod keys;
 mod levels;
 mod path;
 mod property;
