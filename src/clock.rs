@@ -2,8 +2,8 @@
 //!
 //! Everything else is handed a [`Clock`], so that tests own time. Must never decide anything.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -28,7 +28,8 @@ enum Kind {
 
 #[derive(Debug)]
 struct Manual {
-    wall_start: Timestamp,
+    /// Wall time when nothing had elapsed.
+    wall_start: Mutex<Timestamp>,
     elapsed_ns: AtomicU64,
 }
 
@@ -43,7 +44,7 @@ impl Clock {
     /// A clock that stands at `wall` until [`Clock::advance`] moves it.
     #[must_use]
     pub fn manual(wall: Timestamp) -> Self {
-        Self(Kind::Manual(Arc::new(Manual { wall_start: wall, elapsed_ns: AtomicU64::new(0) })))
+        Self(Kind::Manual(Arc::new(Manual { wall_start: Mutex::new(wall), elapsed_ns: AtomicU64::new(0) })))
     }
 
     /// Wall time, UTC. May jump in either direction.
@@ -53,8 +54,8 @@ impl Clock {
         match &self.0 {
             Kind::System { .. } => Timestamp::now(),
             Kind::Manual(manual) => {
-                let elapsed = Duration::from_nanos(manual.elapsed_ns.load(Ordering::Acquire));
-                manual.wall_start.checked_add(elapsed).unwrap_or(Timestamp::MAX)
+                let wall_start = *manual.wall_start.lock().unwrap_or_else(PoisonError::into_inner);
+                wall_start.checked_add(manual.elapsed()).unwrap_or(Timestamp::MAX)
             }
         }
     }
@@ -64,7 +65,7 @@ impl Clock {
     pub fn monotonic(&self) -> Duration {
         match &self.0 {
             Kind::System { started } => started.elapsed(),
-            Kind::Manual(manual) => Duration::from_nanos(manual.elapsed_ns.load(Ordering::Acquire)),
+            Kind::Manual(manual) => manual.elapsed(),
         }
     }
 
@@ -74,5 +75,20 @@ impl Clock {
             let by_ns = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
             manual.elapsed_ns.fetch_add(by_ns, Ordering::AcqRel);
         }
+    }
+
+    /// Sets the wall time of a manual clock, in either direction, as whoever sets the clock of a machine does. Its
+    /// monotonic time goes on from where it is. A system clock is not set.
+    pub fn set_wall(&self, wall: Timestamp) {
+        if let Kind::Manual(manual) = &self.0 {
+            let start = wall.checked_sub(manual.elapsed()).unwrap_or(Timestamp::MIN);
+            *manual.wall_start.lock().unwrap_or_else(PoisonError::into_inner) = start;
+        }
+    }
+}
+
+impl Manual {
+    fn elapsed(&self) -> Duration {
+        Duration::from_nanos(self.elapsed_ns.load(Ordering::Acquire))
     }
 }

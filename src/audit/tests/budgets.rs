@@ -25,7 +25,12 @@ fn counting(calls: u64) -> CallFacts {
 
 /// What a gateway would find that starts now.
 fn used(room: &Room) -> u64 {
-    let (journal, recovered) = room.killed().open();
+    used_by(room, Clock::system())
+}
+
+fn used_by(room: &Room, clock: Clock) -> u64 {
+    let killed = room.killed();
+    let (journal, recovered) = Journal::open(killed.settings(), clock).unwrap();
     drop(journal);
     let entry = &recovered.live.budgets.counts[&key()];
     assert_eq!(entry.budget, name());
@@ -97,4 +102,25 @@ async fn what_lost_records_counted_is_spent() {
     let states = room.of_kind(Kind::State);
     let lost: Vec<_> = states.iter().filter(|line| line.get("budgets_lost").is_some()).collect();
     assert!(!lost.is_empty() && lost.iter().all(|line| schema::validator().is_valid(line)), "{lost:#?}");
+}
+
+#[tokio::test]
+async fn a81_a_clock_that_is_set_back_refunds_nothing() {
+    let room = Room::new();
+    let clock = Clock::manual("2026-11-27T10:30:00Z".parse().unwrap());
+    let (journal, _) = Journal::open(room.settings(), clock.clone()).unwrap();
+    call(&journal, counting(3)).await.unwrap();
+    for (jump, counted) in [
+        ("2016-11-27T10:30:00Z", 4),
+        ("1969-12-31T23:59:59Z", 5),
+        // Years ahead another day has begun; set back again, what was counted there counts here.
+        ("2036-11-27T10:30:00Z", 1),
+        ("2026-11-27T10:31:00Z", 2),
+    ] {
+        clock.set_wall(jump.parse().unwrap());
+        call(&journal, counting(1)).await.unwrap();
+        assert_eq!(used_by(&room, clock.clone()), counted, "{jump}");
+    }
+    journal.close().await.unwrap();
+    room.verified();
 }

@@ -239,3 +239,49 @@ async fn f61_wall_time_may_jump_and_the_journal_stays_in_order() {
     journal.close().await.unwrap();
     room.verified();
 }
+
+/// Where somebody sets the clock while the gateway runs: years ahead, years back, and to before there was any.
+const JUMPS: [&str; 4] =
+    ["2036-01-01T12:00:00Z", "2016-01-01T12:00:00Z", "1969-12-31T23:00:00Z", "2026-11-27T10:40:00Z"];
+
+#[tokio::test]
+async fn f61_a81_a_clock_that_is_set_changes_no_order_and_refunds_nothing_and_shows() {
+    let room = Room { segment_bytes: 4096, queue_max: 2, ..Room::new() };
+    let key = room.dir.with_file_name("audit-key");
+    let checkpoints = Some(Checkpoints { key, every: Duration::from_secs(60) });
+    let settings = Settings { checkpoints, ..room.settings() };
+    let clock = Clock::manual("2026-11-27T10:30:00Z".parse().unwrap());
+    let (journal, _) = Journal::open(settings.clone(), clock.clone()).unwrap();
+    start_run(&journal, &run(1)).await.unwrap();
+    call(&journal, CallFacts { adds: sources(["web"]), ..facts(&run(1)) }).await.unwrap();
+    for jump in JUMPS {
+        clock.set_wall(jump.parse().unwrap());
+        for _ in 0..8 {
+            clock.advance(Duration::from_secs(9));
+            call(&journal, facts(&run(1))).await.unwrap();
+        }
+    }
+    journal.close().await.unwrap();
+    let lines = room.lines();
+    let mono: Vec<_> = lines.iter().map(|line| line["mono_ns"].as_u64().unwrap()).collect();
+    let seqs: Vec<_> = lines.iter().map(|line| line["seq"].as_u64().unwrap()).collect();
+    assert!(mono.is_sorted() && seqs.is_sorted_by(|one, next| one + 1 == *next));
+    let walls: Vec<jiff::Timestamp> =
+        lines.iter().map(|line| line["t"].as_str().unwrap().parse().unwrap()).collect();
+    assert!(JUMPS.iter().all(|jump| {
+        walls.iter().any(|wall| wall.duration_since(jump.parse().unwrap()).as_secs().abs() < 80)
+    }));
+    assert!(
+        !walls.is_sorted(),
+        "who reads sees that the clock was set: the numbers and the other clock go on"
+    );
+    // Checkpoints come by the clock that nobody sets.
+    let signed = room.of_kind(Kind::Checkpoint).len();
+    assert!((4..=8).contains(&signed), "{signed} checkpoints in 5 minutes");
+    room.verified();
+    // The next process has another clock, and the same state.
+    let (journal, recovered) = Journal::open(settings, Clock::system()).unwrap();
+    assert_eq!(recovered.live.runs[&run(1)].provenance, sources(["chat", "web"]));
+    journal.close().await.unwrap();
+    room.verified();
+}
