@@ -10,6 +10,7 @@ pub mod clients;
 pub mod clock;
 pub mod keyfile;
 pub mod model;
+pub mod outbound;
 pub mod socket;
 pub mod spool;
 pub mod task;

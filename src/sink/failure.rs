@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::audit::TailError;
+use crate::outbound::Fault;
 
 /// It is tried again, from the first record that was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,9 @@ pub(super) enum Failure {
     /// TLS could not be set up.
     #[error("no TLS: {0}")]
     Tls(String),
+    /// The receiver could not be asked.
+    #[error(transparent)]
+    Outbound(#[from] Fault),
     /// The receiver closed the connection.
     #[error("the receiver closed the connection")]
     Closed,
@@ -51,9 +55,6 @@ pub(super) enum Failure {
         /// Why it did not take the last one.
         why: String,
     },
-    /// The connection could not be made, or broke.
-    #[error("the connection: {0}")]
-    Connection(String),
     /// What the receiver cannot take cannot be kept.
     #[error("`{}` cannot be written: {source}", path.display())]
     DeadLetters {

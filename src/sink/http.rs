@@ -6,11 +6,9 @@
 //! is said of others beside it, nor follow a redirect: records go where the configuration says.
 
 mod answer;
-mod client;
 mod hec;
 mod lines;
 mod otlp;
-mod request;
 
 use std::collections::VecDeque;
 
@@ -19,8 +17,8 @@ use super::parcel::Parcel;
 use super::settings::{HecSettings, HttpProtocol, HttpSettings, SigningKey};
 use super::target::{Delivered, Refused, Sure};
 use crate::clock::Clock;
+use crate::outbound::Client;
 use answer::{Taken, by_status};
-use client::Client;
 use hec::Hec;
 
 #[derive(Debug)]
@@ -54,7 +52,7 @@ impl Open {
             HttpProtocol::Otlp => Protocol::Otlp,
             HttpProtocol::SplunkHec(hec) => Protocol::Hec(Box::new(Hec::new(HecSettings::clone(hec))?)),
         };
-        Ok(Self { client: Client::new(settings)?, protocol })
+        Ok(Self { client: Client::new(&settings.url, &settings.headers, settings.ca.as_deref())?, protocol })
     }
 }
 

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::ocsf::OcsfVersion;
 use crate::model::place::Place;
 use crate::model::secret::Secret;
+pub use crate::outbound::Compression;
 
 /// One sink.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,16 +168,6 @@ pub enum Ack {
     Wait(Duration),
     /// What is answered with success.
     Off,
-}
-
-/// How bodies are written (`compress`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Compression {
-    /// As they are.
-    #[default]
-    None,
-    /// `Content-Encoding: gzip` (RFC 9110, 8.4.1.3).
-    Gzip,
 }
 
 /// A key that requests are signed with, by the scheme of Standard Webhooks.

@@ -6,8 +6,8 @@
 
 use http::StatusCode;
 
-use super::client::Response;
 use crate::model::text::{Bounded, printable};
+use crate::outbound::Response;
 use crate::sink::failure::Failure;
 
 /// Most bytes of what a receiver says that are shown.

@@ -16,9 +16,8 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 
 use super::answer::Taken;
-use super::client::{Client, Response};
-use super::request::post;
 use crate::chance;
+use crate::outbound::{Client, Response, post};
 use crate::sink::failure::Failure;
 use crate::sink::parcel::Parcel;
 use crate::sink::settings::{Ack, Compression, HecSettings, HttpSettings};

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Request};
 use jiff::Timestamp;
 
-use super::request::post;
+use crate::outbound::post;
 use crate::sink::failure::Failure;
 use crate::sink::parcel::{Parcel, lines};
 use crate::sink::settings::{HttpSettings, SigningKey};

@@ -8,51 +8,17 @@ mod export;
 
 use bytes::Bytes;
 use http::Request;
-use serde::Deserialize;
 
 use super::answer::{Objection, Taken, by_status, failure, said};
-use super::client::Response;
-use super::request::post;
+use crate::outbound::otlp::{MEDIA, PartialSuccess, Reply};
+use crate::outbound::{Response, post};
 use crate::sink::failure::Failure;
 use crate::sink::parcel::Parcel;
 use crate::sink::settings::HttpSettings;
 
-/// `ExportLogsServiceResponse`, or the `Status` of a failure.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Reply {
-    partial_success: Option<PartialSuccess>,
-    message: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct PartialSuccess {
-    rejected_log_records: Option<Count>,
-    error_message: String,
-}
-
-/// A number of 64 bits: JSON has it as a string, and readers take both ("JSON Protobuf Encoding").
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Count {
-    Number(i64),
-    Text(String),
-}
-
-impl Count {
-    /// What cannot be read counts as some.
-    fn is_zero(&self) -> bool {
-        match self {
-            Self::Number(number) => *number == 0,
-            Self::Text(text) => text.parse() == Ok(0_i64),
-        }
-    }
-}
-
 pub(super) async fn request(settings: &HttpSettings, parcels: &[Parcel]) -> Result<Request<Bytes>, Failure> {
     let text = export::logs(parcels).map_err(|error| Failure::Request(error.to_string()))?;
-    post(&settings.url, "application/json", settings.compression, text).await
+    Ok(post(&settings.url, MEDIA, settings.compression, text).await?)
 }
 
 /// What became of logs that were answered with `response` ("OTLP/HTTP Response").
@@ -70,7 +36,7 @@ pub(super) fn taken(response: &Response) -> Result<Taken, Failure> {
         };
     };
     match (by_status(response, &reply.message)?, reply.partial_success) {
-        (Taken::All, Some(PartialSuccess { rejected_log_records: Some(rejected), error_message }))
+        (Taken::All, Some(PartialSuccess { rejected: Some(rejected), error_message }))
             if !rejected.is_zero() =>
         {
             let why = if error_message.is_empty() { "rejected" } else { &error_message };

@@ -34,6 +34,8 @@ const TABLE: &[Room] = &[
     room("wire", &["model"]),
     // Large messages on disk: what stays of one in memory is for the one grammar to say.
     room("spool", &["model", "chance", "wire"]),
+    // Posting to receivers that the operator named; knows no meaning of what is sent.
+    room("outbound", &["model", "trust"]),
     // Listening and HTTP/1.1, for every room that listens; knows no meaning of a request.
     // By the clock it says whether a certificate is valid: rustls would read the machine's.
     room("socket", &["model", "chance", "clock"]),
@@ -60,7 +62,7 @@ const TABLE: &[Room] = &[
     // Reads the journal, for whoever asks.
     room("index", &["model", "audit"]),
     // Reads the journal; what it is told to do it does without anybody on the path.
-    room("sink", &["model", "clock", "chance", "trust", "audit"]),
+    room("sink", &["model", "clock", "chance", "trust", "outbound", "audit"]),
     Room {
         name: "upstream",
         whole: &["model", "clock", "chance", "task", "spool", "wire"],
@@ -71,7 +73,7 @@ const TABLE: &[Room] = &[
             ("audit", &["Intent", "OpenIntent"]),
         ],
     },
-    room("telemetry", &["model", "clock", "socket"]),
+    room("telemetry", &["model", "clock", "chance", "socket", "outbound"]),
     // Says what people may ask; the gateway answers it.
     room("console", &["model", "clock", "socket", "telemetry"]),
     room(
@@ -111,6 +113,7 @@ const TABLE: &[Room] = &[
             "policy",
             "run",
             "sink",
+            "telemetry",
             "upstream",
             // A certificate is checked by the code that serves it, at the machine's time.
             "clock",
@@ -162,7 +165,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("prometheus_client", &["telemetry", "gateway"]),
-    ("hyper_rustls", &["upstream", "sink", "trust"]),
+    ("hyper_rustls", &["upstream", "outbound", "trust"]),
     // TLS is made where connections are: toward agents in `socket`, toward a gateway in `connect`,
     // toward the key sets of issuers in `identity`, toward receivers of records in `sink`.
     ("rustls", &["socket", "cli", "identity", "sink", "trust"]),
@@ -182,7 +185,7 @@ const CRATES: &[(&str, &[&str])] = &[
 ];
 
 /// Every room but `model`, `plan`, `policy`, `proposal` and `wire`.
-const NOT_PURE: [&str; 23] = [
+const NOT_PURE: [&str; 24] = [
     "audit",
     "chance",
     "cli",
@@ -199,6 +202,7 @@ const NOT_PURE: [&str; 23] = [
     "keyfile",
     "limit",
     "main",
+    "outbound",
     "run",
     "sink",
     "socket",

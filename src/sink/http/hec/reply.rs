@@ -9,9 +9,9 @@ use std::time::Duration;
 use http::StatusCode;
 use serde::Deserialize;
 
+use crate::outbound::Response;
 use crate::sink::failure::Failure;
 use crate::sink::http::answer::{Objection, Taken, by_status, failure, said};
-use crate::sink::http::client::Response;
 use crate::sink::settings::Ack;
 
 /// How long nothing is sent where what is sent is taken and never acknowledged, which somebody has to mend: it would

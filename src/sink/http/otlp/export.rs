@@ -4,10 +4,9 @@
 
 use serde::Serialize;
 
+use crate::outbound::otlp::{AnyValue, KeyValue, Resource, Scope};
 use crate::sink::parcel::Parcel;
 use crate::sink::severity::Severity;
-
-const SERVICE: &str = "sluicegate";
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -18,13 +17,8 @@ struct ExportLogsServiceRequest<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ResourceLogs<'a> {
-    resource: Resource<'a>,
+    resource: Resource,
     scope_logs: [ScopeLogs<'a>; 1],
-}
-
-#[derive(Serialize)]
-struct Resource<'a> {
-    attributes: [KeyValue<'a>; 2],
 }
 
 #[derive(Serialize)]
@@ -32,12 +26,6 @@ struct Resource<'a> {
 struct ScopeLogs<'a> {
     scope: Scope,
     log_records: Vec<LogRecord<'a>>,
-}
-
-#[derive(Serialize)]
-struct Scope {
-    name: &'static str,
-    version: &'static str,
 }
 
 #[derive(Serialize)]
@@ -53,28 +41,11 @@ struct LogRecord<'a> {
     attributes: [KeyValue<'a>; 3],
 }
 
-#[derive(Serialize)]
-struct KeyValue<'a> {
-    key: &'static str,
-    value: AnyValue<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-enum AnyValue<'a> {
-    StringValue(&'a str),
-    /// Of 64 bits: JSON has it as a string.
-    IntValue(String),
-}
-
 /// The request for `parcels`.
 pub(super) fn logs(parcels: &[Parcel]) -> serde_json::Result<Vec<u8>> {
-    let version = env!("CARGO_PKG_VERSION");
-    let attributes = [text("service.name", SERVICE), text("service.version", version)];
-    let scope = Scope { name: SERVICE, version };
     let log_records = parcels.iter().map(log_record).collect();
-    let scope_logs = [ScopeLogs { scope, log_records }];
-    let resource_logs = [ResourceLogs { resource: Resource { attributes }, scope_logs }];
+    let scope_logs = [ScopeLogs { scope: Scope::own(), log_records }];
+    let resource_logs = [ResourceLogs { resource: Resource::own(), scope_logs }];
     serde_json::to_vec(&ExportLogsServiceRequest { resource_logs })
 }
 
@@ -91,8 +62,8 @@ fn log_record(parcel: &Parcel) -> LogRecord<'_> {
         body: AnyValue::StringValue(&parcel.text),
         attributes: [
             KeyValue { key: "seq", value: AnyValue::IntValue(parcel.seq.0.to_string()) },
-            text("digest", &parcel.digest),
-            text("kind", parcel.kind.as_str()),
+            KeyValue::text("digest", &parcel.digest),
+            KeyValue::text("kind", parcel.kind.as_str()),
         ],
     }
 }
@@ -106,10 +77,6 @@ const fn severity(severity: Severity) -> (u8, &'static str) {
         Severity::Notice => (10, "INFO2"),
         Severity::Informational => (9, "INFO"),
     }
-}
-
-const fn text<'a>(key: &'static str, value: &'a str) -> KeyValue<'a> {
-    KeyValue { key, value: AnyValue::StringValue(value) }
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 //!
 //! Must never follow a redirect, use a proxy of the environment, or keep more of an answer than its bound.
 
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode, header};
+use http::{HeaderMap, HeaderName, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -15,10 +16,9 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use crate::model::secret;
+use super::fault::Fault;
+use crate::model::secret::{self, Secret};
 use crate::model::text::with_causes;
-use crate::sink::failure::Failure;
-use crate::sink::settings::HttpSettings;
 use crate::trust;
 
 /// Longest time to open a connection.
@@ -34,8 +34,9 @@ const CAUSES_BYTES_MAX: usize = 1024;
 /// Longest time that a receiver may ask to be left alone for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(5 * 60);
 
+/// A connection to one receiver, made when it is needed.
 #[derive(Debug)]
-pub(super) struct Client {
+pub struct Client {
     pool: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     /// What the configuration sends along.
     headers: HeaderMap,
@@ -43,33 +44,38 @@ pub(super) struct Client {
 
 /// What counts of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Response {
-    pub(super) status: StatusCode,
-    pub(super) retry_after: Option<Duration>,
+pub struct Response {
+    /// Its status.
+    pub status: StatusCode,
+    /// How long it asks to be left alone.
+    pub retry_after: Option<Duration>,
     /// None where it broke off, or was too long.
-    pub(super) body: Option<Vec<u8>>,
+    pub body: Option<Vec<u8>>,
 }
 
 impl Response {
     /// What the body says, where it is JSON of the form `T`.
-    pub(super) fn json<T: DeserializeOwned>(&self) -> Option<T> {
+    #[must_use]
+    pub fn json<T: DeserializeOwned>(&self) -> Option<T> {
         serde_json::from_slice(self.body.as_deref()?).ok()
     }
 }
 
 impl Client {
-    /// To the receiver of `settings`.
-    pub(super) fn new(settings: &HttpSettings) -> Result<Self, Failure> {
-        let bad = |name| Failure::Request(format!("the value of `{name}` cannot stand in a header"));
-        let headers = secret::headers(&settings.headers).map_err(bad)?;
+    /// To the receiver at `url`, to which `headers` go along and which shows a certificate of `ca`, or of the system's.
+    ///
+    /// # Errors
+    /// Why no connection can be set up.
+    pub fn new(url: &Uri, headers: &[(HeaderName, Secret)], ca: Option<&Path>) -> Result<Self, Fault> {
+        let bad = |name| Fault::Request(format!("the value of `{name}` cannot stand in a header"));
+        let headers = secret::headers(headers).map_err(bad)?;
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
         connector.set_nodelay(true);
         connector.enforce_http(false);
-        let trusted = trust::client(settings.ca.as_deref()).map_err(Failure::Tls)?;
+        let trusted = trust::client(ca).map_err(Fault::Tls)?;
         let tls = HttpsConnectorBuilder::new().with_tls_config(trusted);
-        let tls =
-            if settings.url.scheme_str() == Some("https") { tls.https_only() } else { tls.https_or_http() };
+        let tls = if url.scheme_str() == Some("https") { tls.https_only() } else { tls.https_or_http() };
         let mut builder = legacy::Client::builder(TokioExecutor::new());
         builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE_CONNECTION).pool_max_idle_per_host(1);
         // A batch that was sent half is sent again by us, after a wait, and not by the pool.
@@ -77,14 +83,18 @@ impl Client {
         Ok(Self { pool: builder.build(tls.enable_http1().wrap_connector(connector)), headers })
     }
 
-    pub(super) async fn send(&self, request: Request<Bytes>) -> Result<Response, Failure> {
-        let too_slow = |_| Failure::TooSlow(REQUEST_TIMEOUT.as_secs());
+    /// Sends `request` once, and reads what is said to it.
+    ///
+    /// # Errors
+    /// Why nothing came back.
+    pub async fn send(&self, request: Request<Bytes>) -> Result<Response, Fault> {
+        let too_slow = |_| Fault::TooSlow(REQUEST_TIMEOUT.as_secs());
         timeout(REQUEST_TIMEOUT, self.send_unlimited(request)).await.map_err(too_slow)?
     }
 
-    async fn send_unlimited(&self, mut request: Request<Bytes>) -> Result<Response, Failure> {
+    async fn send_unlimited(&self, mut request: Request<Bytes>) -> Result<Response, Fault> {
         request.headers_mut().extend(self.headers.clone());
-        let broken = |error| Failure::Connection(with_causes(&error, CAUSES_BYTES_MAX));
+        let broken = |error| Fault::Connection(with_causes(&error, CAUSES_BYTES_MAX));
         let response = self.pool.request(request.map(Full::new)).await.map_err(broken)?;
         let (status, retry_after) = (response.status(), retry_after(response.headers()));
         let body = read(response.into_body()).await;
