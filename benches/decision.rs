@@ -150,7 +150,7 @@ fn call(number: usize) -> Call {
         stores: Stores::Nothing,
         arguments: ArgumentFacts { sha256: Sha256::of(b""), bytes: 0 },
         values: Bytes::from_static(br#"{"to":"a@b.example","subject":"hello"}"#),
-        payload: Payload { method: "tools/call", bytes: Bytes::new(), progress_token: None },
+        payload: Payload { method: "tools/call", bytes: Bytes::new(), progress_token: None, trace: None },
     }
 }
 

@@ -32,7 +32,7 @@ use crate::model::name::ToolId;
 use crate::model::place::Place;
 use crate::model::trigger::Declarations;
 use crate::upstream::LockError;
-use crate::{audit, downstream, identity, limit, policy, sink, upstream};
+use crate::{audit, downstream, identity, limit, policy, sink, telemetry, upstream};
 
 pub use check::Compiled;
 pub use code::Code;
@@ -63,6 +63,8 @@ pub struct Config {
     pub audit: audit::Settings,
     /// `[[audit.sinks]]`.
     pub sinks: Vec<sink::Settings>,
+    /// `[telemetry]`, where it asks for traces.
+    pub traces: Option<telemetry::TraceSettings>,
     /// What identity vouches for by configuration.
     pub identity: identity::Settings,
     /// `[auth.mint]`, `[auth.dispatchers.*]`.

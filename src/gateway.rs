@@ -41,6 +41,7 @@ mod tally;
 mod task;
 #[cfg(test)]
 mod tests;
+mod traced;
 mod treatment;
 mod watch;
 mod world;
@@ -63,7 +64,7 @@ use crate::model::facts::CallFacts;
 use crate::model::reason::Reason;
 use crate::model::text::Bounded;
 use crate::run::{Approach, Run, Runs};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Tracer};
 use crate::upstream::Upstreams;
 use crate::wire::{self, Id, Message, Method, Notification, Request, Revision, ScanLimits, headers};
 
@@ -103,6 +104,7 @@ pub struct Gateway {
     keeper: Keeper,
     upstreams: Upstreams,
     metrics: Arc<Metrics>,
+    tracer: Option<Tracer>,
     tally: Tally,
     clock: Clock,
     started: Timestamp,
@@ -213,7 +215,10 @@ impl Gateway {
             None => self.legacy(&caller, &request),
         };
         match placed {
-            Ok((revision, session)) => Ok(Exchange { caller, request, revision, session }),
+            Ok((revision, session)) => {
+                let exchange = Exchange { caller, request, revision, session, trace: None };
+                Ok(Exchange { trace: self.trace(&exchange), ..exchange })
+            }
             Err(reason) => {
                 let named = handshake::requested_version(&caller, &request);
                 let facts = CallFacts { method: request.method.code(), named, ..caller.facts() };

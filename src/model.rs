@@ -29,5 +29,6 @@ pub mod secret;
 pub mod stored;
 pub mod target;
 pub mod text;
+pub mod trace;
 pub mod trigger;
 pub mod uri;

@@ -1,4 +1,4 @@
-//! What operators see of the gateway: metrics, health, logs.
+//! What operators see of the gateway: metrics, health, logs, traces.
 //!
 //! Must never hold a credential, an argument or a subject: labels are names from the configuration and
 //! reason codes, so that their number is bounded. Must never decide: health is told, not acted upon.
@@ -15,6 +15,7 @@ mod metrics;
 mod sinks;
 #[cfg(test)]
 mod tests;
+mod traces;
 
 pub use admin::AdminResponder;
 pub use certificates::CertificateState;
@@ -25,3 +26,4 @@ pub use health::{Finding, Halt, Readiness};
 pub use log::{Colour, LogError, LogFormat, start_log};
 pub use metrics::{CallTimes, Metrics};
 pub use sinks::{SinkFigures, WhenBehind};
+pub use traces::{Attribute, Claim, Exporter, SAMPLE_DEFAULT, Sides, Span, Status, TraceSettings, Tracer};

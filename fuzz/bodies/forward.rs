@@ -24,7 +24,7 @@ pub fn run(data: &[u8]) {
 }
 
 fn forwarded(came_in: &Params, strip: StripMeta) {
-    let payload = came_in.payload(&Method::ToolsCall, OwnName::Name("echo"), strip);
+    let payload = came_in.payload(&Method::ToolsCall, OwnName::Name("echo"), strip, None);
     let token = came_in.meta().and_then(|meta| meta.get("progressToken"));
     let found = payload.progress_token.clone().map(|range| payload.bytes.slice(range));
     assert_eq!(found, token, "the hole is where the client's token was");

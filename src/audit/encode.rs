@@ -104,6 +104,7 @@ pub(super) fn outcome(object: &mut Object<'_>, intent: Seq, facts: &CallFacts, o
     if let Some(run) = &facts.run {
         object.text("run", run.as_str());
     }
+    trace(object, facts);
     object.text("entry_point", facts.principal.entry_point.as_str());
     object.text("subject", facts.principal.subject.as_str());
     if let Some(target) = &facts.target {
@@ -351,7 +352,16 @@ fn call(object: &mut Object<'_>, facts: &CallFacts, adds: &Provenance, cuts: &mu
     if let Some(revision) = facts.revision {
         object.text("revision", revision);
     }
+    trace(object, facts);
     claimed(object, facts, cuts);
+}
+
+/// The trace may be one that the caller named (CASES A82); the span is the gateway's own.
+fn trace(object: &mut Object<'_>, facts: &CallFacts) {
+    if let Some(trace) = &facts.trace {
+        object.text("trace_id", &trace.id.to_string());
+        object.text("span_id", &trace.span.to_string());
+    }
 }
 
 fn claimed(object: &mut Object<'_>, facts: &CallFacts, cuts: &mut Cuts) {

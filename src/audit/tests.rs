@@ -198,6 +198,7 @@ fn facts(run: &RunId) -> CallFacts {
         metered: Metered::default(),
         revision: Some("2025-11-25"),
         request_id: Some(Bounded::new("7")),
+        trace: None,
         traceparent: None,
         client: Some(Bounded::new("test/1")),
     }

@@ -27,6 +27,7 @@ mod rename;
 mod resource;
 mod secret;
 mod sink;
+mod telemetry;
 mod tool;
 mod trial;
 mod trigger;
@@ -43,6 +44,7 @@ use crate::model::digest::Sha256;
 use crate::model::target::Class;
 use crate::model::trigger::Declarations;
 use crate::policy::Rules;
+use crate::telemetry::TraceSettings;
 use crate::upstream::{MayAsk, Settings};
 use crate::{audit, downstream, identity, limit, run};
 
@@ -107,7 +109,7 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
         [keys, clients, listeners.len(), upstreams.len(), issuers, minters, dispatchers, budgets.len()];
     refuse_gaps(document, understood, loaded, found);
     let limits = Quantities::new(found);
-    let (audit, sinks) = trail(&document.audit, &state_dir, scope);
+    let trail = trail(document, &state_dir, scope);
     let lock_path = lock_path(&document.gateway, scope);
     let in_flight = in_flight_limits(&document.limits, limits, &upstreams, budgets);
     let coverage = known::check(&rules, &upstreams, &lock_path, document, scope)
@@ -122,8 +124,7 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
                 lock_path: &lock_path,
                 admin_socket: &admin_socket,
                 admin,
-                audit: &audit,
-                sinks: &sinks,
+                trail: &trail,
                 mint: mint.as_ref(),
             },
         ),
@@ -134,8 +135,9 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
         listeners,
         limits: socket_limits(&document.limits, limits),
         in_flight,
-        audit,
-        sinks,
+        audit: trail.audit,
+        sinks: trail.sinks,
+        traces: trail.traces,
         state_dir,
         identity,
         mint,
@@ -303,13 +305,19 @@ fn watch(document: &Document) -> Watch {
     }
 }
 
-/// The journal, and where its records go beside it.
-fn trail(
-    written: &raw::Audit,
-    state_dir: &Path,
-    scope: Scope<'_>,
-) -> (audit::Settings, Vec<crate::sink::Settings>) {
-    (journal(written, state_dir, scope.found), sink::check(&written.sinks, scope))
+/// The journal, where its records go beside it, and what else is told of calls.
+struct Trail {
+    audit: audit::Settings,
+    sinks: Vec<crate::sink::Settings>,
+    traces: Option<TraceSettings>,
+}
+
+fn trail(document: &Document, state_dir: &Path, scope: Scope<'_>) -> Trail {
+    Trail {
+        audit: journal(&document.audit, state_dir, scope.found),
+        sinks: sink::check(&document.audit.sinks, scope),
+        traces: telemetry::check(document.telemetry.as_ref(), scope),
+    }
 }
 
 fn journal(written: &raw::Audit, state_dir: &Path, found: &Sink) -> audit::Settings {

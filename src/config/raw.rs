@@ -12,6 +12,7 @@ mod mint;
 mod preset;
 mod secret;
 mod sink;
+mod telemetry;
 mod tls;
 mod tool;
 mod trial;
@@ -31,6 +32,7 @@ pub(super) use mint::{Dispatcher, Mint};
 pub(super) use preset::PresetRule;
 pub(super) use secret::{Secret, Secrets};
 pub(super) use sink::SinkRule;
+pub(super) use telemetry::Telemetry;
 pub(super) use tls::{Client, Reach, Tls};
 pub(super) use tool::{SAYS, ToolRule};
 pub(super) use trial::{ANSWERS, Step, Trial};
@@ -54,6 +56,7 @@ pub(super) struct Document {
     pub(super) budgets: Vec<Budget>,
     pub(super) limits: Limits,
     pub(super) audit: Audit,
+    pub(super) telemetry: Option<Telemetry>,
     pub(super) reload: Reload,
     pub(super) guardrails: Vec<Located<String>>,
     pub(super) trials: Vec<Trial>,
@@ -139,6 +142,7 @@ impl Document {
             budgets: budget::read(&root),
             limits: Limits::read(&root),
             audit: Audit::read(&root),
+            telemetry: Telemetry::read(&root),
             reload: Reload::read(&root),
             guardrails: root.texts("guardrails").unwrap_or_default(),
             trials: Trial::read_all(&root),
@@ -157,7 +161,6 @@ const LATER: &[Later] = &[
     ("plans", "plans"),
     ("plan", "plans"),
     ("sinks", "audit sinks"),
-    ("telemetry", "traces"),
     ("console", "the console"),
 ];
 

@@ -25,6 +25,8 @@ pub(super) fn protocol(headers: &HeaderMap) -> ProtocolHeaders {
         name: all("mcp-name"),
         params,
         last_event_id: all("last-event-id"),
+        traceparent: all("traceparent"),
+        tracestate: all("tracestate"),
         user_agent: headers.get(USER_AGENT).map(raw),
     }
 }

@@ -389,7 +389,8 @@ impl Stage<'_> {
         let is_modern = self.exchange.revision.is_modern();
         let strip = if is_modern { StripMeta::Modern } else { StripMeta::Nothing };
         let method = &self.exchange.request.method;
-        let payload = |own: OwnName<'_>| params.payload(method, own, strip);
+        let trace = self.exchange.trace.as_ref();
+        let payload = |own: OwnName<'_>| params.payload(method, own, strip, trace);
         Some(match self.at.as_ref()? {
             At::Task(tool, task) => {
                 let answered = task.answered(params);

@@ -19,6 +19,7 @@ use crate::model::principal::{Origin, Principal};
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
 use crate::model::text::Bounded;
+use crate::model::trace::Trace;
 use crate::wire::{Id, LogLevel, Request, Revision, headers};
 
 /// Who asks, before anything of the body is understood.
@@ -43,6 +44,8 @@ pub(super) struct Exchange {
     pub(super) revision: Revision,
     /// The session of a 2025 revision; the 2026-07-28 revision has none.
     pub(super) session: Option<Arc<Session>>,
+    /// Where it stands in a trace, where traces are made.
+    pub(super) trace: Option<Arc<Trace>>,
 }
 
 impl Caller {
@@ -65,6 +68,7 @@ impl Caller {
             metered: Metered::default(),
             revision: None,
             request_id: None,
+            trace: None,
             traceparent: None,
             client: self.headers.user_agent.as_ref().map(claimed),
         }
@@ -80,6 +84,7 @@ impl Exchange {
             method: self.request.method.code(),
             revision: Some(self.revision.as_str()),
             request_id: Some(Bounded::new(self.request.id.raw())),
+            trace: self.trace.clone(),
             traceparent: self.meta_text("traceparent"),
             client: introduced.or_else(|| client_info(self.meta(headers::CLIENT_INFO))).or(base.client),
             ..base
@@ -122,8 +127,12 @@ impl Exchange {
     }
 
     fn meta_text(&self, key: &str) -> Option<Bounded<CLAIM_BYTES_MAX>> {
-        let text: String = serde_json::from_slice(&self.meta(key)?).ok()?;
-        Some(Bounded::new(&text))
+        self.whole_meta_text(key).map(|text| Bounded::new(&text))
+    }
+
+    /// The text that the client wrote under `key` of `_meta`, which may be as long as a message.
+    pub(super) fn whole_meta_text(&self, key: &str) -> Option<String> {
+        serde_json::from_slice(&self.meta(key)?).ok()
     }
 }
 

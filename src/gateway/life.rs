@@ -33,7 +33,7 @@ use crate::model::digest::Sha256;
 use crate::model::reason::Reason;
 use crate::policy::Rules;
 use crate::run::{BarrierReport, RecoveredRun, RecoveredRuns, RunKey, Runs, StoredSources};
-use crate::telemetry::{Finding, Metrics};
+use crate::telemetry::{Finding, Metrics, Tracer};
 use crate::upstream::{Notice, Upstreams};
 
 /// What a gateway is made of. Everything in it is open already.
@@ -57,6 +57,8 @@ pub struct Rooms {
     pub notices: mpsc::Receiver<Notice>,
     /// Counters and histograms.
     pub metrics: Arc<Metrics>,
+    /// What says where calls stand in traces, where that is configured.
+    pub tracer: Option<Tracer>,
     /// The clocks.
     pub clock: Clock,
     /// Who takes what people ask of the configuration.
@@ -174,6 +176,7 @@ impl Gateway {
             keeper: rooms.keeper,
             upstreams: rooms.upstreams,
             metrics: rooms.metrics,
+            tracer: rooms.tracer,
             tally: Tally::default(),
             started: rooms.clock.wall(),
             clock: rooms.clock,

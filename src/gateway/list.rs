@@ -15,6 +15,7 @@ use super::exchange::Exchange;
 use super::page::Shown;
 use super::port::Reply;
 use super::refusal::Refusal;
+use super::traced::{End, Ended};
 use super::world::{World, route};
 use crate::audit::Event;
 use crate::model::facts::CallFacts;
@@ -68,9 +69,9 @@ impl Gateway {
         let latency = self.latency_until_now(exchange.caller.arrived);
         let shown = u64::try_from(page.entries.len()).unwrap_or(u64::MAX);
         let event = Event::List { facts: Box::new(facts.clone()), shown, latency };
-        if let Err(reason) = self.journal.record(event).await {
-            return Err(refuse(&facts, reason));
-        }
+        let seq = self.journal.record(event).await.map_err(|reason| refuse(&facts, reason))?;
+        let (seq, arrived, end) = (Some(seq.0), exchange.caller.arrived, End::answered());
+        self.tell_trace(&Ended { facts: &facts, seq, arrived, latency, end });
         let result = encode_list(kind, page.entries, page.next.as_deref(), exchange.revision);
         let body = encode::result(&exchange.request.id, &result);
         Ok(Reply::Json { status: StatusCode::OK, body, session: None })

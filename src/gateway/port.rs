@@ -67,6 +67,10 @@ pub struct ProtocolHeaders {
     pub params: Vec<(String, Bytes)>,
     /// `Last-Event-ID` of a GET.
     pub last_event_id: Vec<Bytes>,
+    /// `traceparent` (W3C Trace Context, 3.2). Names a trace and a parent, and decides nothing.
+    pub traceparent: Vec<Bytes>,
+    /// `tracestate` (W3C Trace Context, 3.3), passed on where the gateway traces.
+    pub tracestate: Vec<Bytes>,
     /// `User-Agent`, for the record.
     pub user_agent: Option<Bytes>,
 }

@@ -10,6 +10,7 @@ use crate::gateway::Gateway;
 use crate::gateway::missing::Missing;
 use crate::gateway::port::Reply;
 use crate::gateway::reply::{self, Output, Told};
+use crate::gateway::traced::{End, Ended};
 use crate::limit::Who;
 use crate::model::facts::{CLAIM_BYTES_MAX, CallFacts};
 use crate::model::reason::{Reason, Retry};
@@ -56,7 +57,13 @@ impl Gateway {
         self.metrics.call(verdict, reason, CallTimes { gateway: latency.total, upstream: None });
         self.meter_refusal(&mut facts, reason);
         let retry_after_s = facts.metered.spent.as_ref().map(|spent| spent.retry_after_s);
+        // Only what is traced is told once more.
+        let traced = facts.trace.is_some().then(|| facts.clone());
         let recorded = self.journal.record(Event::Denial { facts: Box::new(facts), reason, latency }).await;
+        if let Some(facts) = &traced {
+            let (seq, end) = (recorded.ok().map(|seq| seq.0), End::refused(recorded.err().unwrap_or(reason)));
+            self.tell_trace(&Ended { facts, seq, arrived, latency, end });
+        }
         let (reason, seq, retry_after_s) = match recorded {
             Ok(seq) => (reason, Some(seq.0), retry_after_s),
             Err(halted) => (halted, None, None),

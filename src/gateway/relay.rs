@@ -23,6 +23,7 @@ use super::port::{Accepts, CallEvent};
 use super::reply::{AnswerForm, Told};
 use super::session::{Session, Wants};
 use super::task::TaskSide;
+use super::traced::{End, Ended};
 use super::world::route;
 use crate::audit::{Event, Intent, Pending, ResultFacts};
 use crate::limit::Admission;
@@ -85,6 +86,15 @@ pub(super) struct Leg {
     pub(super) decided: Duration,
 }
 
+/// What is measured on the way of a forwarded call.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    /// How long its intent took to be durable.
+    journal: Duration,
+    /// When its upstream had answered, or it was given up, on the monotonic clock.
+    answered: Duration,
+}
+
 impl Gateway {
     /// Hands the call to its own task.
     pub(super) fn carry(
@@ -112,11 +122,15 @@ impl Gateway {
             Ok(intent) => {
                 let journal = self.clock.monotonic().saturating_sub(leg.decided);
                 let forwarded = self.forward(intent, leg, line).await;
-                self.conclude(forwarded, leg, line, journal, then).await
+                let times = Times { journal, answered: self.clock.monotonic() };
+                self.conclude(forwarded, leg, line, times, then).await
             }
             // Not durable, so nothing left. What the call added to the run counts all the same.
             Err((_admission, reason)) => {
-                let gateway = self.clock.monotonic().saturating_sub(leg.arrived);
+                let latency = self.latency_until_now(leg.arrived);
+                let (facts, arrived, end) = (&leg.facts, leg.arrived, End::refused(reason));
+                self.tell_trace(&Ended { facts, seq: None, arrived, latency, end });
+                let gateway = latency.total;
                 self.metrics.call(Some(Answer::Allow), reason, CallTimes { gateway, upstream: None });
                 last(leg.form.answer(&line.id(), &Told::refused(reason, None), leg.revision).into())
             }
@@ -175,7 +189,7 @@ impl Gateway {
         forwarded: Forwarded,
         leg: &Leg,
         line: &Line,
-        journal: Duration,
+        times: Times,
         then: Option<Then>,
     ) -> CallEvent {
         let Forwarded { open, in_flight, outcome, timings, watch, hold } = forwarded;
@@ -183,11 +197,18 @@ impl Gateway {
         let decision_id = Some(open.seq().0);
         let late = self.taint_by_what_was_stored_meanwhile(leg).await;
         let (outcome, result) = measured(outcome, leg.result_max).await;
-        let facts = self.outcome_facts(&outcome, result, timings, leg, journal);
+        let facts = self.outcome_facts(&outcome, result, timings, leg, times.journal);
         self.measure(&facts, leg);
+        let (mut end, latency) = (End::of(&facts), facts.latency);
         let concluded = open.conclude(facts).await;
         drop(in_flight);
         let withheld = late.err().or(concluded.err());
+        if let Some(reason) = withheld {
+            end = End::refused(reason);
+        }
+        end.forwarded = Some((leg.decided, times.answered));
+        let (facts, arrived) = (&leg.facts, leg.arrived);
+        self.tell_trace(&Ended { facts, seq: decision_id, arrived, latency, end });
         let told = match (withheld, outcome) {
             (Some(reason), _) => Told::failed(reason, decision_id),
             (None, Ok(answer)) => {

@@ -262,7 +262,7 @@ fn subscription(
     let params = [b"{\"uri\":".as_slice(), &encode::quoted(uri), b"}"].concat();
     let text = encode::request_as(&id, &Method::ResourcesSubscribe, &params);
     match wire::parse(text, &ScanLimits::default()).ok()? {
-        Message::Request(request) => Some(Exchange { caller, request, revision, session }),
+        Message::Request(request) => Some(Exchange { caller, request, revision, session, trace: None }),
         Message::Notification(_) | Message::Response(_) => None,
     }
 }

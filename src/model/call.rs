@@ -3,6 +3,7 @@
 //! The bytes must never be separated from what was decided on (I7): a proof owns the whole call.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use bytes::Bytes;
 use super::digest::Sha256;
 use super::provenance::Provenance;
 use super::target::Target;
+use super::trace::Trace;
 
 /// One call, resolved against the catalogue.
 #[derive(Debug)]
@@ -44,7 +46,7 @@ impl Call {
             stores: Stores::Nothing,
             arguments: ArgumentFacts::of(&values),
             values,
-            payload: Payload { method: "", bytes: Bytes::new(), progress_token: None },
+            payload: Payload { method: "", bytes: Bytes::new(), progress_token: None, trace: None },
             deadline: None,
         }
     }
@@ -60,6 +62,8 @@ pub struct Payload {
     /// Where the value of `_meta.progressToken` stands, if the client sent one. It is replaced by
     /// the upstream request's id at forwarding, so that tokens of two clients never meet (I9).
     pub progress_token: Option<Range<usize>>,
+    /// Where it stands in a trace, where the gateway traces: `bytes` say so already, headers repeat it.
+    pub trace: Option<Arc<Trace>>,
 }
 
 /// Digest and size of a call's `arguments`: exactly as they came in, but for what an operator settled.

@@ -15,6 +15,7 @@ use super::principal::Principal;
 use super::provenance::Provenance;
 use super::target::Target;
 use super::text::Bounded;
+use super::trace::Trace;
 use super::trigger::Trigger;
 
 /// Bound of a name, id or header that the caller chose, in a record, in bytes.
@@ -82,6 +83,8 @@ pub struct CallFacts {
     pub revision: Option<&'static str>,
     /// The caller's own request id as JSON text. Claimed, bounded.
     pub request_id: Option<Bounded<CLAIM_BYTES_MAX>>,
+    /// Where it stands in a trace, where the gateway traces. The trace may be one that the caller named, the span is ours.
+    pub trace: Option<Arc<Trace>>,
     /// `traceparent` as the caller sent it. Claimed, bounded (CASES A82).
     pub traceparent: Option<Bounded<CLAIM_BYTES_MAX>>,
     /// Name and version of the client as it introduced itself. Claimed, bounded.

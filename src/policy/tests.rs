@@ -56,6 +56,7 @@ fn call_of(target: Target, pin: Pin) -> Call {
             method: "tools/call",
             bytes: bytes::Bytes::from_static(b"{}"),
             progress_token: None,
+            trace: None,
         },
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn log_record(told: Told<'_>) -> Option<Value> {
     if let Some(trace) = told.trace() {
         all.put("trace_id", trace.trace_id);
         all.put("span_id", trace.span_id);
-        all.put("trace_flags", trace.flags);
+        all.put_some("trace_flags", trace.flags);
     }
     all.put("resource", json!({ "service.name": PROGRAM, "service.version": VERSION }));
     let mut attributes = Members::default();

@@ -330,9 +330,13 @@ impl Told<'_> {
         Some(Rule { name, dimension, permission: text("/permission"), file, place })
     }
 
-    /// The trace that the caller says the call belongs to.
+    /// The trace that the call belongs to: the gateway's own span where it traces, else what the caller says.
     pub(super) fn trace(&self) -> Option<Trace> {
-        Trace::of(self.at("/claimed/traceparent")?.as_str()?)
+        let text = |pointer: &str| self.at(pointer).and_then(Value::as_str);
+        match (text("/trace_id"), text("/span_id")) {
+            (Some(trace), Some(span)) => Trace::own(trace, span),
+            _ => Trace::claimed(text("/claimed/traceparent")?),
+        }
     }
 
     /// The caller's id of the request: a string without its quotes, as the semantic conventions of OpenTelemetry want it.

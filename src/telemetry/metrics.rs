@@ -20,6 +20,7 @@ use super::figures::{Breaker, Figures, ReloadFigures};
 use super::health::Readiness;
 use super::journal::Journal;
 use super::sinks::Sinks;
+use super::traces::Counted;
 use crate::model::decision::Answer;
 use crate::model::reason::Reason;
 
@@ -36,6 +37,7 @@ pub struct Metrics {
     budgets: Budgets,
     pub(super) certificates: Certificates,
     pub(super) sinks: Sinks,
+    pub(super) traces: Counted,
 }
 
 /// How long the parts of one call took.
@@ -64,6 +66,7 @@ impl Metrics {
         let budgets = Budgets::register(&mut registry);
         let certificates = Certificates::register(&mut registry);
         let sinks = Sinks::register(&mut registry);
+        let traces = Counted::register(&mut registry);
         Self {
             registry,
             calls,
@@ -75,6 +78,7 @@ impl Metrics {
             budgets,
             certificates,
             sinks,
+            traces,
         }
     }
 

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::model::call::Payload;
+use crate::model::trace::Trace;
 use crate::wire::method::Kind;
 use crate::wire::tool::ParamHeader;
 use crate::wire::{LogLevel, Method, Revision, encode, headers, stateless, task};
@@ -51,6 +52,9 @@ pub enum Takes {
 
 /// `MCP-Protocol-Version`.
 pub(super) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// How a session with a tool server goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +98,7 @@ impl Era {
         declared: &[ParamHeader],
         asker: &Asker,
     ) -> Dressed {
-        match self {
+        let mut dressed = match self {
             Self::Handshake => plain(encode::forward(id, payload)),
             Self::Stateless => {
                 let method = Method::of(payload.method, Kind::Request);
@@ -103,6 +107,22 @@ impl Era {
                     headers: repeated(&method, &payload.bytes, declared),
                 }
             }
+        };
+        if let Some(trace) = &payload.trace {
+            repeat_trace(&mut dressed.headers, trace);
+        }
+        dressed
+    }
+}
+
+/// What `_meta` says of the trace, for those between here and there who read headers (W3C Trace Context, 3).
+fn repeat_trace(headers: &mut HeaderMap, trace: &Trace) {
+    let parent = trace.toward().to_string();
+    let state = trace.state.as_ref().map(|state| state.as_str());
+    for (name, value) in [(TRACEPARENT, Some(parent.as_str())), (TRACESTATE, state)] {
+        // Both are plain text, so that this does not fail.
+        if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
+            headers.insert(name, value);
         }
     }
 }
@@ -185,7 +205,8 @@ mod tests {
         );
         let declared = param_headers(&tool).unwrap();
         let params = r#"{"name":"t","arguments":{"region":"世 界","n":-7,"null":null,"deep":{"yes":true}}}"#;
-        let payload = Payload { method: "tools/call", bytes: Bytes::from(params), progress_token: None };
+        let payload =
+            Payload { method: "tools/call", bytes: Bytes::from(params), progress_token: None, trace: None };
         let sent = Era::Stateless.forward(1, &payload, &declared, &Asker::default()).headers;
         assert_eq!(sent["mcp-name"], "t");
         assert_eq!(sent["mcp-param-region"], "=?base64?5LiWIOeVjA==?=");

@@ -135,7 +135,12 @@ pub fn resumed(payload: &Payload, answers: &[(String, Bytes)], state: Option<&By
     }
     // What came before is where it was, so that the progress token still stands in its place.
     out.put_slice(payload.bytes.get(end..).unwrap_or_default());
-    Payload { method: payload.method, bytes: out.freeze(), progress_token: payload.progress_token.clone() }
+    Payload {
+        method: payload.method,
+        bytes: out.freeze(),
+        progress_token: payload.progress_token.clone(),
+        trace: payload.trace.clone(),
+    }
 }
 
 /// What a client says that goes on with a request.
@@ -213,6 +218,7 @@ mod tests {
             method: "tools/call",
             bytes: Bytes::from_static(br#"{"_meta":{"progressToken":"t"},"name":"x" }"#),
             progress_token: Some(26..29),
+            trace: None,
         };
         let resumed =
             resumed(&payload, &[("a".to_owned(), "{\"action\":\"decline\"}".into())], wanted.state.as_ref());

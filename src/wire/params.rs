@@ -3,12 +3,16 @@
 //! Must never change a byte that the gateway does not own (I7), nor interpret a member that the method
 //! does not define. Keys that a careless parser could take for others are refused (CASES A03 to A05).
 
+mod traced;
+
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
 use crate::model::call::Payload;
 use crate::model::name::TOOL_NAME_BYTES_MAX;
+use crate::model::trace::Trace;
 
 use super::encode;
 use super::fault::Fault;
@@ -147,28 +151,38 @@ impl Params {
     }
 
     /// What is sent to the upstream: these bytes, with the name in them replaced by the upstream's own and,
-    /// by `strip`, without what belongs to the downstream hop.
+    /// by `strip`, without what belongs to the downstream hop. Where the gateway traces, `_meta` says where the
+    /// call stands in `trace`.
     #[must_use]
-    pub fn payload(&self, method: &Method, name: OwnName<'_>, strip: StripMeta) -> Payload {
+    pub fn payload(
+        &self,
+        method: &Method,
+        name: OwnName<'_>,
+        strip: StripMeta,
+        trace: Option<&Arc<Trace>>,
+    ) -> Payload {
         let mut edits = self.renamed(name);
-        if strip == StripMeta::Modern {
-            // Only an answer that was asked for and decided on reaches an upstream: those to a task go by a
-            // request of their own.
-            let goes_on = *method != Method::TasksUpdate;
-            let cuts = self.members.cuts(|key| goes_on && GOING_ON.contains(&key));
-            edits.extend(cuts.into_iter().map(|range| (range, Bytes::new())));
-        }
+        // Only an answer that was asked for and decided on reaches an upstream: those to a task go by a
+        // request of their own.
+        let is_modern = strip == StripMeta::Modern;
+        let goes_on = is_modern && *method != Method::TasksUpdate;
+        let is_left_out = |key: &str| goes_on && GOING_ON.contains(&key);
+        let of_the_hop = |key: &str| is_modern && OF_THE_HOP.contains(&key);
         let mut token = None;
+        match (&self.meta, trace) {
+            (Some(meta), None) => edits.extend(cut(meta, of_the_hop)),
+            (Some(meta), Some(trace)) => edits.extend(traced::edits(meta, trace, of_the_hop)),
+            (None, Some(trace)) => edits.push(traced::member(&self.members, trace, is_left_out)),
+            (None, None) => {}
+        }
+        // After what is put in at the same place.
+        edits.extend(cut(&self.members, is_left_out));
         if let Some(meta) = &self.meta {
             token = meta.entry("progressToken").map(|entry| entry.value.clone());
-            if strip == StripMeta::Modern {
-                let cuts = meta.cuts(|key| OF_THE_HOP.contains(&key));
-                edits.extend(cuts.into_iter().map(|range| (range, Bytes::new())));
-            }
         }
         // `name` and `_meta` come in any order; the cuts inside `_meta` are in order already.
         edits.sort_by_key(|(range, _)| range.start);
-        self.edited(method.code(), &edits, token)
+        Payload { trace: trace.cloned(), ..self.edited(method.code(), &edits, token) }
     }
 
     fn renamed(&self, name: OwnName<'_>) -> Vec<(Range<usize>, Bytes)> {
@@ -229,8 +243,13 @@ impl Params {
         }
         note_token(&mut token_at, token.as_ref(), copied..span.end, out.len());
         out.extend_from_slice(self.members.bytes(copied..span.end));
-        Payload { method, bytes: out.freeze(), progress_token: token_at }
+        Payload { method, bytes: out.freeze(), progress_token: token_at, trace: None }
     }
+}
+
+/// What is cut out of `object`.
+fn cut(object: &Object, unwanted: impl Fn(&str) -> bool) -> impl Iterator<Item = (Range<usize>, Bytes)> {
+    object.cuts(unwanted).into_iter().map(|range| (range, Bytes::new()))
 }
 
 fn quoted(name: &str) -> Bytes {

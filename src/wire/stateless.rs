@@ -34,7 +34,11 @@ pub struct Discovered {
 #[must_use]
 pub fn request(id: u64, method: &Method, params: Option<&[u8]>, own: &str) -> Bytes {
     let params = Bytes::copy_from_slice(params.unwrap_or(b"{}"));
-    let dressed = dressed(&Payload { method: method.code(), bytes: params, progress_token: None }, id, own);
+    let dressed = dressed(
+        &Payload { method: method.code(), bytes: params, progress_token: None, trace: None },
+        id,
+        own,
+    );
     encode::request(id, method, Some(&dressed))
 }
 
@@ -127,7 +131,12 @@ mod tests {
             let start = params.find(token).unwrap();
             start..start + token.len()
         });
-        let payload = Payload { method: "tools/call", bytes: Bytes::from(params.to_owned()), progress_token };
+        let payload = Payload {
+            method: "tools/call",
+            bytes: Bytes::from(params.to_owned()),
+            progress_token,
+            trace: None,
+        };
         let message = forward(7, &Method::ToolsCall, &payload, OWN);
         serde_json::from_slice::<serde_json::Value>(&message).unwrap()["params"].take()
     }
@@ -147,6 +156,7 @@ mod tests {
             method: "tools/call",
             bytes: Bytes::from_static(of_the_client.as_bytes()),
             progress_token: None,
+            trace: None,
         };
         let message = forward(7, &Method::ToolsCall, &payload, OWN);
         let text = std::str::from_utf8(&message).unwrap();

@@ -9,6 +9,7 @@ mod parser;
 mod properties;
 mod result;
 mod tool;
+mod traced;
 
 use bytes::Bytes;
 

@@ -60,5 +60,6 @@ mod tasks;
 mod tls;
 mod token_endpoint;
 mod tokens;
+mod traces;
 mod users;
 mod watched;

@@ -16,11 +16,18 @@ use crate::gateway::{Configured, Retention, Rooms, TableLimits};
 use crate::identity::{Authenticator, EntryPoints, Minter};
 use crate::keep::Keeper;
 use crate::sink::{self, Sinks};
-use crate::telemetry::{Finding, Metrics, SinkFigures, WhenBehind};
+use crate::telemetry::{Exporter, Finding, Metrics, SinkFigures, Tracer, WhenBehind};
 use crate::upstream::{self, NOTICES_MAX, Upstreams};
 
 /// What of a configuration goes to the gateway, and its upstreams, which are set up beside it.
 pub(super) type Parts = (Configured, Vec<upstream::Settings>);
+
+/// What was opened: the rooms of the path, and what takes from them what leaves the gateway.
+pub(super) struct Opened {
+    pub(super) rooms: Rooms,
+    pub(super) sinks: Sinks,
+    pub(super) exporter: Option<Exporter>,
+}
 
 /// Opens the journal, takes up what it knows, and sets up everything else around it.
 pub(super) fn open(
@@ -29,7 +36,7 @@ pub(super) fn open(
     listening: Vec<(String, String)>,
     reloader: mpsc::Sender<ReloadRequest>,
     clock: Clock,
-) -> anyhow::Result<(Rooms, Sinks)> {
+) -> anyhow::Result<Opened> {
     let (journal, recovered) = Journal::open(config.audit.clone(), clock.clone())?;
     let metrics = Arc::new(Metrics::new());
     let measured = Arc::clone(&metrics);
@@ -42,6 +49,7 @@ pub(super) fn open(
         let calls = recovered.unknown;
         tracing::warn!(calls, "calls were in flight when the last process died: recorded as unknown");
     }
+    let (tracer, exporter) = tracer(&config, &metrics, &clock)?.unzip();
     let keeper = Keeper::open(&config.state_dir).context("the keys of kept values")?;
     let (told, notices) = mpsc::channel(NOTICES_MAX);
     let had = sinks.had();
@@ -66,10 +74,11 @@ pub(super) fn open(
         upstreams,
         notices,
         metrics,
+        tracer,
         clock,
         reloader,
     };
-    Ok((rooms, sinks))
+    Ok(Opened { rooms, sinks, exporter })
 }
 
 /// Serves the sinks from here on; what they are told of comes from the journal alone.
@@ -95,6 +104,16 @@ fn sinks(config: &Config, journal: &Journal, metrics: &Arc<Metrics>, clock: &Clo
     };
     let dir = config.state_dir.join("sinks");
     Ok(Sinks::start(&config.sinks, &source, &dir, clock, &(Arc::new(tell) as sink::Tell))?)
+}
+
+/// What traces calls, where that is configured.
+fn tracer(
+    config: &Config,
+    metrics: &Arc<Metrics>,
+    clock: &Clock,
+) -> anyhow::Result<Option<(Tracer, Exporter)>> {
+    let start = |settings| Tracer::start(settings, Arc::clone(metrics), clock.clone());
+    config.traces.as_ref().map(start).transpose().context("the receiver of traces (`[telemetry]`)")
 }
 
 /// Takes a configuration apart, at the start and at each reload.

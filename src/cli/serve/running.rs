@@ -25,6 +25,7 @@ use crate::downstream::Downstream;
 use crate::gateway::{Gateway, Tasks};
 use crate::sink::Sinks;
 use crate::socket::Server;
+use crate::telemetry::Exporter;
 
 /// How long calls in flight may go on after the gateway was asked to stop; then their tool servers are
 /// stopped, and they are recorded as what that makes of them.
@@ -33,6 +34,9 @@ const DRAIN_MAX: Duration = Duration::from_secs(10);
 const GOODBYE_MAX: Duration = Duration::from_secs(5);
 /// How long sinks may take what is left for them.
 const SINKS_MAX: Duration = Duration::from_secs(5);
+
+/// How long the receiver of traces may take what is left for it.
+const TRACES_MAX: Duration = Duration::from_secs(2);
 
 /// A gateway that serves in this process.
 pub(in crate::cli) struct Running {
@@ -57,6 +61,8 @@ pub(in crate::cli) struct Running {
     desk: AdminSocket,
     probes: Option<Server>,
     sinks: Sinks,
+    /// What sends traces.
+    exporter: Option<Exporter>,
 }
 
 /// Starts the gateway of the configuration at `path`, on what was `passed` where it says so.
@@ -83,7 +89,8 @@ async fn serve(
         (config.audit.dir.clone(), config.fixed.clone(), config.limits.clone());
     let (listening, probed) = (sockets.listening(), sockets.probes());
     let (reloader, asked) = mpsc::channel(RELOADS_WAITING_MAX);
-    let (rooms, sinks) = rooms::open(config, &listeners, listening.clone(), reloader, clock.clone())?;
+    let opened = rooms::open(config, &listeners, listening.clone(), reloader, clock.clone())?;
+    let rooms::Opened { rooms, sinks, exporter } = opened;
     let desk = sockets.bind_desk()?;
     let metrics = Arc::clone(&rooms.metrics);
     let begun = Gateway::begin(rooms).await;
@@ -107,6 +114,7 @@ async fn serve(
         desk,
         probes,
         sinks,
+        exporter,
     })
 }
 
@@ -163,6 +171,9 @@ impl Running {
         }
         // The last record is that of the end.
         self.sinks.finish(SINKS_MAX).await;
+        if let Some(exporter) = self.exporter {
+            exporter.finish(TRACES_MAX).await;
+        }
         ended.map_err(|reason| anyhow::anyhow!("the end could not be recorded: {reason}"))
     }
 }

@@ -18,6 +18,20 @@ pub(super) fn headers(
     written.iter().filter_map(|(name, value)| header(name, value, &is_own, scope)).collect()
 }
 
+/// What each request says anyway.
+pub(super) fn is_of_requests(header: &str) -> bool {
+    [
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "host",
+        "transfer-encoding",
+        "user-agent",
+    ]
+    .contains(&header)
+}
+
 /// Whether what is sent to `uri` can be read on the way: it is neither encrypted nor for this machine.
 pub(super) fn is_open(uri: &http::Uri) -> bool {
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
@@ -25,25 +39,32 @@ pub(super) fn is_open(uri: &http::Uri) -> bool {
     uri.scheme_str() == Some("http") && !is_local
 }
 
-/// The URL of an HTTP server; `example` is what to write.
+/// The URL of an HTTP server, which stands under `url`; `example` is what to write.
 pub(super) fn uri(url: &Located<String>, example: &str, scope: Scope<'_>) -> Option<http::Uri> {
+    uri_under("url", url, example, scope)
+}
+
+/// The URL of an HTTP server, which stands under `key`.
+pub(super) fn uri_under(
+    key: &str,
+    url: &Located<String>,
+    example: &str,
+    scope: Scope<'_>,
+) -> Option<http::Uri> {
     let bad = |message: &str, help: &str| {
         // The URL is not repeated: it may hold a password or a token (I10).
-        scope.found.error(Code::BadValue, &url.place, message, help);
+        scope.found.error(Code::BadValue, &url.place, format!("`{key}` {message}"), help);
         None
     };
-    let Ok(uri) = url.value.parse::<http::Uri>() else { return bad("`url` is not a URL", example) };
+    let Ok(uri) = url.value.parse::<http::Uri>() else { return bad("is not a URL", example) };
     if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
-        return bad("`url` is not an `http` or `https` URL", example);
+        return bad("is not an `http` or `https` URL", example);
     }
     if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        return bad(
-            "`url` holds a user or password",
-            "put the credential into `headers`, from `env` or `file`",
-        );
+        return bad("holds a user or password", "put the credential into `headers`, from `env` or `file`");
     }
     if url.value.contains('#') {
-        return bad("`url` holds a fragment", "remove `#` and what follows");
+        return bad("holds a fragment", "remove `#` and what follows");
     }
     Some(uri)
 }

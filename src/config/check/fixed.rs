@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use super::Trail;
 use crate::config::file::Loaded;
 use crate::config::fixed::Fixed;
 use crate::config::raw::Document;
@@ -17,8 +18,7 @@ pub(super) struct Values<'a> {
     pub(super) lock_path: &'a Path,
     pub(super) admin_socket: &'a Path,
     pub(super) admin: Option<SocketAddr>,
-    pub(super) audit: &'a audit::Settings,
-    pub(super) sinks: &'a [sink::Settings],
+    pub(super) trail: &'a Trail,
     /// Whether the gateway makes run tokens itself: their keys are opened at the start.
     pub(super) mint: Option<&'a identity::MintSettings>,
 }
@@ -35,7 +35,7 @@ pub(super) fn gather(document: &Document, loaded: &Loaded, values: &Values<'_>) 
         sync_delay_max: _,
         retention,
         checkpoints,
-    } = values.audit;
+    } = &values.trail.audit;
     let every = checkpoints.as_ref().map(|checkpoints| checkpoints.every).unwrap_or_default();
     let fixed = |key, value: String, place: Option<&Place>| Fixed {
         key,
@@ -65,7 +65,12 @@ pub(super) fn gather(document: &Document, loaded: &Loaded, values: &Values<'_>) 
         fixed("audit.queue_wait", format!("{queue_wait:?}"), wait.as_ref()),
         fixed("audit.checkpoint_every", format!("{every:?}"), place_of(&written.checkpoint_every).as_ref()),
         fixed("audit.retention", format!("{retention:?}"), place_of(&written.retention).as_ref()),
-        fixed("audit.sinks", sinks(values.sinks), values.sinks.first().map(|sink| &sink.place)),
+        fixed("audit.sinks", sinks(&values.trail.sinks), values.trail.sinks.first().map(|sink| &sink.place)),
+        fixed(
+            "telemetry",
+            values.trail.traces.as_ref().map_or_else(|| "nothing".to_owned(), |traces| format!("{traces:?}")),
+            document.telemetry.as_ref().map(|written| &written.place),
+        ),
     ]
 }
 

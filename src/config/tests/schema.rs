@@ -48,6 +48,8 @@ trigger = {}
 [limits]
 [audit]
 sinks = [{ name = "siem" }]
+[telemetry]
+headers = {}
 [reload]
 "#;
 

@@ -314,6 +314,7 @@ fn facts(principal: &Arc<Principal>, run: Option<RunId>) -> CallFacts {
         metered: Metered::default(),
         revision: None,
         request_id: None,
+        trace: None,
         traceparent: None,
         client: None,
     }

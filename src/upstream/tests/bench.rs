@@ -101,6 +101,7 @@ impl Bench {
                 method: "tools/call",
                 bytes: Bytes::from(format!("{head}{arguments}}}")),
                 progress_token: Some(start..start + "\"client\"".len()),
+                trace: None,
             },
         }
     }

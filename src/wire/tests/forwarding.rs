@@ -7,7 +7,7 @@ use crate::model::call::Payload;
 use crate::wire::{Fault, Id, Method, Object, OwnName, StripMeta, encode};
 
 fn sent(raw: &str, strip: StripMeta) -> String {
-    let payload = params(raw).payload(&Method::ToolsCall, OwnName::Name("send"), strip);
+    let payload = params(raw).payload(&Method::ToolsCall, OwnName::Name("send"), strip, None);
     String::from_utf8(payload.bytes.to_vec()).unwrap()
 }
 
@@ -60,7 +60,7 @@ fn i9_the_progress_token_is_found_and_replaced() {
         r#"{"_meta":{"io.modelcontextprotocol/logLevel":"x","progressToken":"t"},"name":"after"}"#,
         r#"{"_meta":{"progressToken":"t","io.modelcontextprotocol/logLevel":"x"},"name":"after"}"#,
     ] {
-        let payload = params(raw).payload(&Method::ToolsCall, OwnName::Name("send"), StripMeta::Modern);
+        let payload = params(raw).payload(&Method::ToolsCall, OwnName::Name("send"), StripMeta::Modern, None);
         let at = payload.progress_token.clone().unwrap();
         assert_eq!(payload.bytes.slice(at), "\"t\"", "{raw}");
         let sent = encode::forward(42, &payload);
@@ -71,15 +71,19 @@ fn i9_the_progress_token_is_found_and_replaced() {
     }
     let without = params(r#"{"name":"a","arguments":{"_meta":{"progressToken":"t"}}}"#);
     assert_eq!(
-        without.payload(&Method::ToolsCall, OwnName::Name("b"), StripMeta::Nothing).progress_token,
+        without.payload(&Method::ToolsCall, OwnName::Name("b"), StripMeta::Nothing, None).progress_token,
         None
     );
 }
 
 #[test]
 fn a_payload_without_a_token_is_sent_as_it_is() {
-    let payload =
-        Payload { method: "tools/call", bytes: Bytes::from_static(br#"{"name":"x"}"#), progress_token: None };
+    let payload = Payload {
+        method: "tools/call",
+        bytes: Bytes::from_static(br#"{"name":"x"}"#),
+        progress_token: None,
+        trace: None,
+    };
     let sent = encode::forward(1, &payload);
     assert_eq!(sent, r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"}}"#);
 }

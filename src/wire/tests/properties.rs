@@ -171,7 +171,7 @@ proptest! {
         let Ok(message) = parse(wrapped(&raw), &ScanLimits::default()) else { return Ok(()) };
         let came_in = params_of(message);
         let strip = if modern { StripMeta::Modern } else { StripMeta::Nothing };
-        let payload = came_in.payload(&Method::ToolsCall, OwnName::Name("send"), strip);
+        let payload = came_in.payload(&Method::ToolsCall, OwnName::Name("send"), strip, None);
         prop_assert_eq!(String::from_utf8_lossy(&payload.bytes), expected(&came_in, strip));
         let token = came_in.meta().and_then(|meta| meta.get("progressToken"));
         prop_assert_eq!(payload.progress_token.clone().map(|at| payload.bytes.slice(at)), token);

@@ -163,17 +163,7 @@ fn signing_key(written: &Located<Written>, scope: Scope<'_>) -> Option<SigningKe
 
 /// What each request says anyway.
 fn is_own(header: &str) -> bool {
-    header.starts_with("webhook-")
-        || [
-            "connection",
-            "content-encoding",
-            "content-length",
-            "content-type",
-            "host",
-            "transfer-encoding",
-            "user-agent",
-        ]
-        .contains(&header)
+    header.starts_with("webhook-") || endpoint::is_of_requests(header)
 }
 
 const LINES_HELP: &str = "write an `http` or `https` URL: `url = \"https://siem.example/ingest\"`";
