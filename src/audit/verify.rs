@@ -336,6 +336,8 @@ impl Verifier {
             last = *seq;
             match Record::read(line.as_bytes()) {
                 Ok(record) => {
+                    // What the disk lost may be the record of a new key, or what signed it.
+                    self.sealed(next, &record);
                     self.chain(next, &record, 1);
                     self.report.lines += 1;
                 }
