@@ -1,12 +1,16 @@
 //! A journal that cannot be written: no call reaches an upstream, callers are told, and it goes on by itself.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use http::Method;
 use serde_json::Value;
 
+use crate::support::audit::{check_signed, newest_segment, of_kind};
 use crate::support::gateway::{CHAT_KEY, Gateway};
-use crate::support::{Client, Site, check_audit};
+use crate::support::tracer::Tracer;
+use crate::support::{Client, Site, check_audit, namespace};
 
 /// The site, with probes.
 fn site() -> Site {
@@ -45,7 +49,7 @@ async fn f60_a_segment_that_was_replaced_is_noticed_before_the_next_call() {
     goes_again(&gateway, &client).await;
     assert!(gateway.stop().success());
     assert!(!site.executed().contains(&"meets".to_owned()));
-    let halts = crate::support::audit::of_kind(&site, "halted");
+    let halts = of_kind(&site, "halted");
     assert!(!halts.is_empty(), "the replacement is on the record");
 }
 
@@ -69,6 +73,96 @@ async fn a_state_directory_that_others_may_read_is_refused_with_the_remedy() {
     std::fs::set_permissions(site.path("state"), open).unwrap();
     let said = site.try_start().err().expect("it must not start");
     assert!(said.contains("chmod 700"), "{said}");
+}
+
+#[tokio::test]
+async fn a80_a_journal_that_is_a_link_is_refused_at_the_start() {
+    let site = Site::with_oracle("");
+    assert!(site.start().stop().success());
+    std::fs::rename(site.path("state/journal"), site.path("elsewhere")).unwrap();
+    std::os::unix::fs::symlink(site.path("elsewhere"), site.path("state/journal")).unwrap();
+    let said = site.try_start().err().expect("it must not start");
+    assert!(said.contains("state/journal` is not a folder"), "{said}");
+}
+
+/// What a disk does on a bad day: which calls of the journal fail from then on, with what, and what is said of it.
+const BAD_DAYS: [(&str, &str, &str); 4] = [
+    ("pwrite64", "EIO", "write"),
+    ("fdatasync", "EIO", "sync"),
+    ("pwrite64", "ENOSPC", "space"),
+    // A file system that the kernel has made read-only.
+    ("pwrite64,openat,fallocate,renameat", "EROFS", "write"),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f57_f60_a_disk_that_fails_halts_calls_and_they_go_on_when_it_is_well() {
+    for (syscall, error, cause) in BAD_DAYS {
+        let site = site();
+        let gateway = site.start();
+        let client = Client::new(&gateway.url, CHAT_KEY).initialize("2025-11-25").await;
+        assert_eq!(client.call("tools__read", "before").await.reason(), "ok");
+        all_recorded(&newest_segment(&site)).await;
+        let tracer = Tracer::fail(&gateway, syscall, error);
+        halted(&site, &gateway, &client).await;
+        drop(tracer);
+        goes_again(&gateway, &client).await;
+        assert!(gateway.stop().success());
+        assert_eq!(site.executed().iter().filter(|id| *id == "during").count(), 0, "{error}");
+        let halts = of_kind(&site, "halted");
+        assert!(halts.iter().any(|halt| halt["cause"] == cause), "{syscall} {error}: {halts:?}");
+        check_audit(&site);
+        check_signed(&site);
+    }
+}
+
+/// A file system of its own at `path`, in memory.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    fn new(path: PathBuf, options: &str) -> Self {
+        std::fs::create_dir_all(&path).unwrap();
+        mount(&["-t", "tmpfs", "-o", options, "none"], &path);
+        Self(path)
+    }
+
+    fn remount(&self, options: &str) {
+        mount(&["-o", options], &self.0);
+    }
+}
+
+fn mount(args: &[&str], path: &Path) {
+    assert!(Command::new("mount").args(args).arg(path).status().unwrap().success(), "{args:?}");
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        // Whoever still uses it keeps it.
+        let _gone = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[tokio::test]
+async fn f60_a_start_on_a_read_only_file_system_says_so_and_changes_nothing() {
+    if !namespace::is_root() {
+        return namespace::as_root(
+            "halted::f60_a_start_on_a_read_only_file_system_says_so_and_changes_nothing",
+        );
+    }
+    let site = site();
+    let disk = Mounted::new(site.path("state"), "size=256m,mode=0700");
+    assert!(site.start().stop().success());
+    let before = crate::support::audit::lines(&site);
+    disk.remount("remount,ro");
+    let said = site.try_start().err().expect("it must not start");
+    assert!(said.contains("Read-only file system"), "{said}");
+    assert_eq!(crate::support::audit::lines(&site), before);
+    disk.remount("remount,rw");
+    let gateway = site.start();
+    let client = Client::new(&gateway.url, CHAT_KEY).initialize("2025-11-25").await;
+    assert_eq!(client.call("tools__read", "after").await.reason(), "ok");
+    assert!(gateway.stop().success());
+    check_audit(&site);
+    check_signed(&site);
 }
 
 /// No call passes, the caller and the probe say why.
@@ -116,11 +210,4 @@ async fn all_recorded(segment: &std::path::Path) {
         assert!(tokio::time::Instant::now() < deadline, "the upstreams never start");
         looks.tick().await;
     }
-}
-
-fn newest_segment(site: &Site) -> std::path::PathBuf {
-    let entries = std::fs::read_dir(site.path("state/journal")).unwrap();
-    let paths = entries.map(|entry| entry.unwrap().path());
-    let segments = paths.filter(|path| path.extension().is_some_and(|suffix| suffix == "jsonl"));
-    segments.max().unwrap()
 }

@@ -32,6 +32,7 @@ mod init;
 mod interop;
 mod isolation;
 mod kept;
+mod killed;
 mod large;
 mod mail;
 mod mint;

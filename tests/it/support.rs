@@ -6,6 +6,7 @@ pub mod client;
 pub mod collector;
 pub mod gateway;
 pub mod issuer;
+pub mod load;
 pub mod namespace;
 pub mod postfix;
 pub mod receiver;
@@ -13,6 +14,7 @@ pub mod shaped;
 pub mod sink;
 pub mod tls;
 pub mod tokens;
+pub mod tracer;
 
 pub use audit::check_audit;
 pub use client::{Client, Exchange};

@@ -1,13 +1,14 @@
 //! What must be true of a journal after every test, against the ledger of what was executed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use serde_json::Value;
 
 use super::Site;
 
-/// The lines of a site's journal, in order.
-pub fn lines(site: &Site) -> Vec<String> {
+/// The segments of a site's journal, in order.
+pub fn segments(site: &Site) -> Vec<PathBuf> {
     let dir = site.path("state").join("journal");
     let mut segments: Vec<_> = std::fs::read_dir(dir)
         .unwrap()
@@ -15,8 +16,18 @@ pub fn lines(site: &Site) -> Vec<String> {
         .filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
         .collect();
     segments.sort();
+    segments
+}
+
+/// The segment that is written to.
+pub fn newest_segment(site: &Site) -> PathBuf {
+    segments(site).pop().unwrap()
+}
+
+/// The lines of a site's journal, in order.
+pub fn lines(site: &Site) -> Vec<String> {
     let mut lines = Vec::new();
-    for segment in segments {
+    for segment in segments(site) {
         lines.extend(std::fs::read_to_string(segment).unwrap().lines().map(str::to_owned));
     }
     lines
@@ -54,6 +65,13 @@ pub fn check_audit(site: &Site) {
         assert!(intended.contains(&digest), "{id} was executed without an intent");
         assert!(!denied.contains(&digest), "{id} was executed and denied");
     }
+}
+
+/// The chain and the tree are what the key of the site signed.
+pub fn check_signed(site: &Site) {
+    let key = std::fs::read_to_string(site.path("state/audit-key.pub")).unwrap();
+    let (code, out, err) = site.run(&["audit", "verify", "--key", key.trim_end()]);
+    assert_eq!(code, 0, "audit verify with the key: {out}{err}");
 }
 
 fn digest_of_arguments(record: &Value) -> String {

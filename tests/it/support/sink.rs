@@ -15,6 +15,15 @@ pub fn sink_site(kind: &str, url: &str, more: &str) -> Site {
     ))
 }
 
+/// A site with the sink `file`, which is `out.jsonl`, and the sink `siem`, which is over HTTP to `url`; signed often.
+pub fn two_sinks(url: &str) -> Site {
+    Site::with_oracle(&format!(
+        "[admin]\naddress = \"127.0.0.1:0\"\n[audit]\nsegment_bytes = \"4MiB\"\ncheckpoint_every = \"20ms\"\nvalues = \"plain\"\n\
+         [[audit.sinks]]\nname = \"file\"\ntype = \"file\"\npath = \"out.jsonl\"\n\
+         [[audit.sinks]]\nname = \"siem\"\ntype = \"http\"\nurl = {url:?}\n"
+    ))
+}
+
 /// Makes a call for each of `ids`, each of which has to be answered.
 pub async fn call(gateway: &Gateway, ids: &[&str]) {
     let client = Client::new(&gateway.url, CHAT_KEY).initialize("2025-11-25").await;
