@@ -265,6 +265,7 @@ fn facts(caller: u16) -> anyhow::Result<CallFacts> {
         revision: Some("2026-07-28"),
         request_id: None,
         traceparent: None,
+        trace: None,
         client: None,
     })
 }
