@@ -48,7 +48,7 @@ pub struct Terms {
     pub run: RunId,
     /// From when on it counts no more.
     pub until: Timestamp,
-    /// The digest of the labels, flows and shapes that it was reviewed under ([`super::basis`]).
+    /// The digest of the labels, flows and shapes that it was reviewed under ([`super::basis()`]).
     pub basis: Sha256,
 }
 
