@@ -5,8 +5,15 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+
+use data_encoding::BASE64;
+
+use crate::{chance, whole};
+
+/// A key, or what one is made of.
+pub type Secret = [u8; 32];
 
 /// What others may do with such a file.
 const OTHERS_MODE: u32 = 0o077;
@@ -69,16 +76,43 @@ pub fn read(path: &Path) -> Result<Option<String>, KeyFileError> {
 /// # Errors
 /// [`KeyFileError`] where the system refuses.
 pub fn write(path: &Path, text: &str) -> Result<(), KeyFileError> {
-    put(path, text).map_err(KeyFileError::io("write", path))
+    whole::replace(path, text.as_bytes(), OWNER_MODE).map_err(KeyFileError::io("write", path))
 }
 
-fn put(path: &Path, text: &str) -> io::Result<()> {
-    let new = path.with_added_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(OWNER_MODE).open(&new)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    sync_folder(path)
+/// The secret at `path`, behind `head`; made where there is none.
+///
+/// # Errors
+/// [`KeyFileError`] where it cannot be used, or none can be made.
+pub fn secret_or_make(path: &Path, head: &str) -> Result<Secret, KeyFileError> {
+    if let Some(secret) = secret(path, head)? {
+        return Ok(secret);
+    }
+    let secret = chance::bytes().map_err(|_| KeyFileError::NotMade)?;
+    write_secret(path, head, &secret)?;
+    Ok(secret)
+}
+
+/// The secret at `path`, behind `head`; nothing where there is none.
+///
+/// # Errors
+/// [`KeyFileError`] where it cannot be used.
+pub fn secret(path: &Path, head: &str) -> Result<Option<Secret>, KeyFileError> {
+    let Some(text) = read(path)? else { return Ok(None) };
+    text_secret(&text, head).map(Some).ok_or_else(|| KeyFileError::Malformed(path.to_owned()))
+}
+
+/// Puts `secret` behind `head` in the place of what is at `path`.
+///
+/// # Errors
+/// [`KeyFileError`] where the system refuses.
+pub fn write_secret(path: &Path, head: &str, secret: &Secret) -> Result<(), KeyFileError> {
+    write(path, &format!("{head}{}\n", BASE64.encode(secret)))
+}
+
+/// The secret that `text` holds behind `head`.
+#[must_use]
+pub fn text_secret(text: &str, head: &str) -> Option<Secret> {
+    BASE64.decode(text.strip_prefix(head)?.trim_end().as_bytes()).ok()?.try_into().ok()
 }
 
 /// Whether there was anything to destroy.
@@ -108,14 +142,7 @@ fn scrub(path: &Path) -> io::Result<()> {
     file.write_all(&vec![0; length])?;
     file.sync_all()?;
     fs::remove_file(path)?;
-    sync_folder(path)
-}
-
-fn sync_folder(path: &Path) -> io::Result<()> {
-    match path.parent().map(File::open) {
-        Some(folder) => folder?.sync_all(),
-        None => Ok(()),
-    }
+    whole::sync_folder(path)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub mod socket;
 pub mod spool;
 pub mod task;
 pub mod trust;
+pub mod whole;
 
 pub mod audit;
 pub mod config;

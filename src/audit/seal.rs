@@ -6,7 +6,6 @@
 
 use std::path::{Path, PathBuf};
 
-use data_encoding::BASE64;
 use jiff::Timestamp;
 
 use super::note::{Checkpoint, Signer, VerifyingKey};
@@ -33,7 +32,7 @@ pub(super) struct Signers {
 /// A key that signs nothing yet.
 #[derive(Debug)]
 pub(super) struct Fresh {
-    seed: [u8; 32],
+    seed: keyfile::Secret,
     signer: Signer,
 }
 
@@ -48,14 +47,7 @@ impl Signers {
     /// in `path.pub`.
     pub(super) fn open(path: &Path, origin: &str) -> Result<Self, KeyFileError> {
         let malformed = |path: &Path| KeyFileError::Malformed(path.to_owned());
-        let seed = match keyfile::read(path)? {
-            Some(text) => seed(&text).ok_or_else(|| malformed(path))?,
-            None => {
-                let seed = chance::bytes::<32>().map_err(|_| KeyFileError::NotMade)?;
-                keyfile::write(path, &format!("{HEAD}{}\n", BASE64.encode(&seed)))?;
-                seed
-            }
-        };
+        let seed = keyfile::secret_or_make(path, HEAD)?;
         let now = Signer::new(origin, &seed).ok_or_else(|| malformed(path))?;
         publish(path, &now)?;
         let old = before_path(path);
@@ -99,7 +91,7 @@ impl Signers {
 
     /// A key that can be put in the place of this one.
     pub(super) fn fresh(&self) -> Result<Fresh, KeyFileError> {
-        let seed = chance::bytes::<32>().map_err(|_| KeyFileError::NotMade)?;
+        let seed = chance::bytes().map_err(|_| KeyFileError::NotMade)?;
         let signer = Signer::new(&self.origin, &seed).ok_or(KeyFileError::NotMade)?;
         Ok(Fresh { seed, signer })
     }
@@ -110,7 +102,7 @@ impl Signers {
         let Fresh { seed, signer } = fresh;
         let present = keyfile::read(&self.path)?.ok_or_else(|| KeyFileError::Malformed(self.path.clone()))?;
         keyfile::write(&before_path(&self.path), &format!("{} {until}\n", present.trim_end()))?;
-        keyfile::write(&self.path, &format!("{HEAD}{}\n", BASE64.encode(&seed)))?;
+        keyfile::write_secret(&self.path, HEAD, &seed)?;
         let before = std::mem::replace(&mut self.now, signer);
         self.before = Some((before, until));
         self.is_announced = false;
@@ -140,9 +132,5 @@ fn before_path(path: &Path) -> PathBuf {
 /// A key that was replaced, and until when it signs too.
 fn retired(text: &str, origin: &str) -> Option<(Signer, Timestamp)> {
     let (key, until) = text.trim_end().rsplit_once(' ')?;
-    Some((Signer::new(origin, &seed(key)?)?, until.parse().ok()?))
-}
-
-fn seed(text: &str) -> Option<[u8; 32]> {
-    BASE64.decode(text.strip_prefix(HEAD)?.trim_end().as_bytes()).ok()?.try_into().ok()
+    Some((Signer::new(origin, &keyfile::text_secret(key, HEAD)?)?, until.parse().ok()?))
 }

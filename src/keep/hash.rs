@@ -6,9 +6,8 @@ use std::path::Path;
 
 use aws_lc_rs::hmac;
 use bytes::Bytes;
-use data_encoding::{BASE64, HEXLOWER};
+use data_encoding::HEXLOWER;
 
-use crate::chance;
 use crate::keyfile::{self, KeyFileError};
 use crate::model::digest::Sha256;
 use crate::wire;
@@ -46,23 +45,15 @@ impl HashKey {
     /// # Errors
     /// [`KeyFileError`] where it cannot be used.
     pub fn open(state_dir: &Path) -> Result<Option<Self>, KeyFileError> {
-        let path = state_dir.join(KEY_FILE);
-        let Some(text) = keyfile::read(&path)? else { return Ok(None) };
-        let secret = text.strip_prefix(HEAD).and_then(|text| BASE64.decode(text.trim_end().as_bytes()).ok());
-        let secret = secret.and_then(|secret| <[u8; 32]>::try_from(secret).ok());
-        secret.map(|secret| Some(Self::of(&secret))).ok_or(KeyFileError::Malformed(path))
+        let secret = keyfile::secret(&state_dir.join(KEY_FILE), HEAD)?;
+        Ok(secret.map(|secret| Self::of(&secret)))
     }
 
     pub(super) fn open_or_make(state_dir: &Path) -> Result<Self, KeyFileError> {
-        if let Some(key) = Self::open(state_dir)? {
-            return Ok(key);
-        }
-        let secret = chance::bytes::<32>().map_err(|_| KeyFileError::NotMade)?;
-        keyfile::write(&state_dir.join(KEY_FILE), &format!("{HEAD}{}\n", BASE64.encode(&secret)))?;
-        Ok(Self::of(&secret))
+        keyfile::secret_or_make(&state_dir.join(KEY_FILE), HEAD).map(|secret| Self::of(&secret))
     }
 
-    fn of(secret: &[u8; 32]) -> Self {
+    fn of(secret: &keyfile::Secret) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
         // What is told of the key is made by it, and tells nothing of it.
         let tag = hmac::sign(&key, b"sluicegate kept-hash-key id");

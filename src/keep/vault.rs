@@ -49,12 +49,8 @@ pub enum ErasedKey {
 impl Vault {
     pub(super) fn open(state_dir: &Path) -> Result<Self, KeyFileError> {
         let path = state_dir.join(FOLDER);
-        match DirBuilder::new().mode(0o700).create(&path) {
-            Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(KeyFileError::Io { doing: "make the folder", path, source });
-            }
-            Ok(()) | Err(_) => {}
-        }
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
+        made.map_err(|source| KeyFileError::Io { doing: "make the folder", path, source })?;
         let inner = Inner { state_dir: state_dir.to_owned(), cached: Mutex::default() };
         Ok(Self(Arc::new(inner)))
     }

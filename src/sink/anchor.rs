@@ -2,10 +2,8 @@
 //!
 //! Must never leave half a checkpoint, nor one in the place of a newer one.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
@@ -13,6 +11,10 @@ use super::failure::Failure;
 use super::parcel::Parcel;
 use super::target::Sure;
 use crate::audit::Kind;
+use crate::whole;
+
+/// Whoever verifies may read it.
+const MODE: u32 = 0o644;
 
 #[derive(Debug)]
 pub(super) struct AnchorTarget {
@@ -36,21 +38,8 @@ impl AnchorTarget {
         let Some(Signed { note }) = signed else { return Ok(Sure::Arrived) };
         let path = self.path.clone();
         // Another file system, which may not answer.
-        let put = tokio::task::spawn_blocking(move || put(&path, &note)).await;
+        let put = tokio::task::spawn_blocking(move || whole::replace(&path, note.as_bytes(), MODE)).await;
         let put = put.map_err(io::Error::other).and_then(|put| put);
         put.map_err(Failure::doing("writing the checkpoint")).map(|()| Sure::Arrived)
-    }
-}
-
-/// Whole or not at all. Whoever verifies may read it.
-fn put(path: &Path, note: &str) -> io::Result<()> {
-    let new = path.with_added_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&new)?;
-    file.write_all(note.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
     }
 }

@@ -30,7 +30,9 @@ const TABLE: &[Room] = &[
     room("clock", &[]),
     room("chance", &[]),
     room("task", &[]),
-    room("keyfile", &[]),
+    // Files that are replaced whole.
+    room("whole", &[]),
+    room("keyfile", &["chance", "whole"]),
     room("wire", &["model"]),
     // Large messages on disk: what stays of one in memory is for the one grammar to say.
     room("spool", &["model", "chance", "wire"]),
@@ -62,7 +64,7 @@ const TABLE: &[Room] = &[
     // Reads the journal, for whoever asks.
     room("index", &["model", "audit"]),
     // Reads the journal; what it is told to do it does without anybody on the path.
-    room("sink", &["model", "clock", "chance", "trust", "outbound", "audit"]),
+    room("sink", &["model", "clock", "chance", "trust", "whole", "outbound", "audit"]),
     Room {
         name: "upstream",
         whole: &["model", "clock", "chance", "task", "spool", "wire"],
@@ -185,7 +187,7 @@ const CRATES: &[(&str, &[&str])] = &[
 ];
 
 /// Every room but `model`, `plan`, `policy`, `proposal` and `wire`.
-const NOT_PURE: [&str; 24] = [
+const NOT_PURE: [&str; 25] = [
     "audit",
     "chance",
     "cli",
@@ -210,6 +212,7 @@ const NOT_PURE: [&str; 24] = [
     "task",
     "telemetry",
     "upstream",
+    "whole",
 ];
 
 pub fn rooms(file: &File) -> Vec<String> {
