@@ -15,8 +15,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::keyfile::KeyFileError;
-use crate::model::keep::{Keep, Kept, KeptForm, KeptPart, KeptText, KeptValue, Whole};
+use crate::model::digest::Sha256;
+use crate::model::keep::{Keep, Kept, KeptForm, KeptPart, KeptText, KeptValue, Pointer, Whole};
 use crate::model::name::Subject;
+use pick::Arguments;
 
 pub use hash::{HashKey, Hashed};
 pub use seal::{Opened, open};
@@ -28,6 +30,9 @@ pub struct Keeper {
     vault: Vault,
     hash: Arc<HashKey>,
 }
+
+/// A part that is kept, and its JSON text.
+type Found<'k> = (&'k KeptPart, Bytes);
 
 /// Why nothing could be kept of a call.
 #[derive(Debug, thiserror::Error)]
@@ -55,18 +60,7 @@ impl Keeper {
     /// # Errors
     /// [`KeepError`] where something that is asked for cannot be had.
     pub async fn keep(&self, keep: &Keep, subject: &Subject, arguments: &Bytes) -> Result<Kept, KeepError> {
-        let hashes: Vec<_> = keep
-            .hashed
-            .iter()
-            .filter_map(|pointer| {
-                Some((pointer.clone(), self.hash.of_json(&pick::pick(arguments, pointer)?)))
-            })
-            .collect();
-        let found: Vec<_> = keep
-            .parts
-            .iter()
-            .filter_map(|part| Some((part, pick::pick(arguments, &part.pointer)?)))
-            .collect();
+        let (hashes, found) = self.find(keep, &Arguments::new(arguments));
         let key = match keep.form {
             KeptForm::Sealed if !found.is_empty() => Some(self.vault.key_of(subject).await?),
             KeptForm::Sealed | KeptForm::Plain => None,
@@ -80,6 +74,17 @@ impl Keeper {
             hashes,
             whole: Whole::Yes,
         })
+    }
+
+    /// The hashes and the parts that `keep` asks for and that are there.
+    fn find<'k>(
+        &self,
+        keep: &'k Keep,
+        arguments: &Arguments<'_>,
+    ) -> (Vec<(Pointer, Sha256)>, Vec<Found<'k>>) {
+        let hash = |pointer: &Pointer| Some((pointer.clone(), self.hash.of_json(&arguments.pick(pointer)?)));
+        let part = |part: &'k KeptPart| Some((part, arguments.pick(&part.pointer)?));
+        (keep.hashed.iter().filter_map(hash).collect(), keep.parts.iter().filter_map(part).collect())
     }
 
     /// Destroys the key of `subject`: what was kept of its calls cannot be read any more.

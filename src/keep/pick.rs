@@ -3,22 +3,36 @@
 //! Must never write a value anew, nor take a part for another: a name is compared whole and as it is. Trusts the
 //! strict parse for one document without double keys, within its bounds of depth.
 
+use std::cell::OnceCell;
+
 use bytes::Bytes;
 
 use crate::model::keep::Pointer;
 use crate::wire::{Object, elements};
 
-/// What `pointer` points at in `document` (RFC 6901, 4); nothing where nothing is there.
-pub(super) fn pick(document: &Bytes, pointer: &Pointer) -> Option<Bytes> {
-    let mut at = document.clone();
-    for token in pointer.tokens() {
-        at = match at.first()? {
-            b'{' => Object::of(&at).ok()?.get(token)?,
-            b'[' => elements(&at)?.into_iter().nth(index(token)?)?,
-            _ => return None,
-        };
+/// The arguments of a call, an object or nothing; its members are found once, however many pointers ask for them.
+pub(super) struct Arguments<'a> {
+    raw: &'a Bytes,
+    members: OnceCell<Option<Object>>,
+}
+
+impl<'a> Arguments<'a> {
+    pub(super) fn new(raw: &'a Bytes) -> Self {
+        Self { raw, members: OnceCell::new() }
     }
-    (!at.is_empty()).then_some(at)
+
+    /// What `pointer` points at (RFC 6901, 4); nothing where nothing is there.
+    pub(super) fn pick(&self, pointer: &Pointer) -> Option<Bytes> {
+        let Some((first, rest)) = pointer.tokens().split_first() else {
+            return (!self.raw.is_empty()).then(|| self.raw.clone());
+        };
+        let members = self.members.get_or_init(|| Object::of(self.raw).ok()).as_ref()?;
+        rest.iter().try_fold(members.get(first)?, |at, token| match at.first()? {
+            b'{' => Object::of(&at).ok()?.get(token),
+            b'[' => elements(&at)?.into_iter().nth(index(token)?),
+            _ => None,
+        })
+    }
 }
 
 /// RFC 6901, 4: an index has no leading zeros; `-` names what is not there.
