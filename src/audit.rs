@@ -63,6 +63,7 @@ use crate::model::run::Actor;
 
 pub use checkpoint::RotateError;
 pub use directory::{DirectoryError, SegmentFile, SegmentState};
+pub use encode::NAMES_MAX;
 pub use event::{
     Claim, Contents, DETAIL_BYTES_MAX, Detail, Event, Executed, JsonRpc, KeyChange, Latency, MintAct,
     MintFacts, MintResult, MintedBy, OutcomeFacts, ReloadResult, ResultFacts, Transport, UpstreamState,

@@ -9,6 +9,6 @@ mod fault;
 pub mod otlp;
 mod request;
 
-pub use client::{Client, Response};
+pub use client::{Client, Response, SAID_BYTES_MAX, said};
 pub use fault::Fault;
 pub use request::{Compression, post};

@@ -32,7 +32,7 @@ use crate::model::target::Target;
 use crate::model::text::Bounded;
 
 /// Most entries of a list of names in a record of a call; `adds` is always whole.
-pub(super) const NAMES_MAX: usize = 32;
+pub const NAMES_MAX: usize = 32;
 /// Bound of what a call is for in its record, in bytes: no more than the longest name of a tool.
 pub(super) const TARGET_BYTES_MAX: usize = 192;
 /// Bound of the name of a configuration file in a record, in bytes.

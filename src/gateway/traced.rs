@@ -9,16 +9,13 @@ use std::time::Duration;
 
 use super::Gateway;
 use super::exchange::Exchange;
-use crate::audit::{JsonRpc, Latency, OutcomeFacts};
+use crate::audit::{JsonRpc, Latency, NAMES_MAX, OutcomeFacts};
 use crate::chance;
 use crate::model::facts::CallFacts;
 use crate::model::reason::Reason;
 use crate::model::target::Target;
 use crate::model::trace::{SpanId, Trace};
 use crate::telemetry::{Attribute, Claim, Sides, Span, Status};
-
-/// Most names of a list that are said of a span: as many as in a record.
-const NAMES_MAX: usize = 32;
 
 /// `error.type` of a tool that says itself that it failed (semantic conventions for MCP, "error.type").
 const TOOL_ERROR: &str = "tool_error";

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use super::fault::Fault;
 use crate::model::secret::{self, Secret};
-use crate::model::text::with_causes;
+use crate::model::text::{Bounded, printable, with_causes};
 use crate::trust;
 
 /// Longest time to open a connection.
@@ -51,6 +51,15 @@ pub struct Response {
     pub retry_after: Option<Duration>,
     /// None where it broke off, or was too long.
     pub body: Option<Vec<u8>>,
+}
+
+/// Most bytes of what a receiver says that are shown.
+pub const SAID_BYTES_MAX: usize = 256;
+
+/// What a receiver says, as it may be shown: in bounds, in one line.
+#[must_use]
+pub fn said(text: &str) -> String {
+    Bounded::<SAID_BYTES_MAX>::new(&printable(text)).as_str().to_owned()
 }
 
 impl Response {

@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::client::Response;
+
 /// The media type of requests ("OTLP/HTTP", "JSON Protobuf Encoding").
 pub const MEDIA: &str = "application/json";
 
@@ -86,6 +88,18 @@ pub struct Reply {
     pub partial_success: Option<PartialSuccess>,
     /// What a failure says.
     pub message: String,
+}
+
+impl Reply {
+    /// What `response` says; none where that is no answer of OTLP over HTTP.
+    #[must_use]
+    pub fn of(response: &Response) -> Option<Self> {
+        match &response.body {
+            // What nothing is said of was taken whole.
+            Some(body) if body.is_empty() => Some(Self::default()),
+            _ => response.json(),
+        }
+    }
 }
 
 /// What was not taken ("Partial Success").

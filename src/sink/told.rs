@@ -1,22 +1,22 @@
 //! What a record says, together with its intent, in the words that every form of it needs.
 //!
 //! Pure. Must never fail, whatever stands in a record: what it lacks is absent here, and each form says that in its own
-//! way. Must never say more than [`TEXT_BYTES_MAX`] of a text or [`NAMES_MAX`] of a list: the whole stands in the record.
+//! way. Must never say more than [`TEXT_BYTES_MAX`] of a text or [`NAMES_MAX`] of a list, as records do: the whole
+//! stands in the record.
 
 mod trace;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::audit::{Kind, UpstreamState};
+use crate::audit::{Kind, NAMES_MAX, UpstreamState};
+use crate::model::target::Class;
 use crate::model::text::Bounded;
 pub(super) use trace::Trace;
 
 /// Bound of one text of an event beside the record itself, in bytes: no more than what Elasticsearch indexes of a keyword
 /// (`ignore_above` of ECS, in characters).
 pub(super) const TEXT_BYTES_MAX: usize = 1024;
-/// Most names of a list in an event beside the record itself.
-pub(super) const NAMES_MAX: usize = 32;
 
 /// A record, and where it is an outcome, the intent that it ends.
 #[derive(Debug, Clone, Copy)]
@@ -79,9 +79,6 @@ pub(super) struct Rule {
     /// `FILE:LINE:COLUMN`.
     pub(super) place: Option<String>,
 }
-
-/// The classes of what a call is for, as records name them.
-const TARGETS: [&str; 7] = ["tool", "prompt", "resource", "completion", "sampling", "elicitation", "roots"];
 
 impl Told<'_> {
     /// What the record has at `pointer`, or else its intent.
@@ -174,7 +171,10 @@ impl Told<'_> {
 
     /// What a call is for: the word for its class, and which one.
     pub(super) fn target(&self) -> Option<(&'static str, String)> {
-        TARGETS.iter().find_map(|class| Some((*class, self.text(&format!("/{class}"))?)))
+        Class::ALL
+            .into_iter()
+            .map(Class::code)
+            .find_map(|class| Some((class, self.text(&format!("/{class}"))?)))
     }
 
     /// The upstream that it is about.

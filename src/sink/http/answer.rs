@@ -6,12 +6,8 @@
 
 use http::StatusCode;
 
-use crate::model::text::{Bounded, printable};
-use crate::outbound::Response;
+use crate::outbound::{self, Response};
 use crate::sink::failure::Failure;
-
-/// Most bytes of what a receiver says that are shown.
-const SAID_BYTES_MAX: usize = 256;
 
 /// What became of one request.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,7 +50,7 @@ pub(super) fn said(response: &Response, more: &str, remedy: Option<&str>) -> Str
     let mut text = response.status.to_string();
     if !more.is_empty() {
         text.push_str(": ");
-        text.push_str(Bounded::<SAID_BYTES_MAX>::new(&printable(more)).as_str());
+        text.push_str(&outbound::said(more));
     }
     if let Some(remedy) = remedy {
         text.push_str("; ");
@@ -68,6 +64,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::outbound::SAID_BYTES_MAX;
 
     #[test]
     fn only_what_speaks_of_the_body_counts_against_the_records_in_it() {

@@ -23,12 +23,7 @@ pub(super) async fn request(settings: &HttpSettings, parcels: &[Parcel]) -> Resu
 
 /// What became of logs that were answered with `response` ("OTLP/HTTP Response").
 pub(super) fn taken(response: &Response) -> Result<Taken, Failure> {
-    let reply = match &response.body {
-        // What nothing is said of was taken whole.
-        Some(body) if body.is_empty() => Some(Reply::default()),
-        _ => response.json::<Reply>(),
-    };
-    let Some(reply) = reply else {
+    let Some(reply) = Reply::of(response) else {
         return match by_status(response, "")? {
             // Whoever answers like this may have taken nothing.
             Taken::All => Err(failure(response, "", Some("name a receiver of OTLP over HTTP in `url`"))),

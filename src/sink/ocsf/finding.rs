@@ -64,5 +64,5 @@ fn about(told: Told<'_>) -> (&'static str, String) {
 fn suspicions(told: Told<'_>) -> Vec<String> {
     let all = told.record.get("findings").and_then(Value::as_array).into_iter().flatten();
     let words = all.filter_map(|finding| finding.get("what")?.as_str());
-    words.take(crate::sink::told::NAMES_MAX).map(str::to_owned).collect()
+    words.take(crate::audit::NAMES_MAX).map(str::to_owned).collect()
 }

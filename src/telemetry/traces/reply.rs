@@ -6,12 +6,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::model::text::{Bounded, printable};
-use crate::outbound::Response;
 use crate::outbound::otlp::{PartialSuccess, Reply};
-
-/// Most bytes of what a receiver says that are shown.
-const SAID_BYTES_MAX: usize = 256;
+use crate::outbound::{Response, said};
 
 /// What became of a batch.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,11 +24,7 @@ pub(super) enum Taken {
 
 /// What `response` to a batch of `spans` means.
 pub(super) fn taken(response: &Response, spans: usize) -> Taken {
-    let reply = match &response.body {
-        // What nothing is said of was taken whole.
-        Some(body) if body.is_empty() => Some(Reply::default()),
-        _ => response.json::<Reply>(),
-    };
+    let reply = Reply::of(response);
     let status = response.status;
     if !status.is_success() {
         let why = said(&format!("{status}: {}", reply.unwrap_or_default().message));
@@ -61,10 +53,6 @@ pub(super) fn taken(response: &Response, spans: usize) -> Taken {
         }
         Some(None) => Taken::All,
     }
-}
-
-fn said(text: &str) -> String {
-    Bounded::<SAID_BYTES_MAX>::new(&printable(text)).as_str().to_owned()
 }
 
 #[cfg(test)]
