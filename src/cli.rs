@@ -27,6 +27,7 @@ mod matrix;
 mod pins;
 mod place;
 mod privileges;
+mod progress;
 mod recorded;
 mod reload;
 mod revocations;

@@ -52,19 +52,13 @@ pub enum IndexError {
     Journal(#[from] TailError),
 }
 
-/// How far the index is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// The last record that it knows.
-    pub last: Seq,
-}
-
 impl Index {
-    /// The index of the gateway with `state_dir`, brought up to date with its journal. `progress` is told how far it is.
+    /// The index of the gateway with `state_dir`, brought up to date with its journal. `progress` is told the last record
+    /// that it knows.
     ///
     /// # Errors
     /// [`IndexError`] where there is none and none can be made.
-    pub fn open(state_dir: &Path, mut progress: impl FnMut(Progress)) -> Result<Self, IndexError> {
+    pub fn open(state_dir: &Path, mut progress: impl FnMut(Seq)) -> Result<Self, IndexError> {
         let path = path_of(state_dir)?;
         let journal = state_dir.join("journal");
         match Self::opened(&path, &journal)
@@ -89,7 +83,7 @@ impl Index {
     }
 
     /// Takes in what the journal has and the index has not, in steps that each are whole or not at all.
-    fn catch_up(&mut self, progress: &mut impl FnMut(Progress)) -> Result<(), IndexError> {
+    fn catch_up(&mut self, progress: &mut impl FnMut(Seq)) -> Result<(), IndexError> {
         let oldest = audit::oldest(&self.journal)?;
         self.forget_another_journal(oldest)?;
         let mut known = Known::default();
@@ -108,7 +102,7 @@ impl Index {
             let digest = Some(Sha256::of(last.line.as_bytes()));
             schema::keep_place(&step, &Place { at: stream.position(), last: last.seq, digest })?;
             step.commit()?;
-            progress(Progress { last: last.seq });
+            progress(last.seq);
         }
     }
 
@@ -159,10 +153,11 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 
 fn remove(path: &Path) -> Result<(), IndexError> {
     for ending in ["", "-wal", "-shm"] {
-        let path = PathBuf::from(format!("{}{ending}", path.display()));
+        let mut path = path.as_os_str().to_owned();
+        path.push(ending);
         match std::fs::remove_file(&path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                return Err(IndexError::Io { path, source });
+                return Err(IndexError::Io { path: path.into(), source });
             }
             Ok(()) | Err(_) => {}
         }

@@ -37,6 +37,15 @@ pub(super) fn configuration(config: &Path) -> anyhow::Result<Config> {
     config::load(config).map_err(|problems| exit::configuration(&problems))
 }
 
+/// What the running gateway of `config` answers to `ask`, from a command that is not asynchronous itself.
+pub(super) fn asked<T>(
+    config: &Path,
+    ask: impl AsyncFnOnce(&Client) -> Result<T, ClientError>,
+) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(ask(&client(config)?)).map_err(failed)
+}
+
 /// The error that a command ends with.
 pub(super) fn failed(error: ClientError) -> anyhow::Error {
     match error {
@@ -76,6 +85,7 @@ pub(super) fn conclude(done: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
+/// Whether whoever read us has gone.
+pub(super) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

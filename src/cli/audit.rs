@@ -1,9 +1,9 @@
 //! `sluicegate audit`: the readers of the journal on a terminal.
 //!
-//! Must never change the journal. Needs no running gateway: it reads the files.
+//! Must never change the journal: what does is asked of the running gateway. What reads needs none: it reads the files.
 
 use std::collections::VecDeque;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,8 +13,9 @@ mod proofs;
 mod query;
 mod report;
 
-use super::admin::conclude;
+use super::admin::is_broken_pipe;
 use super::exit::{self, FINDINGS};
+use super::progress::Watcher;
 use crate::audit::{self, Follower, From, Item, Kind, Progress, Seq, Summary};
 use crate::config;
 use kept::{EraseArgs, HashArgs};
@@ -46,6 +47,18 @@ pub(super) struct Audit {
 
 #[derive(Debug, clap::Subcommand)]
 enum AuditCommand {
+    #[command(flatten)]
+    Read(Box<ReadCommand>),
+    /// Has the running gateway destroy the key that values of a subject are kept under; the journal still verifies
+    #[command(arg_required_else_help = true)]
+    Erase(EraseArgs),
+    /// Has the running gateway sign with a new key, on the record; the old one signs too for a while
+    RotateKey(RotateArgs),
+}
+
+/// What reads the files.
+#[derive(Debug, clap::Subcommand)]
+enum ReadCommand {
     /// Shows calls as they are recorded, one readable line each
     Tail(TailArgs),
     /// Shows one record whole, and its counterpart where it is half of a call
@@ -65,11 +78,6 @@ enum AuditCommand {
     /// Prints the keyed hash that records have of a value, to look for it or to check a guess
     #[command(arg_required_else_help = true)]
     Hash(HashArgs),
-    /// Has the running gateway destroy the key that values of a subject are kept under; the journal still verifies
-    #[command(arg_required_else_help = true)]
-    Erase(EraseArgs),
-    /// Has the running gateway sign with a new key, on the record; the old one signs too for a while
-    RotateKey(RotateArgs),
     /// Prints the public key that verifies the checkpoints of this gateway; give it to whoever verifies
     Key,
     /// Prints the newest signed checkpoint; kept elsewhere, it shows when the journal was cut or made anew
@@ -110,36 +118,41 @@ struct TailArgs {
 
 /// Runs the command and gives its exit code.
 pub(super) fn run(args: &Audit) -> anyhow::Result<ExitCode> {
-    // What changes anything is asked of the gateway.
     let out = &mut io::stdout().lock();
-    match &args.command {
-        AuditCommand::Erase(erase) => return conclude(kept::erase(&args.config, erase, out)),
-        AuditCommand::RotateKey(rotate) => return conclude(proofs::rotate_key(&args.config, rotate, out)),
-        _ => {}
-    }
-    let state_dir = match &args.state_dir {
-        Some(dir) => dir.clone(),
-        None => config::load(&args.config).map_err(|problems| exit::configuration(&problems))?.state_dir,
-    };
-    let dir = state_dir.join("journal");
-    let places = Places { state_dir: &state_dir, journal: &dir };
     let ran = match &args.command {
-        AuditCommand::Erase(_) | AuditCommand::RotateKey(_) => Ok(OK),
-        AuditCommand::Tail(args) => tail(&dir, args, out),
-        AuditCommand::Show { seq } => show(&dir, &state_dir, Seq(*seq), out),
-        AuditCommand::Hash(args) => kept::hash(&state_dir, args, out).map(|()| OK),
-        AuditCommand::Verify(args) => verify(&dir, args, out),
-        AuditCommand::Query(args) => query::query(places, args, out).map(|()| OK),
-        AuditCommand::Stats(args) => query::stats(places, args, out).map(|()| OK),
-        AuditCommand::Report(args) => report::report(places, args, out).map(|()| OK),
-        AuditCommand::Key => print_key(&state_dir, out).map(|()| OK),
-        AuditCommand::Checkpoint => checkpoint(&dir, out).map(|()| OK),
-        AuditCommand::Prove(args) => prove(&dir, args, out).map(|()| OK),
+        AuditCommand::Read(command) => read(command, &state_dir(args)?, out),
+        // What changes anything is asked of the gateway.
+        AuditCommand::Erase(erase) => kept::erase(&args.config, erase, out).map(|()| OK),
+        AuditCommand::RotateKey(rotate) => proofs::rotate_key(&args.config, rotate, out).map(|()| OK),
     };
     match ran {
         // Whoever read us has seen enough, as `head` does.
         Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
         ran => ran.map(ExitCode::from),
+    }
+}
+
+fn state_dir(args: &Audit) -> anyhow::Result<PathBuf> {
+    match &args.state_dir {
+        Some(dir) => Ok(dir.clone()),
+        None => Ok(config::load(&args.config).map_err(|problems| exit::configuration(&problems))?.state_dir),
+    }
+}
+
+fn read(command: &ReadCommand, state_dir: &Path, out: &mut impl Write) -> anyhow::Result<u8> {
+    let dir = state_dir.join("journal");
+    let places = Places { state_dir, journal: &dir };
+    match command {
+        ReadCommand::Tail(args) => tail(&dir, args, out),
+        ReadCommand::Show { seq } => show(&dir, state_dir, Seq(*seq), out),
+        ReadCommand::Verify(args) => verify(&dir, args, out),
+        ReadCommand::Query(args) => query::query(places, args, out).map(|()| OK),
+        ReadCommand::Stats(args) => query::stats(places, args, out).map(|()| OK),
+        ReadCommand::Report(args) => report::report(places, args, out).map(|()| OK),
+        ReadCommand::Hash(args) => kept::hash(state_dir, args, out).map(|()| OK),
+        ReadCommand::Key => print_key(state_dir, out).map(|()| OK),
+        ReadCommand::Checkpoint => checkpoint(&dir, out).map(|()| OK),
+        ReadCommand::Prove(args) => prove(&dir, args, out).map(|()| OK),
     }
 }
 
@@ -244,19 +257,12 @@ fn show(dir: &Path, state_dir: &Path, seq: Seq, out: &mut impl Write) -> anyhow:
 fn verify(dir: &Path, args: &VerifyArgs, out: &mut impl Write) -> anyhow::Result<u8> {
     let (style, against) = (args.style.style(), args.against.read()?);
     let checks_signatures = !against.keys.is_empty();
-    let mut stderr = io::stderr();
-    let is_terminal = stderr.is_terminal();
-    let mut progress = |at: Progress| {
-        if is_terminal {
-            let percent = at.bytes.saturating_mul(100).checked_div(at.bytes_total).unwrap_or(100);
-            // Progress that cannot be shown is no reason to stop.
-            let _ = write!(stderr, "\r{percent:3} %  {} records", at.lines);
-        }
-    };
-    let report = audit::verify(dir, against, &mut progress)?;
-    if is_terminal {
-        let _ = write!(io::stderr(), "\r{:40}\r", "");
-    }
+    let watcher = Watcher::new();
+    let report = audit::verify(dir, against, &mut |at: Progress| {
+        let percent = at.bytes.saturating_mul(100).checked_div(at.bytes_total).unwrap_or(100);
+        watcher.tell(format_args!("{percent:3} %  {} records", at.lines));
+    })?;
+    drop(watcher);
     for finding in &report.findings {
         match style {
             Style::Text => writeln!(out, "damaged: {finding}")?,
@@ -301,8 +307,4 @@ fn verify(dir: &Path, args: &VerifyArgs, out: &mut impl Write) -> anyhow::Result
         writeln!(out, "{count} findings")?;
     }
     Ok(FINDINGS)
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

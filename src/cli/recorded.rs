@@ -2,13 +2,13 @@
 //!
 //! Must never change the journal.
 
-use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 
+use super::progress::Watcher;
 use super::{admin, exit};
 use crate::audit::{self, Recorded, Scan, Span};
 use crate::clock::Clock;
@@ -95,19 +95,14 @@ impl History {
     /// Hands every call to `visit`.
     pub(super) fn visit(&self, visit: impl FnMut(Recorded)) -> anyhow::Result<Scan> {
         let Self { dir, span } = self;
-        let is_watched = std::io::stderr().is_terminal();
+        let watcher = Watcher::new();
         let progress = |done: u64, total: u64| {
-            if is_watched && total > 0 {
-                // Whoever cannot be told of it can wait without.
-                let _unseen = write!(std::io::stderr(), "\rread {}% of {total} bytes", done * 100 / total);
+            if let Some(percent) = done.saturating_mul(100).checked_div(total) {
+                watcher.tell(format_args!("read {percent}% of {total} bytes"));
             }
         };
-        let scan = audit::calls(dir, *span, visit, progress)
+        audit::calls(dir, *span, visit, progress)
             .with_context(|| format!("the journal in `{}` cannot be read", dir.display()))
-            .map_err(|error| exit::misconfigured(&error))?;
-        if is_watched {
-            let _unseen = write!(std::io::stderr(), "\r\x1b[K");
-        }
-        Ok(scan)
+            .map_err(|error| exit::misconfigured(&error))
     }
 }

@@ -39,10 +39,10 @@ enum RevocationsCommand {
 #[group(id = "whose", multiple = false)]
 pub(super) struct Whose {
     /// Everything on behalf of this subject, at every entry point
-    #[arg(long, value_name = "SUBJECT", value_parser = subject)]
+    #[arg(long, value_name = "SUBJECT", value_parser = Subject::new)]
     subject: Option<Subject>,
     /// Everything that this entry point vouches for, or a dispatcher asks for: `keys.NAME`, `issuers.NAME`, `dispatchers.NAME`
-    #[arg(long, value_name = "NAME", value_parser = entry_point)]
+    #[arg(long, value_name = "NAME", value_parser = EntryPointName::new)]
     entry_point: Option<EntryPointName>,
 }
 
@@ -91,12 +91,4 @@ fn list(revoked: &[RevocationEntry], out: &mut impl Write) -> io::Result<()> {
         [what.to_owned(), name.to_owned(), time(since.at), format!("uid {}", since.by.uid)]
     });
     columns::write(["REVOKED", "NAME", "SINCE", "BY"], rows, out)
-}
-
-fn subject(text: &str) -> Result<Subject, String> {
-    Subject::new(text).map_err(|error| error.to_string())
-}
-
-fn entry_point(text: &str) -> Result<EntryPointName, String> {
-    EntryPointName::new(text).map_err(|error| error.to_string())
 }

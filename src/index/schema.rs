@@ -95,16 +95,16 @@ pub(super) fn clear(step: &Transaction<'_>) -> rusqlite::Result<()> {
 
 /// Forgets the calls that the journal does not have any more.
 pub(super) fn forget_before(step: &Transaction<'_>, oldest: Seq) -> rusqlite::Result<()> {
-    step.execute("DELETE FROM calls WHERE seq < ?1", [signed(oldest)]).map(drop)
+    step.execute("DELETE FROM calls WHERE seq < ?1", [signed(oldest.0)]).map(drop)
 }
 
 pub(super) fn place(step: &Transaction<'_>) -> rusqlite::Result<Place> {
     let sql = "SELECT segment, offset, next, last, digest FROM place";
     let kept = step.query_row(sql, [], |row| {
-        let segment = row.get::<_, Option<i64>>(0)?.map(unsigned);
-        let (offset, next) = (unsigned(row.get(1)?).0, unsigned(row.get(2)?));
+        let segment = row.get::<_, Option<i64>>(0)?.map(unsigned).map(Seq);
+        let (offset, next) = (unsigned(row.get(1)?), Seq(unsigned(row.get(2)?)));
         let digest = Sha256::from_hex(&row.get::<_, String>(4)?);
-        Ok(Place { at: Position { segment, offset, next }, last: unsigned(row.get(3)?), digest })
+        Ok(Place { at: Position { segment, offset, next }, last: Seq(unsigned(row.get(3)?)), digest })
     });
     kept.optional().map(Option::unwrap_or_default)
 }
@@ -115,7 +115,13 @@ pub(super) fn keep_place(step: &Transaction<'_>, place: &Place) -> rusqlite::Res
     step.execute("DELETE FROM place", [])?;
     step.execute(
         "INSERT INTO place VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![segment.map(signed), signed(Seq(*offset)), signed(*next), signed(*last), digest],
+        params![
+            segment.map(|first| signed(first.0)),
+            signed(*offset),
+            signed(next.0),
+            signed(last.0),
+            digest
+        ],
     )
     .map(drop)
 }
@@ -155,8 +161,8 @@ impl Known {
             "INSERT OR REPLACE INTO calls VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)",
         )?;
         insert.execute(params![
-            signed(Seq(row.seq)),
-            ended.map(signed),
+            signed(row.seq),
+            ended.map(|ended| signed(ended.0)),
             at,
             row.time,
             sources,
@@ -169,7 +175,7 @@ impl Known {
             refused,
             reason,
             executed,
-            row.total_us.map(|total| signed(Seq(total))),
+            row.total_us.map(signed),
         ])?;
         Ok(())
     }
@@ -181,8 +187,8 @@ impl Known {
         let mut update = step.prepare_cached(
             "UPDATE calls SET ended = ?2, reason = ?3, executed = ?4, total_us = ?5 WHERE seq = ?1",
         )?;
-        let total = total_us.map(|total| signed(Seq(total)));
-        update.execute(params![signed(of), signed(ended), reason, executed, total])
+        let total = total_us.map(signed);
+        update.execute(params![signed(of.0), signed(ended.0), reason, executed, total])
     }
 
     fn id(&mut self, step: &Transaction<'_>, of: NameOf, name: &str) -> rusqlite::Result<i64> {
@@ -204,10 +210,10 @@ impl Known {
 }
 
 /// SQLite has no unsigned numbers. No journal has as many records as a signed one cannot count.
-pub(super) fn signed(seq: Seq) -> i64 {
-    i64::try_from(seq.0).unwrap_or(i64::MAX)
+pub(super) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-pub(super) fn unsigned(number: i64) -> Seq {
-    Seq(u64::try_from(number).unwrap_or_default())
+pub(super) fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
 }

@@ -117,7 +117,7 @@ impl Where {
 fn row(found: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     let sources: String = found.get(2)?;
     Ok(Row {
-        seq: unsigned(found.get(0)?).0,
+        seq: unsigned(found.get(0)?),
         time: found.get(1)?,
         sources: sources.split(' ').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
         subject: found.get(3)?,
@@ -129,6 +129,6 @@ fn row(found: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         verdict: if found.get::<_, bool>(9)? { Verdict::Refused } else { Verdict::Forwarded },
         reason: found.get(10)?,
         executed: found.get(11)?,
-        total_us: found.get::<_, Option<i64>>(12)?.map(|total| unsigned(total).0),
+        total_us: found.get::<_, Option<i64>>(12)?.map(unsigned),
     })
 }

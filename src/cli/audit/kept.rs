@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde::Deserialize;
 
-use crate::cli::admin::{client, failed, json};
+use crate::cli::admin::{asked, json};
 use crate::keep::{self, HashKey, Opened};
 use crate::model::keep::Pointer;
 use crate::model::name::Subject;
@@ -38,15 +38,11 @@ pub(super) struct HashArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct EraseArgs {
     /// The subject, whole, as records name it
-    #[arg(long, value_name = "SUBJECT", value_parser = subject)]
+    #[arg(long, value_name = "SUBJECT", value_parser = Subject::new)]
     subject: Subject,
     /// Answers in JSON
     #[arg(long)]
     json: bool,
-}
-
-fn subject(text: &str) -> Result<Subject, String> {
-    Subject::new(text).map_err(|error| error.to_string())
 }
 
 /// Prints the hash that a record has of a value.
@@ -73,9 +69,7 @@ pub(super) fn hash(state_dir: &Path, args: &HashArgs, out: &mut impl Write) -> a
 
 /// Has the running gateway erase what is kept of a subject.
 pub(super) fn erase(config: &Path, args: &EraseArgs, out: &mut impl Write) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let client = client(config)?;
-    let erased = runtime.block_on(client.erase(&args.subject)).map_err(failed)?;
+    let erased = asked(config, async |client| client.erase(&args.subject).await)?;
     if args.json {
         return json(&erased, out);
     }

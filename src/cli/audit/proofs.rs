@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use crate::audit::{self, Against, Checkpoint, NOTE_BYTES_MAX, Seq, VerifyingKey};
-use crate::cli::admin::{client, failed, json};
+use crate::cli::admin::{asked, json};
 use crate::config;
 
 /// What the journal is held against.
@@ -116,9 +116,7 @@ fn overlap(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn rotate_key(config: &Path, args: &RotateArgs, out: &mut impl Write) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let client = client(config)?;
-    let rotated = runtime.block_on(client.rotate_audit_key(args.overlap)).map_err(failed)?;
+    let rotated = asked(config, async |client| client.rotate_audit_key(args.overlap).await)?;
     if args.json { json(&rotated, out) } else { Ok(writeln!(out, "{}", rotated.key)?) }
 }
 

@@ -3,13 +3,14 @@
 //! Must never let what a record holds steer a terminal, or be a formula to whoever opens a table.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal as _, Write};
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context as _;
 
 use crate::audit::{self, Query, Row, Verdict};
 use crate::cli::columns;
+use crate::cli::progress::Watcher;
 use crate::cli::recorded::Moment;
 use crate::clock::Clock;
 use crate::index::{Index, IndexError};
@@ -222,49 +223,20 @@ pub(super) fn read(
     visit: impl FnMut(Row) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let (query, watcher) = (filter.query()?, Watcher::new());
+    let progress = |last: audit::Seq| watcher.tell(format_args!("record {last}"));
     if filter.no_index {
-        audit::query(places.journal, &query, visit, |last| watcher.tell(last))?;
-        return Ok(());
+        return audit::query(places.journal, &query, visit, progress);
     }
-    match Index::open(places.state_dir, |progress| watcher.tell(progress.last)) {
+    match Index::open(places.state_dir, progress) {
         Ok(index) => {
-            watcher.clear();
+            drop(watcher);
             index.query(&query, visit)
         }
         Err(IndexError::Journal(error)) => Err(error.into()),
         Err(error) => {
             writeln!(std::io::stderr(), "note: without an index, which takes longer: {error}")?;
-            audit::query(places.journal, &query, visit, |last| watcher.tell(last))?;
-            Ok(())
+            audit::query(places.journal, &query, visit, progress)
         }
-    }
-}
-
-/// Progress, where somebody watches.
-struct Watcher(bool);
-
-impl Watcher {
-    fn new() -> Self {
-        Self(std::io::stderr().is_terminal())
-    }
-
-    fn tell(&self, last: audit::Seq) {
-        if self.0 {
-            // Progress that cannot be shown is no reason to stop.
-            let _unseen = write!(std::io::stderr(), "\rrecord {last}");
-        }
-    }
-
-    fn clear(&self) {
-        if self.0 {
-            let _unseen = write!(std::io::stderr(), "\r\x1b[K");
-        }
-    }
-}
-
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        self.clear();
     }
 }
 
