@@ -4,6 +4,8 @@
 //! `cargo bench --bench journal` prints Markdown (docs/PERFORMANCE.md); `-- --records 10000000` is the long run. The
 //! journal is the gateway's own, without the gateway around it. Needs 12 GB of disk for the long run.
 
+#[path = "path/cpu.rs"]
+mod cpu;
 #[path = "path/histogram.rs"]
 mod histogram;
 
@@ -15,6 +17,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::Parser;
 
+use cpu::cpu_us;
 use histogram::Histogram;
 use sluicegate::audit::{
     self, Against, Checkpoints, Contents, Durability, Executed, Journal, JsonRpc, Latency, OutcomeFacts,
@@ -172,7 +175,7 @@ async fn measure(
     patience: Duration,
     into: &mut Measured,
 ) -> anyhow::Result<()> {
-    let (cpu, clock) = (cpu_us(), Clock::system());
+    let (cpu, clock) = (cpu_us(std::process::id())?, Clock::system());
     let end = clock.monotonic() + patience;
     let mut tasks = tokio::task::JoinSet::new();
     for caller in 0..calls {
@@ -193,7 +196,7 @@ async fn measure(
         into.intent.merge(&intent);
         into.both.merge(&both);
     }
-    into.cpu_us += cpu_us() - cpu;
+    into.cpu_us += cpu_us(std::process::id())? - cpu;
     Ok(())
 }
 
@@ -268,15 +271,6 @@ fn facts(caller: u16) -> anyhow::Result<CallFacts> {
         trace: None,
         client: None,
     })
-}
-
-/// CPU time of this process so far, in user and kernel mode, in microseconds.
-fn cpu_us() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat.rsplit_once(')').map(|(_, fields)| fields).unwrap_or_default();
-    let ticks: u64 =
-        fields.split_ascii_whitespace().skip(11).take(2).filter_map(|text| text.parse::<u64>().ok()).sum();
-    ticks as f64 * 1e6 / rustix::param::clock_ticks_per_second() as f64
 }
 
 /// Writes so many records, and says how long that takes, and everything that reads them.

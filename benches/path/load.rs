@@ -14,8 +14,8 @@ use sluicegate::clock::Clock;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
+use crate::cpu::cpu_us;
 use crate::histogram::Histogram;
-use crate::process::cpu_us;
 use crate::serve::whole;
 use crate::upstream::MARK;
 

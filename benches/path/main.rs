@@ -5,6 +5,7 @@
 //! so that the kernel says what CPU time each took; the first two are this program again, told so by argv.
 //! Bounded by rounds and seconds; every process ends with its standard input, hence with this one.
 
+mod cpu;
 mod gateway;
 mod histogram;
 mod load;

@@ -12,6 +12,7 @@ use crate::support::collector::{ACK_PATH, Collector, EVENT_PATH, Rules, TOKEN};
 use crate::support::gateway::Gateway;
 use crate::support::sink::{
     assert_denial_set_aside, assert_whole, call, call_around_a_denial, letters, seqs, sink_site,
+    until_ready_shows,
 };
 use crate::support::tls::write;
 use crate::support::{Site, check_audit};
@@ -26,10 +27,6 @@ fn site(collector: &Collector, more: &str) -> Site {
 /// How often each record came.
 fn times(collector: &Collector, seq: u64) -> usize {
     seqs(&collector.records()).into_iter().filter(|came| *came == seq).count()
-}
-
-async fn until_ready_shows(gateway: &Gateway, part: &str) {
-    while !gateway.shows("/readyz").await.contains(part) {}
 }
 
 async fn delivered(gateway: &Gateway) -> u64 {

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::support::receiver::{Attempts, Batch, Receiver, status};
 use crate::support::sink::{
-    assert_denial_set_aside, assert_whole, call, call_around_a_denial, letters, sink_site,
+    assert_denial_set_aside, assert_whole, call, call_around_a_denial, letters, sink_site, until_ready_shows,
 };
 use crate::support::tls::{Authority, acceptor, write};
 use crate::support::{Site, check_audit};
@@ -98,7 +98,7 @@ async fn f64_a_record_that_the_receiver_cannot_take_is_set_aside_and_said() {
     let gateway = site.start();
     call_around_a_denial(&gateway).await;
     receiver.has("outcome", 2).await;
-    while !gateway.shows("/readyz").await.contains("sink_dead_letters") {}
+    until_ready_shows(&gateway, "sink_dead_letters").await;
     let metrics = gateway.shows("/metrics").await;
     assert!(metrics.contains("sluicegate_sink_dead_letters_total{sink=\"siem\"} 1"), "{metrics}");
     assert!(gateway.stop().success());

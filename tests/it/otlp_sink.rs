@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::support::receiver::{Attempts, Batch, Receiver, json as answer, of_kind, status};
 use crate::support::sink::{
-    assert_denial_set_aside, assert_whole, call, call_around_a_denial, letters, sink_site,
+    assert_denial_set_aside, assert_whole, call, call_around_a_denial, letters, sink_site, until_ready_shows,
 };
 use crate::support::tls::write;
 use crate::support::{Site, check_audit};
@@ -227,7 +227,7 @@ async fn a_record_that_is_rejected_beside_others_is_set_aside_alone_and_a_warnin
     let gateway = site.start();
     call_around_a_denial(&gateway).await;
     otlp.has("outcome", 2).await;
-    while !gateway.shows("/readyz").await.contains("sink_dead_letters") {}
+    until_ready_shows(&gateway, "sink_dead_letters").await;
     assert!(gateway.stop().success());
     let denial = assert_denial_set_aside(&site);
     assert_eq!(letters(&site)[0]["why"], "200 OK: no denials");
@@ -258,7 +258,7 @@ async fn what_is_wrong_or_too_large_comes_in_parts_until_one_record_is_left() {
     }
     let gateway = site.start();
     otlp.has("start", 3).await;
-    while !gateway.shows("/readyz").await.contains("sink_dead_letters") {}
+    until_ready_shows(&gateway, "sink_dead_letters").await;
     assert!(gateway.stop().success());
     let came = otlp.receiver.came();
     assert!(came.iter().any(|(_, status)| *status == StatusCode::PAYLOAD_TOO_LARGE));

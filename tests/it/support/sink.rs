@@ -71,6 +71,11 @@ pub fn seqs(lines: &[String]) -> Vec<u64> {
     records.map(|record| record["seq"].as_u64().unwrap()).collect()
 }
 
+/// Waits until `/readyz` shows this.
+pub async fn until_ready_shows(gateway: &Gateway, part: &str) {
+    while !gateway.shows("/readyz").await.contains(part) {}
+}
+
 /// Everything but `lacking` is there; what is there twice is the same twice; without what was sent again it is in order.
 #[track_caller]
 pub fn assert_whole(site: &Site, lines: &[String], lacking: &[u64]) {
