@@ -29,7 +29,7 @@ use sluicegate::model::provenance::Provenance;
 use sluicegate::model::target::{Class, Target};
 use sluicegate::model::trigger::Trigger;
 use sluicegate::policy::{
-    Condition, KnownTool, Lists, Permission, Policy, RowLists, Rules, Ruling, Standing,
+    Condition, KnownTool, Lists, Permission, Planned, Policy, RowLists, Rules, Ruling, Standing,
 };
 
 const SOURCES: usize = 50;
@@ -68,6 +68,7 @@ fn decisions(policy: &Policy, sources: &[&str]) -> Duration {
         brings: &provenance,
         closed: &closed,
         trigger: &trigger,
+        planned: Planned::default(),
         now: Timestamp::UNIX_EPOCH,
     };
     let mut batches: Vec<Duration> = (0..BATCHES)

@@ -3,6 +3,7 @@
 //! Must never decide anything that a room decides.
 
 mod admin;
+mod approvals;
 mod audit;
 mod check;
 mod clients;
@@ -56,6 +57,8 @@ struct Cli {
 enum Command {
     /// Serve the gateway of a configuration
     Serve(serve::Serve),
+    /// Answer what runs may only do with a person's yes
+    Approvals(approvals::Approvals),
     /// Follow, show and verify the audit journal
     Audit(audit::Audit),
     /// Check a configuration: every problem at once, with its place and what to do
@@ -119,6 +122,7 @@ pub fn main() -> ExitCode {
     };
     let done = match cli.command {
         Command::Serve(command) => serve::run(command),
+        Command::Approvals(command) => approvals::run(command),
         Command::Audit(command) => audit::run(&command),
         Command::Check(command) => check::run(command),
         Command::Clients(command) => clients::run(&command),

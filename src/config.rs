@@ -32,7 +32,7 @@ use crate::model::name::ToolId;
 use crate::model::place::Place;
 use crate::model::trigger::Declarations;
 use crate::upstream::LockError;
-use crate::{audit, downstream, identity, limit, policy, sink, telemetry, upstream};
+use crate::{audit, downstream, identity, limit, plan, policy, sink, telemetry, upstream};
 
 pub use check::Compiled;
 pub use code::Code;
@@ -75,6 +75,8 @@ pub struct Config {
     pub upstreams: Vec<upstream::Settings>,
     /// `[sources.*]`, `[roles.*]`, `[agents.*]`.
     pub rules: policy::Rules,
+    /// `[[flows]]`, `[[requests]]`.
+    pub plans: plan::Rules,
     /// What its `[[tests]]` exercise.
     pub coverage: Coverage,
     /// What makes the gateway read its configuration anew by itself (`[reload] watch`).

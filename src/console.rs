@@ -5,6 +5,7 @@
 //! Trusts the kernel's word on who is at the other end.
 
 mod api;
+mod approvals;
 mod client;
 mod custody;
 mod reload;
@@ -17,6 +18,7 @@ pub use api::{
     API_VERSION, Acceptance, Administration, AdministrationError, ListenerEntry, Offered, PinEntry,
     PinStanding, RunEntry, Status,
 };
+pub use approvals::{About, Approvals, QuestionEntry};
 pub use client::{ANSWER_BYTES_MAX, ANSWER_TIMEOUT, Client, ClientError};
 pub use custody::{
     Custody, Erasure, ErasureRequest, Revocation, RevocationEntry, RotatedAuditKey, RotationRequest,

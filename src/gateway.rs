@@ -9,6 +9,8 @@
 mod able;
 mod administration;
 mod aim;
+mod approvals;
+mod asking;
 mod batch;
 mod call;
 mod chronicle;
@@ -27,8 +29,11 @@ mod named;
 mod notice;
 mod observed;
 mod outcome;
+mod own;
 mod page;
 mod parked;
+mod planned;
+mod plans;
 pub mod port;
 mod refusal;
 mod relay;
@@ -36,6 +41,7 @@ mod reload;
 pub mod reply;
 mod retention;
 mod session;
+mod stage;
 mod streams;
 mod tally;
 mod task;
@@ -54,6 +60,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
+use crate::approval::Questions;
 use crate::audit::Journal;
 use crate::clock::Clock;
 use crate::console::ReloadRequest;
@@ -95,6 +102,7 @@ pub struct Gateway {
     streams: Streams,
     cursors: Cursors,
     parked: Parked,
+    questions: Questions,
     watches: Places,
     tasks: TaskTable,
     worlds: Worlds,

@@ -17,6 +17,7 @@ pub mod task;
 pub mod trust;
 pub mod whole;
 
+pub mod approval;
 pub mod audit;
 pub mod config;
 pub mod console;

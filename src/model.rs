@@ -3,9 +3,11 @@
 //! Never does I/O, never reads a clock and never decides. It trusts nothing: a value of one of these
 //! types exists only if its constructor accepted what it was made from.
 
+pub mod approval;
 pub mod barrier;
 pub mod budget;
 pub mod call;
+pub mod ceiling;
 pub mod certificate;
 pub mod change;
 pub mod claim;
@@ -20,6 +22,7 @@ pub mod mint;
 pub mod name;
 pub mod pin;
 pub mod place;
+pub mod planned;
 pub mod preset;
 pub mod principal;
 pub mod provenance;

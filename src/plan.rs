@@ -23,12 +23,14 @@ mod features;
 mod fit;
 mod flow;
 mod grant;
+mod held;
 mod matching;
 mod outcome;
 mod pattern;
 mod problem;
 mod read;
 mod review;
+mod rules;
 mod schema;
 mod select;
 mod shape;
@@ -42,8 +44,9 @@ pub use basis::basis;
 pub use decimal::NUMBER_BYTES_MAX;
 pub use features::{Domains, Feature, Kind, StepFeatures, ValueFeature};
 pub use fit::Fitted;
-pub use flow::{Brings, End, Flow, FlowAnswer, HISTORY_MAX, History, Reaches, raised};
+pub use flow::{Brings, Deed, End, Flow, FlowAnswer, HISTORY_MAX, History, Reaches, raised};
 pub use grant::{Attempt, Concluded, Ended, Grant, Match, Remaining, Spent, State, Terms, Use};
+pub use held::{GRANTS_MAX, Held};
 pub use outcome::SELECTED_MAX;
 pub use pattern::{
     MATCHED_BYTES_MAX, PATTERN_BYTES_MAX, PATTERN_COMPILED_BYTES_MAX, PATTERN_COUNT_MAX, PATTERN_GROUPS_MAX,
@@ -58,6 +61,7 @@ pub use review::{
     Answers, BuiltIn, Circumstances, FINDINGS_MAX, Finding, Ground, People, READ_CALLS_MAX, Review,
     ReviewRule, Reviewed, Said, Told, ToldFinding, Verdict, review,
 };
+pub use rules::{FLOWS_MAX, Rules, SHAPE_STEPS_MAX, SHAPE_VALUES_MAX, SHAPES_MAX};
 pub use select::{SELECT_BYTES_MAX, SELECT_SEGMENTS_MAX, SelectError};
 pub use shape::{Entry, LITERAL_BYTES_MAX, Limit, Literal, Pin, Shape};
 pub use steps::{Plan, STEP_ID_BYTES_MAX, Step, StepId};

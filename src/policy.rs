@@ -20,7 +20,9 @@
 //! 4. Then the run's provenance is added; it can only make the answer stricter (I1).
 //! 5. What a closed source has influenced, or what would bring it, is refused: visible tools by this reason,
 //!    hidden ones as ever. Closing a source only takes away.
-//! 6. A changed definition refuses what nobody denies.
+//! 6. Flows over what the run did before add their answers. A step of a grant meets *plan*, and nothing else; a
+//!    person's yes to the exact call meets *plan* and *ask*.
+//! 7. A changed definition refuses what nobody denies.
 //!
 //! **Example.** `chat` allows `*`, `web` allows `browser.*`, `assistant` allows `mail.*` and
 //! `browser.*`. A chat run of an assistant sees `mail.send` and may call it. After it has read a page,
@@ -29,6 +31,7 @@
 
 mod bits;
 mod case;
+mod ceiling;
 mod changes;
 mod condition;
 mod explain;
@@ -51,7 +54,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::model::call::Call;
-use crate::model::decision::{Answer, Decision, PolicyEpoch, Visibility};
+use crate::model::decision::{Answer, Decision, PolicyEpoch, Rule, Visibility};
 use crate::model::name::{AgentName, RoleName, SourceName, ToolId};
 use crate::model::principal::Principal;
 use crate::model::provenance::Provenance;
@@ -65,6 +68,7 @@ use judge::Question;
 use looked::{Looked, Schemas};
 use row::{About, Row, Shadow, View};
 
+pub use ceiling::{Ceiling, Offered};
 pub use condition::{Condition, ConditionError, WHEN_BYTES_MAX};
 pub use explain::{Explanation, Span, Voice, Way};
 pub use guardrail::{GUARDRAILS_MAX, Guardrail, GuardrailError};
@@ -109,8 +113,38 @@ pub struct Standing<'a> {
     pub closed: &'a BTreeSet<SourceName>,
     /// What started the run, with what later tokens added.
     pub trigger: &'a Trigger,
+    /// What the run's plans say of the call, and what it did before.
+    pub planned: Planned<'a>,
     /// When it is decided.
     pub now: Timestamp,
+}
+
+/// What of the requirements before a call is met, and which more there are (DESIGN §4.4, §9.3).
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Planned<'a> {
+    /// The step of a grant in force that the call belongs to.
+    pub step: Option<StepMeets<'a>>,
+    /// The flows that it raises and that step does not meet.
+    pub flows: &'a [Rule],
+    /// Whether a person said yes to exactly this call.
+    pub approval: Approval,
+}
+
+/// Whether a person said yes to exactly a call: that meets *ask* and every *plan* (DESIGN §4.2).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Approval {
+    /// Nobody did.
+    #[default]
+    None,
+    /// Somebody did.
+    Given,
+}
+
+/// What a step of a grant meets: *plan* from the roles and the agent, and from every source but these.
+#[derive(Debug, Clone, Copy)]
+pub struct StepMeets<'a> {
+    /// The sources whose *plan* it does not meet: the plan was made under them, and nothing covers the step.
+    pub not: &'a BTreeSet<SourceName>,
 }
 
 /// What was decided on a call. Owns the call either way.

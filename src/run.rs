@@ -8,6 +8,7 @@
 mod barriers;
 mod end;
 mod later;
+mod planned;
 mod section;
 mod stored;
 mod table;
@@ -29,8 +30,10 @@ use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
 use crate::model::run::{Actor, RunEnding, RunHistory};
 use crate::model::trigger::TriggerEntry;
+use crate::plan::Held;
 
 pub use barriers::{BarrierError, BarrierReport, CLOSED_SOURCES_MAX, REVOCATIONS_MAX};
+pub use planned::{Against, Rests};
 pub use section::{Run, Section};
 pub use stored::StoredSources;
 pub use table::{RecoveredRuns, RunFigures, RunReport, Runs};
@@ -190,4 +193,6 @@ pub struct RecoveredRun {
     pub used: Timestamp,
     /// Whether all of its history is there.
     pub history: RunHistory,
+    /// What was granted to it, and what it did.
+    pub plans: Held,
 }

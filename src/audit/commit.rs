@@ -4,29 +4,30 @@
 //! a list is *written* (it survives the death of the process); an intent, or an event that counts only
 //! once it is durable, is *synced* (it survives the loss of power). `full` and `relaxed` move that line.
 
+mod fold;
+
 use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fold::fold_entry;
+
 use super::begin::{commit_line, push_preamble};
 use super::encode;
-use super::event::Event;
+use super::event::{Event, GrantChange};
 use super::figures::HaltCause;
 use super::line::{Chain, Stamp};
-use super::live::{Change, Intended, Live, LiveRun};
+use super::live::Live;
 use super::measure::Measured;
 use super::proof::{OpenIntent, Phase};
 use super::queue::{Body, Entry, Reply};
 use super::writer::{Writer, add};
 use super::{Durability, Seq};
 use crate::model::call::Stores;
-use crate::model::claim::Claim;
 use crate::model::facts::CallFacts;
-use crate::model::principal::Principal;
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
-use crate::model::target::Target;
 
 /// Most bytes of unsynced lines; beyond them a group syncs though nobody waits for it.
 pub(super) const UNSYNCED_BYTES_MAX: usize = 1024 * 1024;
@@ -166,7 +167,8 @@ impl Writer {
                     Event::Denial { facts, .. }
                     | Event::List { facts, .. }
                     | Event::Suspended { facts, .. }
-                    | Event::Resumed { facts, .. } => {
+                    | Event::Resumed { facts, .. }
+                    | Event::Plan { facts, .. } => {
                         live.owed(facts.run.as_ref(), &facts.provenance, &facts.adds)
                     }
                     Event::Taint { adds, .. } => Cow::Borrowed(adds),
@@ -311,7 +313,11 @@ impl Entry {
         let must_be_durable = match &self.body {
             Body::Close => true,
             Body::Intent(facts, _) => {
-                level != Durability::Relaxed || facts.stores != Stores::Nothing || adds(facts)
+                level != Durability::Relaxed
+                    || facts.stores != Stores::Nothing
+                    || facts.step.is_some()
+                    || facts.approval.is_some()
+                    || adds(facts)
             }
             Body::Outcome { .. } => level == Durability::Full,
             Body::Event { event, .. } => match **event {
@@ -322,7 +328,10 @@ impl Entry {
                     level != Durability::Relaxed || adds(facts)
                 }
                 Event::AuthenticationFailures { .. } | Event::Upstream { .. } => false,
+                Event::Grant { change: GrantChange::Done(_), .. } => false,
+                Event::Grant { change: GrantChange::Answered { .. }, .. } | Event::Approval { .. } => true,
                 Event::RunStart { .. }
+                | Event::Plan { .. }
                 | Event::RunEnd { .. }
                 | Event::Barrier { .. }
                 | Event::Taint { .. }
@@ -340,13 +349,16 @@ impl Entry {
     }
 
     /// An intent counts from the critical section on and is never taken back (DESIGN §8), and so does a
-    /// taint. The start and the end of a run, and what a person clears, count only once durable.
+    /// taint. The start and the end of a run, a grant, and what a person clears, count only once durable.
     fn counts_once(&self) -> Stage {
         match &self.body {
             Body::Event { event, .. } => match **event {
                 Event::RunStart { .. }
                 | Event::RunEnd { .. }
                 | Event::Barrier { .. }
+                | Event::Plan { .. }
+                | Event::Approval { .. }
+                | Event::Grant { change: GrantChange::Answered { .. }, .. }
                 | Event::StoredCleared { .. } => Stage::Synced,
                 _ => Stage::Written,
             },
@@ -357,122 +369,6 @@ impl Entry {
     /// Whether its space was reserved when its call began.
     fn is_owed(&self) -> bool {
         matches!(self.body, Body::Outcome { .. } | Body::Close)
-    }
-}
-
-fn fold_entry(live: &mut Live, seq: Seq, entry: &Entry) {
-    let at = entry.stamp.wall;
-    let tool_text;
-    let change = match &entry.body {
-        Body::Intent(facts, _) => {
-            tool_text = facts.target.as_ref().and_then(Target::tool).map(|tool| tool.to_string().into());
-            Change::Intended(intended(facts, tool_text))
-        }
-        Body::Outcome { intent, .. } => Change::Ended(*intent),
-        Body::Event { event, .. } => change_of(event, at),
-        Body::Close => Change::None,
-    };
-    live.apply(seq, at, change);
-    if let Some(facts) = facts_of(&entry.body) {
-        live.charge(at, &facts.metered.charges);
-    }
-}
-
-/// The facts of the call that `body` records, where it may count for budgets.
-fn facts_of(body: &Body) -> Option<&CallFacts> {
-    match body {
-        Body::Intent(facts, _) => Some(facts),
-        Body::Outcome { .. } | Body::Close => None,
-        Body::Event { event, .. } => match &**event {
-            Event::Denial { facts, .. }
-            | Event::List { facts, .. }
-            | Event::Suspended { facts, .. }
-            | Event::Resumed { facts, .. } => Some(facts),
-            Event::AuthenticationFailures { .. }
-            | Event::RunStart { .. }
-            | Event::RunEnd { .. }
-            | Event::Barrier { .. }
-            | Event::Taint { .. }
-            | Event::StoredCleared { .. }
-            | Event::Erasure { .. }
-            | Event::Pin { .. }
-            | Event::Upstream { .. }
-            | Event::Mint(_)
-            | Event::TokenKey { .. }
-            | Event::AuditKey { .. }
-            | Event::Retired { .. }
-            | Event::Reload { .. } => None,
-        },
-    }
-}
-
-fn intended(facts: &CallFacts, tool: Option<Arc<str>>) -> Intended<'_> {
-    Intended {
-        run: facts.run.as_ref(),
-        entry_point: &facts.principal.entry_point,
-        subject: &facts.principal.subject,
-        provenance: &facts.provenance,
-        adds: &facts.adds,
-        upstream: facts.target.as_ref().map(Target::upstream),
-        tool,
-        stores: facts.stores,
-        txn: facts.principal.claimed(),
-        until: facts.principal.until,
-    }
-}
-
-/// What a request that belonged to no run says of one that has ended.
-fn late(principal: &Principal) -> Change<'_> {
-    match principal.claimed() {
-        Some(txn) => Change::Late { entry_point: &principal.entry_point, txn, until: principal.until },
-        None => Change::None,
-    }
-}
-
-fn change_of(event: &Event, at: jiff::Timestamp) -> Change<'_> {
-    match event {
-        Event::Denial { facts, .. }
-        | Event::List { facts, .. }
-        | Event::Suspended { facts, .. }
-        | Event::Resumed { facts, .. } => match &facts.run {
-            Some(run) => Change::Used {
-                run,
-                provenance: Some(&facts.provenance),
-                adds: &facts.adds,
-                until: facts.principal.until,
-            },
-            None => late(&facts.principal),
-        },
-        Event::RunStart { run, principal, session, origin, history } => Change::RunStarted(LiveRun {
-            run: run.clone(),
-            entry_point: principal.entry_point.clone(),
-            subject: principal.subject.clone(),
-            session: session.as_deref().map(|session| encode::session_digest(session).into()),
-            claim: Claim::of(principal),
-            origin: origin.clone(),
-            provenance: principal.sources.clone(),
-            started: at,
-            used: at,
-            history: *history,
-        }),
-        Event::RunEnd { run, why, until, unstarted, .. } => {
-            let unstarted = unstarted.as_ref().map(|claim| (&claim.entry_point, &claim.txn));
-            Change::RunEnded { run, why: *why, until: *until, unstarted }
-        }
-        Event::Barrier { change, by } => Change::Barrier { change: Cow::Borrowed(change), by: *by },
-        Event::Taint { run, adds, entries, .. } => Change::Joined { run, adds, entries },
-        Event::StoredCleared { upstream, subject, .. } => {
-            Change::StoredCleared { upstream, subject: subject.as_ref() }
-        }
-        Event::AuthenticationFailures { .. }
-        | Event::Erasure { .. }
-        | Event::Pin { .. }
-        | Event::Mint(_)
-        | Event::TokenKey { .. }
-        | Event::AuditKey { .. }
-        | Event::Retired { .. }
-        | Event::Upstream { .. }
-        | Event::Reload { .. } => Change::None,
     }
 }
 

@@ -9,6 +9,7 @@ mod decision;
 mod metered;
 mod mint;
 mod pin;
+mod plan;
 mod trigger;
 
 use std::time::Duration;
@@ -145,6 +146,9 @@ pub(super) fn kind(event: &Event) -> Kind {
         Event::List { .. } => Kind::List,
         Event::Suspended { .. } => Kind::Suspended,
         Event::Resumed { .. } => Kind::Resumed,
+        Event::Plan { .. } => Kind::Plan,
+        Event::Grant { .. } => Kind::Grant,
+        Event::Approval { .. } => Kind::Approval,
         Event::AuthenticationFailures { .. } => Kind::AuthFailures,
         Event::RunStart { .. } => Kind::RunStart,
         Event::RunEnd { .. } => Kind::RunEnd,
@@ -181,6 +185,9 @@ pub(super) fn event(object: &mut Object<'_>, event: &Event, adds: &Provenance) {
         Event::Suspended { facts, intent } | Event::Resumed { facts, intent } => {
             object.number("intent", intent.0);
             call(object, facts, adds, &mut cuts);
+        }
+        Event::Plan { .. } | Event::Grant { .. } | Event::Approval { .. } => {
+            plan::event(object, event, adds, &mut cuts)
         }
         Event::AuthenticationFailures { listener, reason, count, since } => {
             object.text("listener", cuts.text("listener", listener));
@@ -287,6 +294,9 @@ fn of_runs(object: &mut Object<'_>, event: &Event, adds: &Provenance, cuts: &mut
         | Event::List { .. }
         | Event::Suspended { .. }
         | Event::Resumed { .. }
+        | Event::Plan { .. }
+        | Event::Grant { .. }
+        | Event::Approval { .. }
         | Event::AuthenticationFailures { .. }
         | Event::Erasure { .. }
         | Event::Pin { .. }
@@ -348,6 +358,7 @@ fn call(object: &mut Object<'_>, facts: &CallFacts, adds: &Provenance, cuts: &mu
     if let Some(decided) = &facts.decision {
         decision::write(object, decided, cuts);
     }
+    plan::of_call(object, facts);
     metered::write(object, &facts.metered);
     if let Some(revision) = facts.revision {
         object.text("revision", revision);

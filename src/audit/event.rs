@@ -4,6 +4,7 @@
 //! it comes here, so that no size of anything suppresses a record (invariant I6).
 
 mod mint;
+mod plan;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Seq;
 use super::note::VerifyingKey;
+use crate::model::approval::{ApprovalChange, Asked};
 use crate::model::barrier::BarrierChange;
 use crate::model::claim::ClaimName;
 use crate::model::decision::PolicyEpoch;
@@ -28,6 +30,7 @@ use crate::model::text::Bounded;
 use crate::model::trigger::TriggerEntry;
 
 pub use mint::{KeyChange, MintAct, MintFacts, MintResult, MintedBy};
+pub use plan::{GrantChange, PlanFacts, PlanResult, StepFacts};
 
 /// Bound of an explanation in a record (an error of the system, of an upstream), in bytes.
 pub const DETAIL_BYTES_MAX: usize = 512;
@@ -77,6 +80,33 @@ pub enum Event {
         facts: Box<CallFacts>,
         /// The record of the call's intent.
         intent: Seq,
+    },
+    /// A plan was submitted (`plan`). Durable; what it grants counts only then.
+    Plan {
+        /// What is known of the request.
+        facts: Box<CallFacts>,
+        /// The plan, and what came of it.
+        plan: Box<PlanFacts>,
+        /// How long it took.
+        latency: Latency,
+    },
+    /// Something became of a grant (`grant`).
+    Grant {
+        /// The run that it belongs to.
+        run: RunId,
+        /// The digest of its plan.
+        plan: Sha256,
+        /// What.
+        change: GrantChange,
+    },
+    /// A person is asked, or has answered, or nobody did (`approval`). Durable before it counts.
+    Approval {
+        /// What.
+        change: ApprovalChange,
+        /// The question.
+        asked: Box<Asked>,
+        /// Who answered.
+        by: Option<Actor>,
     },
     /// Requests that were refused before or at authentication, counted (`auth_failures`).
     AuthenticationFailures {

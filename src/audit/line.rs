@@ -3,6 +3,7 @@
 //! Must never produce a line with a line break, a control or a format character inside, nor one without
 //! its digest. Trusts the caller to write each member once.
 
+mod kind;
 mod time;
 
 use std::io::Write;
@@ -14,6 +15,7 @@ use super::Seq;
 use crate::clock::Clock;
 use crate::model::digest::Sha256;
 use crate::model::text::is_hidden;
+pub use kind::Kind;
 use time::TimeText;
 
 /// The version that every line carries in `v`.
@@ -27,106 +29,6 @@ pub const RECORD_BYTES_MAX: usize = 512 * 1024;
 pub(super) const DIGEST_HEAD: &[u8] = b",\"digest\":\"";
 const DIGEST_TAIL: &[u8] = b"\"}";
 const DIGEST_HEX_BYTES: usize = 64;
-
-macro_rules! kinds {
-    ($($(#[doc = $doc:literal])+ $variant:ident = $word:literal;)+) => {
-        /// What a line records. The word stands in `kind`.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Kind {
-            $($(#[doc = $doc])+ $variant,)+
-        }
-
-        impl Kind {
-            /// Every kind.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The word in the record.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),+ }
-            }
-
-            /// The kind that `word` names.
-            #[must_use]
-            pub fn parse(word: &str) -> Option<Self> {
-                match word { $($word => Some(Self::$variant),)+ _ => None }
-            }
-        }
-    };
-}
-
-kinds! {
-    /// The first line of a segment.
-    Segment = "segment";
-    /// A part of the live state, after the first line of a segment.
-    State = "state";
-    /// The end of a group of lines that were written at once.
-    Commit = "commit";
-    /// A line that stands in an earlier segment and was not known durable there.
-    Restated = "restated";
-    /// The gateway started.
-    Start = "start";
-    /// The gateway stopped in order.
-    Stop = "stop";
-    /// An unfinished tail was cut off at start.
-    Torn = "torn";
-    /// Part of the history cannot be read.
-    Gap = "gap";
-    /// The journal was halted for a while.
-    Halted = "halted";
-    /// A call that was open when the gateway died: nobody knows whether it was executed.
-    Unknown = "unknown";
-    /// A call is about to be forwarded.
-    Intent = "intent";
-    /// How a call ended.
-    Outcome = "outcome";
-    /// A request was refused.
-    Denial = "denial";
-    /// A list was answered.
-    List = "list";
-    /// Requests refused before or at authentication, counted.
-    AuthFailures = "auth_failures";
-    /// A run started.
-    RunStart = "run_start";
-    /// A run ended.
-    RunEnd = "run_end";
-    /// Sources joined a run outside a call.
-    Taint = "taint";
-    /// Credentials no longer count, or count again.
-    Revocation = "revocation";
-    /// A source was closed, or opened again.
-    Source = "source";
-    /// What is stored at an upstream no longer carries sources.
-    StoredCleared = "stored_cleared";
-    /// What was kept of a subject's arguments is erased.
-    Erasure = "erasure";
-    /// A tool definition was accepted or changed.
-    Pin = "pin";
-    /// Something about an upstream that is no call.
-    Upstream = "upstream";
-    /// A run token was asked for.
-    Mint = "mint";
-    /// A key signs run tokens from now on.
-    TokenKey = "token_key";
-    /// Another key signs checkpoints from now on.
-    AuditKey = "audit_key";
-    /// Segments are removed because of their age.
-    Retired = "retired";
-    /// A configuration was put in force or refused.
-    Reload = "reload";
-    /// A call waits for its client.
-    Suspended = "suspended";
-    /// A suspended call goes on.
-    Resumed = "resumed";
-    /// Reserved: a plan was submitted.
-    Plan = "plan";
-    /// Reserved: what the review of a plan granted.
-    Grant = "grant";
-    /// Reserved: a person's answer to one exact call.
-    Approval = "approval";
-    /// Reserved: a signed head of the tree over the lines.
-    Checkpoint = "checkpoint";
-}
 
 /// When something happened: by the wall, in whole microseconds, and by the clock that never goes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -334,6 +236,20 @@ impl Object<'_> {
         self.out.extend_from_slice(line);
     }
 
+    /// Any value, as its type writes itself.
+    pub(super) fn json(&mut self, key: &str, value: &impl serde::Serialize) {
+        self.key(key);
+        // What has texts for keys and no fault of its own is always JSON.
+        let text = serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned());
+        // Outside its texts JSON has nothing that is hidden, and inside them these stand for the same.
+        for c in text.chars() {
+            match is_hidden(c) {
+                true => hidden(self.out, c),
+                false => self.out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+        }
+    }
+
     pub(super) fn texts<'t>(&mut self, key: &str, values: impl Iterator<Item = &'t str>) {
         self.key(key);
         let mut sign = b'[';
@@ -442,14 +358,17 @@ fn escape(out: &mut Vec<u8>, value: &str) {
     for c in value.chars() {
         match c {
             '"' | '\\' => out.extend_from_slice(&[b'\\', c as u8]),
-            c if is_hidden(c) => {
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    // Writing into a Vec cannot fail.
-                    let _ = write!(out, "\\u{unit:04x}");
-                }
-            }
+            c if is_hidden(c) => hidden(out, c),
             c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
         }
+    }
+}
+
+/// `c` as JSON escapes it.
+fn hidden(out: &mut Vec<u8>, c: char) {
+    for unit in c.encode_utf16(&mut [0; 2]) {
+        // Writing into a Vec cannot fail.
+        let _ = write!(out, "\\u{unit:04x}");
     }
 }
 

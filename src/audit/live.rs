@@ -4,6 +4,8 @@
 //! recovery folds the records that it reads. Both call [`Live::apply`], so that recovery is no second
 //! truth. Must never lose a source (invariant I4): runs grow, and a full table widens.
 
+mod change;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -12,17 +14,22 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Seq;
+use crate::model::approval::{ApprovalChange, Asked, QuestionId, Standing};
 use crate::model::barrier::{BarrierChange, Revoked, Since};
-use crate::model::budget::{COUNTS_MAX, Charge, Ledger, LedgerEntry};
+use crate::model::budget::{COUNTS_MAX, Charge, Ledger};
 use crate::model::call::Stores;
 use crate::model::claim::{Claim, Tombstone};
 use crate::model::facts::RunId;
 use crate::model::name::{EntryPointName, SourceName, Subject, Txn, UpstreamName};
 use crate::model::principal::Origin;
 use crate::model::provenance::Provenance;
-use crate::model::run::{Actor, RunEnding, RunHistory};
+use crate::model::run::RunHistory;
 use crate::model::stored::Stored;
-use crate::model::trigger::TriggerEntry;
+use crate::plan::Held;
+
+pub(super) use change::{
+    Change, ClosedPart, Intended, PastPart, QuestionPart, RevokedPart, StatePart, StoredPart,
+};
 
 /// Tombstones beyond which those of dead tokens are looked for. The run table holds fewer live ones.
 const TOMBSTONES_KEPT_MAX: usize = 200_000;
@@ -44,6 +51,8 @@ pub struct Live {
     pub closed: BTreeMap<SourceName, Since>,
     /// What budgets have counted.
     pub budgets: Ledger,
+    /// Questions to people that are not over, and how they stand.
+    pub questions: BTreeMap<QuestionId, (Asked, Standing)>,
 }
 
 /// A run that has not ended.
@@ -74,6 +83,9 @@ pub struct LiveRun {
     pub used: Timestamp,
     /// Whether all of its history is there.
     pub history: RunHistory,
+    /// What was granted to it, and what it did. Lines of their own hold these.
+    #[serde(skip)]
+    pub plans: Held,
 }
 
 impl LiveRun {
@@ -104,120 +116,6 @@ pub struct OpenCall {
     pub tool: Option<Arc<str>>,
 }
 
-/// What one record does to the live state.
-#[derive(Debug)]
-pub(super) enum Change<'a> {
-    /// Nothing.
-    None,
-    /// A part of the live state as the head of a segment holds it.
-    Restore(&'a StatePart),
-    RunStarted(LiveRun),
-    RunEnded {
-        run: &'a RunId,
-        why: RunEnding,
-        /// Until when its tokens may be valid, where it is claimed by any.
-        until: Option<Timestamp>,
-        /// What its tokens claim, where none of them ever started it.
-        unstarted: Option<(&'a EntryPointName, &'a Txn)>,
-    },
-    /// A run was used under `provenance` by a credential that ends at `until`, and `adds` joined it.
-    Used {
-        run: &'a RunId,
-        provenance: Option<&'a Provenance>,
-        adds: &'a Provenance,
-        until: Option<Timestamp>,
-    },
-    /// A later credential brought more than its run had.
-    Joined {
-        run: &'a RunId,
-        adds: &'a Provenance,
-        entries: &'a [TriggerEntry],
-    },
-    /// A request belonged to no run. Where its run has ended, its token has to be dead too.
-    Late {
-        entry_point: &'a EntryPointName,
-        txn: &'a Txn,
-        until: Option<Timestamp>,
-    },
-    /// A person closed something or opened it again.
-    Barrier {
-        change: Cow<'a, BarrierChange>,
-        by: Actor,
-    },
-    Intended(Intended<'a>),
-    /// The call of this intent has ended, or nobody will ever know.
-    Ended(Seq),
-    StoredCleared {
-        upstream: &'a UpstreamName,
-        subject: Option<&'a Subject>,
-    },
-    /// Part of the history cannot be read: no run is what it seems.
-    HistoryLost,
-}
-
-#[derive(Debug)]
-pub(super) struct Intended<'a> {
-    pub(super) run: Option<&'a RunId>,
-    pub(super) entry_point: &'a EntryPointName,
-    pub(super) subject: &'a Subject,
-    pub(super) provenance: &'a Provenance,
-    pub(super) adds: &'a Provenance,
-    pub(super) upstream: Option<&'a UpstreamName>,
-    pub(super) tool: Option<Arc<str>>,
-    pub(super) stores: Stores,
-    /// The run that the credential names, where it is claimed.
-    pub(super) txn: Option<&'a Txn>,
-    /// When the credential of the call ends.
-    pub(super) until: Option<Timestamp>,
-}
-
-/// The body of a `state` line.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct StatePart {
-    #[serde(default)]
-    pub(super) runs: Vec<LiveRun>,
-    #[serde(default)]
-    pub(super) stored: Vec<StoredPart>,
-    #[serde(default)]
-    pub(super) open: Vec<OpenCall>,
-    #[serde(default)]
-    pub(super) tombstones: Vec<Tombstone>,
-    #[serde(default)]
-    pub(super) revoked: Vec<RevokedPart>,
-    #[serde(default)]
-    pub(super) closed: Vec<ClosedPart>,
-    #[serde(default)]
-    pub(super) budgets: Vec<LedgerEntry>,
-    #[serde(default)]
-    pub(super) budgets_lost: Option<Timestamp>,
-}
-
-/// One caller whose credentials do not count.
-#[derive(Debug, Deserialize)]
-pub(super) struct RevokedPart {
-    #[serde(flatten)]
-    pub(super) who: Revoked,
-    pub(super) at: Timestamp,
-    pub(super) by: Actor,
-}
-
-/// One source that is closed.
-#[derive(Debug, Deserialize)]
-pub(super) struct ClosedPart {
-    pub(super) source: SourceName,
-    pub(super) at: Timestamp,
-    pub(super) by: Actor,
-}
-
-/// One entry of a store: what one subject reads back, or every subject where it names none.
-#[derive(Debug, Deserialize)]
-pub(super) struct StoredPart {
-    pub(super) upstream: UpstreamName,
-    #[serde(default)]
-    pub(super) subject: Option<Subject>,
-    pub(super) sources: Provenance,
-}
-
 impl Live {
     /// The one fold: what the record `seq`, made `at` this time, changes.
     pub(super) fn apply(&mut self, seq: Seq, at: Timestamp, change: Change<'_>) {
@@ -234,12 +132,22 @@ impl Live {
                     self.bury_at(at, Tombstone { entry_point, txn, run, why, until });
                 }
             }
-            Change::Used { run, provenance, adds, until } => {
+            Change::Used { run, provenance, adds, until } => self.note_use(at, run, provenance, adds, until),
+            Change::Planned { run, provenance, adds, until, grant } => {
+                self.note_use(at, run, provenance, adds, until);
                 if let Some(run) = self.runs.get_mut(run) {
-                    run.used = run.used.max(at);
-                    run.provenance.join(adds);
-                    provenance.map(|provenance| run.provenance.join(provenance));
-                    run.seen(until);
+                    run.plans.add(grant.clone());
+                }
+            }
+            Change::StepAnswered { run, grant, step, word } => {
+                if let Some(run) = self.runs.get_mut(run) {
+                    run.plans.answer(grant, step, word);
+                }
+            }
+            Change::Question { change, asked } => self.change_question(at, change, asked),
+            Change::StepDone { run, concluded } => {
+                if let Some(run) = self.runs.get_mut(run) {
+                    run.plans.restore_conclusion(concluded);
                 }
             }
             Change::Joined { run, adds, entries } => {
@@ -270,6 +178,29 @@ impl Live {
                 self.budgets.lost_at = self.budgets.lost_at.max(Some(at));
             }
         }
+    }
+
+    fn change_question(&mut self, at: Timestamp, change: ApprovalChange, asked: &Asked) {
+        self.questions.retain(|_, (asked, _)| at < asked.until);
+        match change.standing() {
+            Some(standing) => _ = self.questions.insert(asked.id.clone(), (asked.clone(), standing)),
+            None => _ = self.questions.remove(&asked.id),
+        }
+    }
+
+    fn note_use(
+        &mut self,
+        at: Timestamp,
+        run: &RunId,
+        provenance: Option<&Provenance>,
+        adds: &Provenance,
+        until: Option<Timestamp>,
+    ) {
+        let Some(run) = self.runs.get_mut(run) else { return };
+        run.used = run.used.max(at);
+        run.provenance.join(adds);
+        provenance.map(|provenance| run.provenance.join(provenance));
+        run.seen(until);
     }
 
     /// The part of the fold that has to do with budgets: what a record made `at` this time counts.
@@ -385,7 +316,17 @@ impl Live {
                 started: at,
                 used: at,
                 history: RunHistory::Lost,
+                plans: Held::default(),
             });
+            if let Some(approval) = call.approval {
+                self.questions.remove(approval);
+            }
+            if let Some(used) = call.step {
+                run.plans.restore_use(used);
+            }
+            if let Some(past) = call.past {
+                run.plans.restore_past(past.clone());
+            }
             run.used = run.used.max(at);
             run.provenance.join(&written);
             run.seen(call.until);
@@ -409,6 +350,19 @@ impl Live {
 
     fn restore(&mut self, part: &StatePart) {
         self.runs.extend(part.runs.iter().map(|run| (run.run.clone(), run.clone())));
+        for QuestionPart { asked, standing } in &part.questions {
+            self.questions.insert(asked.id.clone(), (asked.clone(), *standing));
+        }
+        for grant in &part.grants {
+            if let Some(run) = self.runs.get_mut(&grant.terms().run) {
+                run.plans.add(grant.clone());
+            }
+        }
+        for PastPart { run, past } in &part.pasts {
+            if let Some(run) = self.runs.get_mut(run) {
+                run.plans.restore_past(past.clone());
+            }
+        }
         self.open.extend(part.open.iter().map(|call| (call.intent, call.clone())));
         part.tombstones.iter().for_each(|stone| self.bury(stone.clone()));
         self.budgets.counts.extend(part.budgets.iter().map(|entry| (entry.key, entry.clone())));

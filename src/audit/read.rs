@@ -3,8 +3,9 @@
 //! Must never skip a line silently: what cannot be read is [`Flaw`], and whoever reads decides what that
 //! means. Trusts nothing but the digest and the chain.
 
+mod lines;
+
 use std::borrow::Cow;
-use std::io::{self, BufRead};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -12,8 +13,12 @@ use serde::Deserialize;
 
 use super::Seq;
 use super::line::{Chain, FORMAT_VERSION, Kind, LINE_BYTES_MAX, leaf, split_digest};
-use super::live::{Change, ClosedPart, Intended, LiveRun, OpenCall, RevokedPart, StatePart, StoredPart};
+use super::live::{
+    Change, ClosedPart, Intended, LiveRun, OpenCall, PastPart, QuestionPart, RevokedPart, StatePart,
+    StoredPart,
+};
 use super::tree::Frontier;
+use crate::model::approval::{ApprovalChange, Asked, QuestionId, Word};
 use crate::model::barrier::{BarrierChange, Revoked};
 use crate::model::budget::{Charge, LedgerEntry};
 use crate::model::call::Stores;
@@ -21,11 +26,15 @@ use crate::model::claim::{Claim, Tombstone};
 use crate::model::digest::Sha256;
 use crate::model::facts::RunId;
 use crate::model::name::{EntryPointName, SourceName, Subject, Txn, UpstreamName};
+use crate::model::planned::{Past, StepUse};
 use crate::model::principal::Origin;
 use crate::model::provenance::Provenance;
 use crate::model::run::{Actor, RunEnding, RunHistory};
 use crate::model::target::{self, Class};
 use crate::model::trigger::TriggerEntry;
+use crate::plan::{Concluded, Grant, Held};
+
+pub(super) use lines::{LineReader, Read};
 
 /// What is wrong with one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -147,6 +156,17 @@ pub(super) struct Members {
     closed: Option<Vec<ClosedPart>>,
     budgets: Option<Vec<LedgerEntry>>,
     budgets_lost: Option<Timestamp>,
+    grants: Option<Vec<Grant>>,
+    pasts: Option<Vec<PastPart>>,
+    questions: Option<Vec<QuestionPart>>,
+    approval: Option<QuestionId>,
+    asked: Option<Box<Asked>>,
+    grant_number: Option<u32>,
+    step_id: Option<String>,
+    grant: Option<Box<Grant>>,
+    step: Option<StepUse>,
+    past: Option<Past>,
+    concluded: Option<Concluded>,
     charges: Option<Vec<Charge>>,
     claim: Option<Claim>,
     origin: Option<Origin>,
@@ -259,6 +279,9 @@ impl Record {
             closed: members.closed.take().unwrap_or_default(),
             budgets: members.budgets.take().unwrap_or_default(),
             budgets_lost: members.budgets_lost.take(),
+            grants: members.grants.take().unwrap_or_default(),
+            pasts: members.pasts.take().unwrap_or_default(),
+            questions: members.questions.take().unwrap_or_default(),
         };
         if kind == Kind::Intent {
             members.upstream = members.target().and_then(|(class, text)| target::upstream_of(class, text));
@@ -355,9 +378,40 @@ impl Record {
             | Kind::Upstream
             | Kind::Reload
             | Kind::Checkpoint => Change::None,
-            // These change what later versions keep in the live state: a version that does not keep it
-            // must not go on as if nothing had happened.
-            Kind::Plan | Kind::Grant | Kind::Approval => return None,
+            Kind::Plan | Kind::Grant | Kind::Approval => self.of_plans()?,
+        })
+    }
+
+    /// What a record of plans or questions changes.
+    fn of_plans(&self) -> Option<Change<'_>> {
+        let members = &self.members;
+        Some(match self.kind {
+            Kind::Plan => match (&members.run, &members.grant) {
+                (Some(run), Some(grant)) => {
+                    let (provenance, adds) = (members.provenance.as_ref(), members.adds.as_ref()?);
+                    let until = members.principal.as_ref()?.until;
+                    Change::Planned { run, provenance, adds, until, grant }
+                }
+                (Some(run), None) => {
+                    let (provenance, adds) = (members.provenance.as_ref(), members.adds.as_ref()?);
+                    Change::Used { run, provenance, adds, until: members.principal.as_ref()?.until }
+                }
+                (None, _) => self.late(),
+            },
+            Kind::Grant => match (members.run.as_ref()?, members.change.as_deref()?) {
+                (run, "done") => Change::StepDone { run, concluded: members.concluded.as_ref()? },
+                (run, change) => {
+                    let word = [Word::Approve, Word::Deny];
+                    let word = word.into_iter().find(|word| word.change().as_str() == change)?;
+                    let (grant, step) = (members.grant_number?, members.step_id.as_deref()?);
+                    Change::StepAnswered { run, grant, step, word }
+                }
+            },
+            Kind::Approval => Change::Question {
+                change: ApprovalChange::parse(members.change.as_deref()?)?,
+                asked: members.asked.as_deref()?,
+            },
+            _ => return None,
         })
     }
 
@@ -375,6 +429,7 @@ impl Record {
             started: self.at,
             used: self.at,
             history: members.history?,
+            plans: Held::default(),
         })
     }
 
@@ -392,6 +447,9 @@ impl Record {
             stores: members.stores?,
             txn: who.txn.as_ref(),
             until: who.until,
+            step: members.step.as_ref(),
+            past: members.past.as_ref(),
+            approval: members.approval.as_ref(),
         })
     }
 
@@ -420,63 +478,5 @@ impl Record {
             _ => return None,
         };
         Some(Change::Barrier { change: Cow::Owned(change), by: members.by? })
-    }
-}
-
-/// Reads a file line by line, never more of a line than a line may have.
-#[derive(Debug)]
-pub(super) struct LineReader<R> {
-    reader: R,
-    /// Where the next line begins.
-    pub(super) offset: u64,
-    line: Vec<u8>,
-}
-
-/// One line of a file, as far as it is one.
-#[derive(Debug)]
-pub(super) enum Read<'a> {
-    /// A whole line without its line break, and where it begins.
-    Line(&'a [u8], u64),
-    /// Something that begins here and is no line; the reader stands behind it.
-    Flawed(Flaw, u64),
-    /// Nothing more.
-    End,
-}
-
-impl<R: BufRead> LineReader<R> {
-    pub(super) fn new(reader: R, offset: u64) -> Self {
-        Self { reader, offset, line: Vec::new() }
-    }
-
-    pub(super) fn read(&mut self) -> io::Result<Read<'_>> {
-        self.line.clear();
-        let start = self.offset;
-        loop {
-            let available = self.reader.fill_buf()?;
-            if available.is_empty() {
-                self.offset += self.line.len() as u64;
-                return Ok(if self.line.is_empty() {
-                    Read::End
-                } else {
-                    Read::Flawed(Flaw::Unfinished, start)
-                });
-            }
-            let end = memchr::memchr(b'\n', available);
-            let taken = end.map_or(available.len(), |end| end + 1);
-            let too_long = self.line.len() + taken > LINE_BYTES_MAX;
-            if too_long {
-                self.reader.consume(taken);
-                self.offset += self.line.len() as u64 + taken as u64;
-                self.line.clear();
-                return Ok(Read::Flawed(Flaw::TooLong, start));
-            }
-            self.line.extend_from_slice(available.get(..taken).unwrap_or_default());
-            self.reader.consume(taken);
-            if end.is_some() {
-                self.offset += self.line.len() as u64;
-                self.line.pop();
-                return Ok(Read::Line(&self.line, start));
-            }
-        }
     }
 }

@@ -12,6 +12,8 @@ use crate::model::provenance::Provenance;
 /// The live state as lines, each of a bounded size.
 pub(super) fn write(lines: &mut Lines, stamp: &Stamp, live: &Live) {
     runs(lines, stamp, live);
+    plans(lines, stamp, live);
+    questions(lines, stamp, live);
     stored(lines, stamp, live);
     let open: Vec<_> = live.open.values().collect();
     chunks(lines, stamp, "open", &open, |_| 1024, |object, call| encode::open_call(object, call));
@@ -46,6 +48,44 @@ fn runs(lines: &mut Lines, stamp: &Stamp, live: &Live) {
             object.time("started", run.started);
             object.time("used", run.used);
             object.text("history", run.history.as_str());
+        },
+    );
+}
+
+/// After the runs that they belong to.
+fn plans(lines: &mut Lines, stamp: &Stamp, live: &Live) {
+    let mut runs: Vec<_> = live.runs.values().collect();
+    runs.sort_by(|a, b| a.run.cmp(&b.run));
+    // One line for each: what a long plan has selected takes up to half of what a line may have.
+    for grant in runs.iter().flat_map(|run| run.plans.grants()) {
+        lines.push(stamp, Kind::State, |object| object.json("grants", &[grant]));
+    }
+    let pasts: Vec<_> =
+        runs.iter().flat_map(|run| run.plans.history().iter().map(|past| (&run.run, past))).collect();
+    chunks(
+        lines,
+        stamp,
+        "pasts",
+        &pasts,
+        |(_, past)| 512 + provenance_bytes(&past.brings),
+        |object, (run, past)| {
+            object.text("run", run.as_str());
+            object.json("past", past);
+        },
+    );
+}
+
+fn questions(lines: &mut Lines, stamp: &Stamp, live: &Live) {
+    let open: Vec<_> = live.questions.values().filter(|(asked, _)| stamp.wall < asked.until).collect();
+    chunks(
+        lines,
+        stamp,
+        "questions",
+        &open,
+        |(asked, _)| 1024 + provenance_bytes(&asked.exact.provenance),
+        |object, (asked, standing)| {
+            object.json("asked", asked);
+            object.json("standing", standing);
         },
     );
 }

@@ -9,6 +9,7 @@ mod faults;
 mod keys;
 mod levels;
 mod path;
+mod plans;
 mod property;
 mod readers;
 mod recovery;
@@ -195,6 +196,9 @@ fn facts(run: &RunId) -> CallFacts {
         arguments: Some(ArgumentFacts { sha256: Sha256::of(b"{}"), bytes: 2 }),
         kept: None,
         decision: Some(decision(Answer::Allow, Reason::Allowed)),
+        step: None,
+        past: None,
+        approval: None,
         metered: Metered::default(),
         revision: Some("2025-11-25"),
         request_id: Some(Bounded::new("7")),

@@ -22,7 +22,7 @@ use crate::model::provenance::Provenance;
 use crate::model::reason::{Group, Reason};
 use crate::model::target::Target;
 use crate::model::text::printable;
-use crate::policy::{Policy, Standing};
+use crate::policy::{Planned, Policy, Standing};
 
 /// The arguments of `diff`.
 #[derive(Debug, clap::Args)]
@@ -174,6 +174,7 @@ impl Now<'_> {
             brings: &nothing,
             closed: &closed,
             trigger: &call.principal.trigger,
+            planned: Planned::default(),
             now: call.at,
         };
         let asked = Call::hypothetical(target.clone(), Bytes::new());

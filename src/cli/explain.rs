@@ -25,7 +25,7 @@ use crate::model::reason::Reason;
 use crate::model::target::Target;
 use crate::model::text::printable;
 use crate::model::trigger::{Declarations, Trigger, TriggerEntry};
-use crate::policy::{Explanation, Standing, Voice};
+use crate::policy::{Explanation, Planned, Standing, Voice};
 use crate::upstream::{Settings, Settled};
 
 /// The arguments of `explain`.
@@ -121,6 +121,7 @@ pub(super) fn run(command: &Explain) -> anyhow::Result<ExitCode> {
         brings: &nothing,
         closed: &closed,
         trigger: &asked.principal.trigger,
+        planned: Planned::default(),
         now: asked.at,
     };
     let name = asked.target.to_string();

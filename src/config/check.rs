@@ -46,7 +46,7 @@ use crate::model::trigger::Declarations;
 use crate::policy::Rules;
 use crate::telemetry::TraceSettings;
 use crate::upstream::{MayAsk, Settings};
-use crate::{audit, downstream, identity, limit, run};
+use crate::{audit, downstream, identity, limit, plan, run};
 
 use super::code::Code;
 use super::file::Loaded;
@@ -146,6 +146,7 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
         coverage,
         digest: whole_digest(loaded, &rules),
         rules,
+        plans: plan::Rules::default(),
         warnings: Problems::default(),
     }
 }

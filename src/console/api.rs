@@ -7,6 +7,7 @@ use std::future::Future;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::approvals::Approvals;
 use super::custody::Custody;
 use super::reload::ReloadAnswer;
 use crate::model::claim::Claim;
@@ -24,7 +25,7 @@ use crate::telemetry::Readiness;
 pub const API_VERSION: &str = "v1";
 
 /// What people may ask of a running gateway.
-pub trait Administration: Custody {
+pub trait Administration: Custody + Approvals {
     /// How it is.
     fn status(&self) -> impl Future<Output = Status> + Send;
 

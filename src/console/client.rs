@@ -19,7 +19,9 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::api::{API_VERSION, Accept, Acceptance, PinEntry, Problem, RunEntry, Status};
+use super::approvals::{Answering, QuestionEntry};
 use super::reload::ReloadAnswer;
+use crate::model::approval::{QuestionId, Word};
 use crate::model::facts::RunId;
 use crate::socket::{BodyLimits, read_body};
 
@@ -124,6 +126,23 @@ impl Client {
     pub async fn accept_pins(&self, accept: Vec<Acceptance>) -> Result<(), ClientError> {
         let body = serde_json::to_vec(&Accept { accept }).map_err(|error| self.broken(&error))?;
         self.ask(Method::POST, "pins/accept", body.into()).await.map(drop)
+    }
+
+    /// The questions that wait for people.
+    ///
+    /// # Errors
+    /// [`ClientError`] where it does not say.
+    pub async fn questions(&self) -> Result<Vec<QuestionEntry>, ClientError> {
+        self.get("approvals").await
+    }
+
+    /// Answers one.
+    ///
+    /// # Errors
+    /// [`ClientError`] where the answer does not count.
+    pub async fn answer_question(&self, id: &QuestionId, word: Word) -> Result<(), ClientError> {
+        let body = serde_json::to_vec(&Answering { word }).map_err(|error| self.broken(&error))?;
+        self.ask(Method::POST, &format!("approvals/{id}"), body.into()).await.map(drop)
     }
 
     /// Has the configuration read anew.

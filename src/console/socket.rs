@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use serde::Serialize;
 
 use super::api::{Accept, Administration, AdministrationError, Problem};
+use super::approvals::Answering;
 use super::tokens::{self, Minting};
 use crate::model::facts::RunId;
 use crate::model::reason::Reason;
@@ -109,6 +110,16 @@ impl<A: Administration + Minting> Desk<A> {
             }
             ["v1", "audit" | "claims" | "revocations" | "sources", ..] | ["v1", "runs", _, "revoke"] => {
                 self.custody(operator, head, body, segments.get(1..).unwrap_or_default()).await
+            }
+            ["v1", "approvals"] => {
+                require(head, &Method::GET)?;
+                json(&administration.questions().await)
+            }
+            ["v1", "approvals", id] => {
+                require(head, &Method::POST)?;
+                let Answering { word } = read_json(head, body).await?;
+                administration.answer_question(operator, id, word).await?;
+                Ok(no_content())
             }
             ["v1", "pins"] => {
                 require(head, &Method::GET)?;

@@ -26,6 +26,7 @@ impl Gateway {
             let _halted = self.runs.expire(self.clock.wall(), &JournalOfRuns(&self.journal)).await;
             self.tasks.expire(self.clock.monotonic());
             self.gate.sweep(self.clock.wall());
+            self.let_questions_lapse().await;
             for session in self.sessions.expire(self.clock.monotonic()) {
                 self.end_run_of(&session).await;
             }

@@ -22,6 +22,7 @@ use super::tally::Tally;
 use super::task::TaskTable;
 use super::watch::Places;
 use super::world::{InForce, World, Worlds};
+use crate::approval::Questions;
 use crate::audit::{Journal, Live};
 use crate::clock::Clock;
 use crate::console::ReloadRequest;
@@ -31,6 +32,7 @@ use crate::limit::{self, Failures, Gate};
 use crate::model::decision::PolicyEpoch;
 use crate::model::digest::Sha256;
 use crate::model::reason::Reason;
+use crate::plan;
 use crate::policy::Rules;
 use crate::run::{BarrierReport, RecoveredRun, RecoveredRuns, RunKey, Runs, StoredSources};
 use crate::telemetry::{Finding, Metrics, Tracer};
@@ -72,6 +74,8 @@ pub struct Configured {
     pub config: Sha256,
     /// Its lists.
     pub rules: Rules,
+    /// Its flows and request shapes.
+    pub plans: plan::Rules,
     /// Credential → principal.
     pub authenticator: Authenticator,
     /// What makes run tokens, where it is configured.
@@ -144,6 +148,7 @@ impl Gateway {
     pub async fn begin(rooms: Rooms) -> Result<(Arc<Self>, Tasks), Reason> {
         let Rooms { mut live, configured, notices, .. } = rooms;
         let ledger = std::mem::take(&mut live.budgets);
+        let questions = Questions::recover(std::mem::take(&mut live.questions).into_values());
         let Configured { limits, entry_points, in_flight, .. } = configured;
         let entry_points = entry_points.following(&EntryPoints::default(), FIRST_EPOCH);
         let rule_of = |entry_point: &_| entry_points.rule_of(entry_point);
@@ -152,6 +157,7 @@ impl Gateway {
             epoch: FIRST_EPOCH,
             config: configured.config,
             rules: configured.rules,
+            plans: configured.plans,
             authenticator: configured.authenticator,
             minter: configured.minter,
             entry_points,
@@ -167,6 +173,7 @@ impl Gateway {
             streams: Streams::new(limits.streams_max),
             cursors,
             parked: Parked::default(),
+            questions,
             watches: Places::default(),
             tasks: TaskTable::default(),
             worlds: Worlds::new(World::compile(Arc::new(in_force), catalogue, fleet, rooms.clock.clone())),
@@ -240,6 +247,7 @@ pub(super) fn recover(live: Live) -> RecoveredRuns {
         started: run.started,
         used: run.used,
         history: run.history,
+        plans: run.plans,
     });
     RecoveredRuns {
         runs: runs.collect(),

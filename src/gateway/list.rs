@@ -12,6 +12,7 @@ use http::StatusCode;
 use super::Gateway;
 use super::aim::may_show_template;
 use super::exchange::Exchange;
+use super::own;
 use super::page::Shown;
 use super::port::Reply;
 use super::refusal::Refusal;
@@ -80,7 +81,8 @@ impl Gateway {
 
 impl Viewer<'_> {
     fn tools(&self, world: &World) -> Vec<Shown> {
-        world.listed(self.principal, self.under).into_iter().map(Shown::of_tool).collect()
+        let tools = world.listed(self.principal, self.under).into_iter().map(Shown::of_tool);
+        own::listed(world).chain(tools).collect()
     }
 
     /// What the caller's own instances list, in the order of the configuration. One that is late or fails is

@@ -18,6 +18,7 @@ use super::exchange::{Caller, Exchange};
 use super::line::{Line, Seat};
 use super::named;
 use super::parked::{Back, Owner};
+use super::planned;
 use super::port::{Accepts, CALL_EVENTS_MAX, Ongoing, Reply, Shape};
 use super::refusal::Refusal;
 use super::relay::Leg;
@@ -31,6 +32,7 @@ use crate::model::decision::{Decision, PolicyEpoch};
 use crate::model::digest::Sha256;
 use crate::model::facts::CallFacts;
 use crate::model::name::UpstreamName;
+use crate::model::planned::StepUse;
 use crate::model::principal::Principal;
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
@@ -308,7 +310,8 @@ impl Gateway {
                 }
                 let mut decisions = Vec::new();
                 for target in targets {
-                    decisions.push(decide(world, section, target, &speaker.principal, &leg.values)?);
+                    let step = leg.facts.step.as_ref().filter(|_| target.tool().is_some());
+                    decisions.push(decide(world, section, target, &speaker.principal, (&leg.values, step))?);
                 }
                 let decision = decisions.into_iter().next().ok_or((Reason::Fault, None))?;
                 let metered = last(section)?;
@@ -351,13 +354,14 @@ async fn ask_in_session(questions: &[Asked], leg: &Leg, line: &Line) -> Option<H
     Some(Heard { speaker: speaker?, said })
 }
 
-/// Decides on `target` alone, which brings nothing; `values` are the arguments, where it is a tool.
+/// Decides on `target` alone, which brings nothing; `values` are the arguments, where it is a tool, and `step` is the use
+/// of a step of a plan that was taken for its call.
 pub(super) fn decide(
     world: &World,
     section: &Section<'_>,
     target: &Target,
     principal: &Principal,
-    values: &Bytes,
+    (values, step): (&Bytes, Option<&StepUse>),
 ) -> Result<Decision, (Reason, Option<Decision>)> {
     let pin = target.tool().map(|tool| world.catalogue.tool(tool).map(|tool| tool.pin));
     let pin: Option<Pin> = match pin {
@@ -367,10 +371,12 @@ pub(super) fn decide(
         None => None,
     };
     let (nothing, closed) = (Provenance::default(), section.closed());
+    let said = planned::Said::of_used(section, step);
     let standing = Standing {
         provenance: section.provenance(),
         brings: &nothing,
         closed: &closed,
+        planned: said.planned(),
         trigger: section.trigger(principal),
         now: section.now(),
     };

@@ -35,6 +35,19 @@ pub(super) enum What {
     Task,
 }
 
+impl Named {
+    /// The text of the argument `name` of a tool.
+    pub(super) fn argument_text(&self, name: &str) -> Option<String> {
+        Object::of(&self.params.get("arguments")?).ok()?.text(name)?.ok()
+    }
+}
+
+/// A call of a tool that was read before, as it came.
+pub(super) fn stored(name: String, params: Params, progress_token: Option<Bytes>) -> Named {
+    let arguments = ArgumentFacts::of(&params.get("arguments").unwrap_or_default());
+    Named { what: What::Tool, name, params, arguments, progress_token }
+}
+
 /// Reads what a request names.
 pub(super) fn read(exchange: &Exchange) -> Result<Named, Box<Refusal>> {
     let invalid = || Refusal::error(exchange.facts(), Reason::ParamsInvalid, exchange.id());

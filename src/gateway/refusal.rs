@@ -9,7 +9,7 @@ use crate::audit::{Event, Latency};
 use crate::gateway::Gateway;
 use crate::gateway::missing::Missing;
 use crate::gateway::port::Reply;
-use crate::gateway::reply::{self, Output, Told};
+use crate::gateway::reply::{self, Output, Remedy, Told};
 use crate::gateway::traced::{End, Ended};
 use crate::limit::Who;
 use crate::model::facts::{CLAIM_BYTES_MAX, CallFacts};
@@ -57,6 +57,7 @@ impl Gateway {
         self.metrics.call(verdict, reason, CallTimes { gateway: latency.total, upstream: None });
         self.meter_refusal(&mut facts, reason);
         let retry_after_s = facts.metered.spent.as_ref().map(|spent| spent.retry_after_s);
+        let remedy = Remedy::of(reason, facts.approval.as_ref());
         // Only what is traced is told once more.
         let traced = facts.trace.is_some().then(|| facts.clone());
         let recorded = self.journal.record(Event::Denial { facts: Box::new(facts), reason, latency }).await;
@@ -69,7 +70,7 @@ impl Gateway {
             Err(halted) => (halted, None, None),
         };
         let status = reply::status(reason, revision);
-        let told = Told::refused(reason, seq).after(retry_after_s);
+        let told = Told::refused(reason, seq).after(retry_after_s).with(remedy.filter(|_| seq.is_some()));
         let body = match form {
             Form::Silent => {
                 return Reply::Empty(match recorded {

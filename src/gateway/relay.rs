@@ -4,7 +4,7 @@
 //! byte of the answer leave before the outcome is written (I6), nor before every source that the answer
 //! carries is in the provenance of the run, durably (I3, I4).
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,7 +25,7 @@ use super::session::{Session, Wants};
 use super::task::TaskSide;
 use super::traced::{End, Ended};
 use super::world::route;
-use crate::audit::{Event, Intent, Pending, ResultFacts};
+use crate::audit::{Event, GrantChange, Intent, Pending, ResultFacts};
 use crate::limit::Admission;
 use crate::model::decision::{Answer, PolicyEpoch};
 use crate::model::digest::Sha256;
@@ -33,6 +33,7 @@ use crate::model::facts::CallFacts;
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
 use crate::model::text::Bounded;
+use crate::plan::{Ended as StepEnded, Use};
 use crate::policy::Permit;
 use crate::run::Run;
 use crate::spool::Body;
@@ -68,6 +69,8 @@ pub(super) struct Leg {
     pub(super) session: Option<Arc<Session>>,
     pub(super) revision: Revision,
     pub(super) method: &'static str,
+    /// The use of a step of a plan that was taken for it, until it is concluded.
+    pub(super) used: Mutex<Option<Use>>,
     /// Whether the answer carries words of the tool server.
     pub(super) taints: Mark,
     /// What it has to do with tasks.
@@ -197,12 +200,13 @@ impl Gateway {
         let decision_id = Some(open.seq().0);
         let late = self.taint_by_what_was_stored_meanwhile(leg).await;
         let (outcome, result) = measured(outcome, leg.result_max).await;
+        let stepped = self.conclude_step(&outcome, leg).await;
         let facts = self.outcome_facts(&outcome, result, timings, leg, times.journal);
         self.measure(&facts, leg);
         let (mut end, latency) = (End::of(&facts), facts.latency);
         let concluded = open.conclude(facts).await;
         drop(in_flight);
-        let withheld = late.err().or(concluded.err());
+        let withheld = late.err().or(stepped.err()).or(concluded.err());
         if let Some(reason) = withheld {
             end = End::refused(reason);
         }
@@ -227,6 +231,28 @@ impl Gateway {
             (None, Err(failure)) => Told::failed(failure.reason(), decision_id),
         };
         last(leg.form.answer(&line.id(), &told, leg.revision).into())
+    }
+
+    /// What the answer brings to the grant whose step the call used, on the record before the answer leaves.
+    async fn conclude_step(
+        &self,
+        outcome: &Result<upstream::Answer, Failure>,
+        leg: &Leg,
+    ) -> Result<(), Reason> {
+        let used = leg.used.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(used) = used else { return Ok(()) };
+        let plan = used.plan();
+        let ended = match outcome {
+            Ok(answer) if answer.kind == AnswerKind::Result => StepEnded::Answered(whole(answer)),
+            Ok(_) | Err(_) => StepEnded::Failed,
+        };
+        // What its answer holds keeps no run alive.
+        let no_use = leg.run.started();
+        let concluded = leg.run.section(no_use, |section| section.conclude_step(used, ended))?;
+        let Some(concluded) = concluded else { return Ok(()) };
+        let change = GrantChange::Done(concluded);
+        let event = Event::Grant { run: leg.run.id().clone(), plan, change };
+        self.journal.record(event).await.map(|_seq| ())
     }
 
     /// What others stored at the upstream while the call was under way may be in its answer too. Its
@@ -320,6 +346,16 @@ impl Leg {
                 CallEvent::Final { status, body: body.into() }
             }
         }
+    }
+}
+
+/// The raw result, where nothing of it lies on disk. Of a longer one nothing is selected.
+fn whole(answer: &upstream::Answer) -> &[u8] {
+    let is_error = || result::inspect(&answer.raw).map_or(true, |result| result.is_error);
+    match answer.rest.is_nothing() {
+        true => &answer.raw,
+        false if is_error() => b"{\"isError\":true}",
+        false => b"{}",
     }
 }
 

@@ -92,6 +92,7 @@ impl Gateway {
             epoch,
             config,
             rules: configured.rules,
+            plans: configured.plans,
             authenticator: configured.authenticator.following(&before.in_force.authenticator),
             minter: configured.minter,
             entry_points,

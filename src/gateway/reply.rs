@@ -7,6 +7,8 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde::Serialize;
 
+use super::own;
+use crate::model::approval::QuestionId;
 use crate::model::reason::{Group, Reason, Retry};
 use crate::wire::{Id, Revision, code, encode};
 
@@ -30,6 +32,37 @@ pub(super) struct Told {
     /// The record of the decision: what an operator looks up with `sluicegate audit show`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) decision_id: Option<u64>,
+    /// What would help, where something would.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) remedy: Option<Remedy>,
+}
+
+/// A tool of the gateway that helps on.
+#[derive(Debug, Serialize)]
+pub(super) struct Remedy {
+    /// Its name.
+    tool: &'static str,
+    /// What to call it with, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arguments: Option<RemedyArguments>,
+}
+
+#[derive(Debug, Serialize)]
+struct RemedyArguments {
+    id: QuestionId,
+}
+
+impl Remedy {
+    /// What helps whoever is refused for `reason`; `question` is what a person was asked.
+    pub(super) fn of(reason: Reason, question: Option<&QuestionId>) -> Option<Self> {
+        match (reason, question) {
+            (Reason::PlanRequired, _) => Some(Self { tool: own::SUBMIT_PLAN, arguments: None }),
+            (Reason::ApprovalPending, Some(id)) => {
+                Some(Self { tool: own::RESUME, arguments: Some(RemedyArguments { id: id.clone() }) })
+            }
+            _ => None,
+        }
+    }
 }
 
 impl Told {
@@ -43,7 +76,12 @@ impl Told {
 
     fn new(decision: &'static str, reason: Reason, decision_id: Option<u64>) -> Self {
         let retryable = reason.retry() == Retry::Later;
-        Self { decision, reason, retryable, retry_after_s: None, decision_id }
+        Self { decision, reason, retryable, retry_after_s: None, decision_id, remedy: None }
+    }
+
+    /// The same, and what would help.
+    pub(super) fn with(self, remedy: Option<Remedy>) -> Self {
+        Self { remedy, ..self }
     }
 
     /// The same, and when to try again.

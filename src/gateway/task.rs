@@ -25,6 +25,7 @@ use crate::audit::Seq;
 use crate::chance;
 use crate::model::facts::RunId;
 use crate::model::name::ToolId;
+use crate::model::planned::StepUse;
 use crate::model::principal::Principal;
 use crate::model::reason::Reason;
 use crate::model::target::Target;
@@ -58,6 +59,8 @@ pub(super) struct Task {
     tool: ToolId,
     /// The arguments of the call that made it, where a condition may look at them.
     values: Bytes,
+    /// The use of a step of a plan that was taken for that call.
+    step: Option<StepUse>,
     principal: Arc<Principal>,
     run: RunId,
     revision: Revision,
@@ -125,6 +128,11 @@ impl Task {
     /// The arguments of the call that made it.
     pub(super) fn values(&self) -> &Bytes {
         &self.values
+    }
+
+    /// The use of a step of a plan that was taken for that call.
+    pub(super) fn step(&self) -> Option<&StepUse> {
+        self.step.as_ref()
     }
 
     /// What its server calls it.
@@ -267,6 +275,7 @@ impl Gateway {
             own: made.id,
             tool: tool.clone(),
             values: leg.values.clone(),
+            step: leg.facts.step.clone(),
             principal: Arc::clone(&leg.facts.principal),
             run: leg.run.id().clone(),
             revision: leg.revision,

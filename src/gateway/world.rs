@@ -18,8 +18,9 @@ use crate::model::digest::Sha256;
 use crate::model::principal::Principal;
 use crate::model::provenance::Provenance;
 use crate::model::target::Target;
+use crate::plan::{self, Flow, FlowAnswer, Plan, basis};
 use crate::policy::{KnownTool, Policy, Rules};
-use crate::run::Run;
+use crate::run::{Against, Rests, Run, Section};
 use crate::telemetry::Finding;
 use crate::upstream::{Asker, Catalogue, Fleet, Route, Tool, Upstreams};
 
@@ -31,6 +32,8 @@ pub(super) struct InForce {
     /// Digest of its files.
     pub(super) config: Sha256,
     pub(super) rules: Rules,
+    /// Flows and request shapes.
+    pub(super) plans: plan::Rules,
     pub(super) authenticator: Authenticator,
     /// What makes run tokens, where it is configured.
     pub(super) minter: Option<Arc<Minter>>,
@@ -83,6 +86,39 @@ impl World {
         self.clock.wall()
     }
 
+    /// Whether anything here can be met by a plan.
+    pub(super) fn takes_plans(&self) -> bool {
+        let asks = |flow: &Flow| flow.answer == FlowAnswer::Plan;
+        self.in_force.rules.has_plan() || self.flows().iter().any(asks)
+    }
+
+    /// Whether a person may be asked about anything here.
+    pub(super) fn asks_people(&self) -> bool {
+        let asks = |flow: &Flow| flow.answer == FlowAnswer::Ask;
+        self.in_force.rules.has_ask() || self.flows().iter().any(asks)
+    }
+
+    /// The flows that are in force.
+    pub(super) fn flows(&self) -> &[Flow] {
+        &self.in_force.plans.flows
+    }
+
+    /// Holds the grants of a run against the labels, flows and shapes of now (DESIGN §9).
+    pub(super) fn hold_grants(&self, section: &mut Section<'_>) {
+        let now = Against { epoch: self.in_force.epoch, catalogue: self.catalogue.version() };
+        section.hold_against(now, |grant| match self.basis_of(grant.plan()) == grant.terms().basis {
+            true => Rests::OnThese,
+            false => Rests::OnSomethingElse,
+        });
+    }
+
+    /// What a review of `plan` rests on.
+    pub(super) fn basis_of(&self, plan: &Plan) -> Sha256 {
+        let tools = plan.steps().iter().filter_map(|step| self.catalogue.find(step.tool()));
+        let tools: Vec<_> = tools.map(plan_tool).collect();
+        basis(&tools, self.flows(), &self.in_force.plans.shapes)
+    }
+
     /// The tools that `principal` may know of, and, where `under` is given, that are not closed to a
     /// run of that provenance: in the order of the catalogue.
     pub(super) fn listed<'a>(
@@ -100,8 +136,10 @@ impl World {
     /// One word for everything that [`World::listed`] would show: changes exactly when that does.
     pub(super) fn fingerprint(&self, principal: &Principal, under: Option<&Provenance>) -> Sha256 {
         let tools = self.listed(principal, under);
-        let parts: Vec<&[u8]> = tools.iter().map(|tool| tool.listed_digest.as_bytes().as_slice()).collect();
-        Sha256::of_parts(&parts)
+        // The gateway's own tools come and go with these.
+        let own = [u8::from(self.takes_plans()), u8::from(self.asks_people())];
+        let tools = tools.iter().map(|tool| tool.listed_digest.as_bytes().as_slice());
+        Sha256::of_parts(&std::iter::once(own.as_slice()).chain(tools).collect::<Vec<_>>())
     }
 }
 
@@ -169,6 +207,16 @@ pub(super) fn call_of(tool: &Tool, payload: Payload, arguments: ArgumentFacts, v
         arguments,
         values,
         payload,
+    }
+}
+
+/// The tool as a review knows it; what others stored at its upstream, its run knows.
+pub(super) fn plan_tool(tool: &Tool) -> plan::Tool {
+    plan::Tool {
+        id: tool.id.clone(),
+        labels: (*tool.labels).clone(),
+        schema: tool.input_schema.clone(),
+        returns: tool.returns.clone(),
     }
 }
 

@@ -69,6 +69,8 @@ pub enum Dimension {
     Guardrail(Arc<str>),
     /// The conditions of the tool, which do not fit its schema or the call.
     Condition,
+    /// A flow, by its name: what the run did before the call.
+    Flow(Arc<str>),
 }
 
 impl fmt::Display for Dimension {
@@ -83,6 +85,7 @@ impl fmt::Display for Dimension {
             Self::Pin => out.write_str("changed definition"),
             Self::Guardrail(name) => write!(out, "guardrail {name}"),
             Self::Condition => out.write_str("condition"),
+            Self::Flow(name) => write!(out, "flow {name}"),
         }
     }
 }

@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::approval::QuestionId;
 use super::budget::Metered;
 use super::call::{ArgumentFacts, Stores};
 use super::decision::Decision;
 use super::digest::Sha256;
 use super::keep::Kept;
+use super::planned::{Past, StepUse};
 use super::principal::Principal;
 use super::provenance::Provenance;
 use super::target::Target;
@@ -77,6 +79,12 @@ pub struct CallFacts {
     pub kept: Option<Arc<Kept>>,
     /// The decision, where one was made.
     pub decision: Option<Decision>,
+    /// The use of a step of a plan that was taken for it.
+    pub step: Option<StepUse>,
+    /// What flows will see of it, where that is news to its run.
+    pub past: Option<Box<Past>>,
+    /// The question to a person that it is about: the yes that it takes, or what is asked now.
+    pub approval: Option<QuestionId>,
     /// What it counts for budgets, and which of them refused it.
     pub metered: Metered,
     /// The negotiated protocol revision, where one was.

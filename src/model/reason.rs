@@ -109,10 +109,26 @@ reasons! {
         ArgumentUnknown = "argument_unknown", Never, "The tool's schema does not know one of the arguments. Leave it out.";
         /// The call says something of an argument whose value an operator fixed.
         ArgumentFixed = "argument_fixed", Never, "The value of one of the arguments is fixed here and cannot be given. Leave out what the tool's schema does not list.";
+        /// What the run did before does not allow the call.
+        FlowDenies = "flow_denies", Never, "After what this run did before, this tool is closed to it. Do not retry; go on without it.";
         /// The call needs a reviewed plan.
-        PlanRequired = "plan_required", Never, "This tool may be used here only under a reviewed plan, and this gateway reviews none yet. Do not retry.";
+        PlanRequired = "plan_required", Never, "This tool may be used here only under a reviewed plan. Submit one that has this call as a step: `sluicegate__submit_plan`.";
+        /// The plan cannot be read, or does not fit the tools that it names.
+        PlanInvalid = "plan_invalid", Never, "This is no plan that can be reviewed. Mend what is named, and submit it again.";
+        /// No step of the plan was granted.
+        PlanRefused = "plan_refused", Never, "Nothing of this plan is granted. Each step says why.";
+        /// So many plans of the run are in force that no further one is taken.
+        PlansFull = "plans_full", Never, "This run has had as many plans as it may have.";
+        /// A person was asked to approve the call.
+        ApprovalPending = "approval_pending", Later, "A person has been asked to approve this exact call. Go on with other work, and call `sluicegate__resume` with the id given here, or make the same call again, later.";
+        /// A person refused the call.
+        ApprovalDenied = "approval_denied", Never, "A person refused this exact call. Do not retry; go on without it.";
+        /// No call of the run waits under this id.
+        ApprovalUnknown = "approval_unknown", Never, "No call of this run waits under this id. If a person approved it, make the same call again.";
+        /// So many questions wait for people that no further one is asked.
+        QuestionsFull = "questions_full", Later, "Too many questions wait for people already.";
         /// The call needs a person's approval.
-        ApprovalRequired = "approval_required", Never, "This tool needs a person's approval here, and this gateway can ask nobody yet. Do not retry.";
+        ApprovalRequired = "approval_required", Never, "This needs a person's approval here, and people are asked only about tools. Do not retry.";
         /// The definition of what is called changed since it was accepted.
         PinChanged = "pin_changed", Never, "The definition of this changed since it was accepted. An operator has to accept it again.";
     }

@@ -15,8 +15,8 @@ use super::tool::Tool;
 #[must_use]
 pub fn basis<'t>(tools: impl IntoIterator<Item = &'t Tool>, flows: &[Flow], shapes: &[Shape]) -> Sha256 {
     let mut text = String::new();
-    for Tool { id, classes, destinations, content, schema: _, returns: _ } in tools {
-        let _ = writeln!(text, "tool {id:?} {classes:?} {destinations:?} {content:?}");
+    for Tool { id, labels, schema: _, returns: _ } in tools {
+        let _ = writeln!(text, "tool {id:?} {labels:?}");
     }
     for Flow { name, from, to, reaches, answer, place: _ } in flows {
         let _ = writeln!(text, "flow {name:?} {from:?} {to:?} {reaches:?} {answer:?}");

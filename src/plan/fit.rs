@@ -58,7 +58,9 @@ fn one(step: &Step, tool: &Tool, trigger: &Trigger, at: &At, problems: &mut Prob
             Some(Ok(())) => {}
         }
         each(constraint, &mut |constraint| match constraint {
-            Constraint::Free { .. } if !tool.content.contains(name) => problems.add(&at, Flaw::NotContent),
+            Constraint::Free { .. } if !tool.labels.content.contains(name) => {
+                problems.add(&at, Flaw::NotContent)
+            }
             Constraint::Trigger(name) if attribute(trigger, name).is_none() => {
                 let known = attributes(trigger).into_keys().map(|name| Named::new(name.as_str())).collect();
                 problems.add(&at, Flaw::NoAttribute { known });

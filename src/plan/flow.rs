@@ -14,6 +14,7 @@ use crate::model::glob::Glob;
 use crate::model::label::ToolClass;
 use crate::model::name::{SourceName, ToolId};
 use crate::model::place::Place;
+use crate::model::planned::Past;
 use crate::model::provenance::Provenance;
 
 use super::tool::Tool;
@@ -100,32 +101,59 @@ enum Room {
     Full,
 }
 
-/// A call that was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Past {
-    tool: ToolId,
-    classes: BTreeSet<ToolClass>,
-    brings: Provenance,
+/// A call as flows look at it.
+#[derive(Debug, Clone, Copy)]
+pub struct Deed<'a> {
+    /// The tool; `None` for what is no tool: a resource, a prompt.
+    pub tool: Option<&'a ToolId>,
+    /// What it does.
+    pub classes: &'a BTreeSet<ToolClass>,
+    /// The sources of its answer.
+    pub brings: &'a Provenance,
 }
 
 impl History {
-    /// Takes a call of `tool` in, whose answer brings `brings`.
-    pub fn record(&mut self, tool: &Tool, brings: &Provenance) {
-        let past = Past { tool: tool.id.clone(), classes: tool.effective_classes(), brings: brings.clone() };
-        if self.past.contains(&past) {
-            return;
+    /// Takes a call in. Gives it, for the record, where it is news.
+    pub fn take_in(&mut self, deed: Deed<'_>) -> Option<Past> {
+        let is_known = self.room == Room::Full || self.past.iter().any(|past| deed == Deed::of(past));
+        if is_known {
+            return None;
         }
+        let past =
+            Past { tool: deed.tool.cloned(), classes: deed.classes.clone(), brings: deed.brings.clone() };
+        self.restore(past.clone());
+        Some(past)
+    }
+
+    /// Takes in what is on record.
+    pub fn restore(&mut self, past: Past) {
         match self.past.len() < HISTORY_MAX {
             true => self.past.push(past),
             false => self.room = Room::Full,
         }
     }
 
+    /// Everything that it tells apart. One more than [`HISTORY_MAX`] where it was full: whoever restores it is, too.
+    pub fn iter(&self) -> impl Iterator<Item = &Past> {
+        let overflow = self.past.last().filter(|_| self.room == Room::Full);
+        self.past.iter().chain(overflow)
+    }
+
     /// Whether a call of the end `end` was made, or may have been.
     pub(super) fn holds(&self, end: &End) -> bool {
-        self.room == Room::Full
-            || self.past.iter().any(|past| end.is(&past.tool, &past.classes, &past.brings))
+        self.room == Room::Full || self.past.iter().any(|past| end.is(Deed::of(past)))
+    }
+}
+
+impl<'a> Deed<'a> {
+    fn of(past: &'a Past) -> Self {
+        Self { tool: past.tool.as_ref(), classes: &past.classes, brings: &past.brings }
+    }
+}
+
+impl PartialEq for Deed<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.tool, self.classes, self.brings) == (other.tool, other.classes, other.brings)
     }
 }
 
@@ -143,13 +171,18 @@ impl Flow {
 
 impl End {
     fn is_of(&self, tool: &Tool) -> bool {
-        self.is(&tool.id, &tool.effective_classes(), &tool.returns)
+        let classes = tool.labels.effective_classes();
+        self.is(Deed { tool: Some(&tool.id), classes: &classes, brings: &tool.returns })
     }
 
-    fn is(&self, tool: &ToolId, classes: &BTreeSet<ToolClass>, brings: &Provenance) -> bool {
-        let name = tool.to_string();
+    fn is(&self, deed: Deed<'_>) -> bool {
+        let Deed { tool, classes, brings } = deed;
+        // A name is one of a tool: what is none is of no end that names some.
+        let is_named = |globs: &[Glob]| {
+            tool.is_some_and(|tool| globs.iter().any(|glob| glob.matches(&tool.to_string())))
+        };
         (self.classes.is_empty() || !self.classes.is_disjoint(classes))
-            && (self.tools.is_empty() || self.tools.iter().any(|glob| glob.matches(&name)))
+            && (self.tools.is_empty() || is_named(&self.tools))
             && match &self.brings {
                 Brings::Anything => true,
                 Brings::Untrusted => !brings.is_empty(),
@@ -158,11 +191,11 @@ impl End {
     }
 }
 
-/// The flows that a call of `tool` raises after `history`, the strictest first. What a granted step meets of them its
+/// The flows that the call `deed` raises after `history`, the strictest first. What a granted step meets of them its
 /// match says ([`super::Match::meets_flow`]).
 #[must_use]
-pub fn raised<'f>(flows: &'f [Flow], history: &History, tool: &Tool) -> Vec<&'f Flow> {
-    let is_raised = |flow: &&Flow| flow.ends_in(tool) && history.holds(&flow.from);
+pub fn raised<'f>(flows: &'f [Flow], history: &History, deed: Deed<'_>) -> Vec<&'f Flow> {
+    let is_raised = |flow: &&Flow| flow.to.is(deed) && history.holds(&flow.from);
     let mut raised: Vec<&Flow> = flows.iter().filter(is_raised).collect();
     raised.sort_by_key(|flow| std::cmp::Reverse(flow.answer));
     raised

@@ -27,8 +27,9 @@ use super::steps::{Plan, Step, StepId};
 pub use attempt::Attempt;
 pub use used::{Concluded, Ended, Use};
 
-/// What of a reviewed plan is granted to one run. Never copied: its uses are counted here alone.
-#[derive(Debug, PartialEq, Eq)]
+/// What of a reviewed plan is granted to one run. Its uses are counted in the one that its run holds; a copy of it is a
+/// record, of which nobody takes anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     plan: Plan,
     terms: Terms,
@@ -46,6 +47,8 @@ pub struct Grant {
 pub struct Terms {
     /// The run.
     pub run: RunId,
+    /// Which grant of the run it is, from 1.
+    pub number: u32,
     /// From when on it counts no more.
     pub until: Timestamp,
     /// The digest of the labels, flows and shapes that it was reviewed under ([`super::basis()`]).
@@ -206,6 +209,13 @@ impl Grant {
                 && facts.all(&step.arguments, attempt.arguments());
             is_it.then_some(Match { grant: self, number, step, granted })
         })
+    }
+
+    /// The step `id`, whatever is left of it.
+    pub(super) fn step(&self, id: &StepId) -> Option<Match<'_>> {
+        let number = self.number(id)?;
+        let (step, granted) = (self.plan.steps.get(number)?, self.steps.get(number)?);
+        Some(Match { grant: self, number, step, granted })
     }
 
     /// Whether it counts at `now`.

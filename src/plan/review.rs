@@ -15,8 +15,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::model::decision::{Answer, Rule};
-use crate::model::name::{Goal, SourceName, ToolId};
+use crate::model::name::{Goal, SourceName};
 use crate::model::provenance::Provenance;
 use crate::model::trigger::Trigger;
 
@@ -26,30 +25,13 @@ use super::grant::{Grant, Spent};
 use super::shape::Shape;
 use super::steps::{Plan, StepId};
 
+pub use crate::model::ceiling::{Answers, Said};
 pub use said::{BuiltIn, Finding, Ground, ReviewRule, Told, ToldFinding};
 
 /// Most calls of a step that only reads and does not say how many it is for.
 pub const READ_CALLS_MAX: u32 = 32;
 /// Most findings that one step has.
 pub const FINDINGS_MAX: usize = 32;
-
-/// What one dimension says to every call of a tool.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said {
-    /// The loosest answer that it gives under some arguments, with its rule. Each call is decided again.
-    pub rule: Rule,
-    /// The strictest answer that it gives under some arguments.
-    pub strictest: Answer,
-}
-
-/// What the lists say, whatever the arguments are. The policy answers it.
-pub trait Answers {
-    /// What `source` says to calls of `tool`. A source that is not configured denies.
-    fn source(&self, source: &SourceName, tool: &ToolId) -> Said;
-
-    /// What the roles together say, and what the agents do where agents are configured. Nothing is a denial.
-    fn caller(&self, tool: &ToolId) -> Vec<Said>;
-}
 
 /// What a plan is reviewed under.
 #[derive(Debug, Clone, Copy)]

@@ -113,7 +113,7 @@ impl Shape {
 
     fn takes_arguments(&self, entry: &Entry, step: &Step, tool: &Tool, known: Known<'_>) -> bool {
         let takes = |(name, argument): (&String, &Argument)| match entry.arguments.get(name) {
-            None => !tool.is_destination(name),
+            None => !tool.labels.is_destination(name),
             Some(limit) => self.within(&argument.constraint, limit, known),
         };
         // What a call leaves out its tool fills in, and nobody knows with what.

@@ -108,6 +108,24 @@ impl Plan {
         self.note.as_deref()
     }
 
+    /// What the step `id` says of its arguments, as it was submitted.
+    #[must_use]
+    pub fn raw_arguments(&self, id: &StepId) -> Option<String> {
+        #[derive(serde::Deserialize)]
+        struct Steps<'a> {
+            #[serde(borrow)]
+            steps: Vec<Said<'a>>,
+        }
+        #[derive(serde::Deserialize)]
+        struct Said<'a> {
+            #[serde(borrow)]
+            args: Option<&'a serde_json::value::RawValue>,
+        }
+        let number = self.steps.iter().position(|step| step.id == *id)?;
+        let read: Steps<'_> = serde_json::from_str(&self.raw).ok()?;
+        Some(read.steps.get(number)?.args.map_or("{}", |args| args.get()).to_owned())
+    }
+
     /// Its steps, in order.
     #[must_use]
     pub fn steps(&self) -> &[Step] {

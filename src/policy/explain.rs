@@ -142,7 +142,7 @@ impl Policy {
             return Span::only(Answer::Allow);
         }
         let base = row.without_conditions(tool, view);
-        let mut span = Span::only(base);
+        let mut span = Span::only(base.map_or(Answer::Deny, |(answer, _)| *answer));
         let dimension = dimension();
         for (answer, entry) in row.with_conditions(tool, view) {
             span.loosest = span.loosest.min(*answer);
@@ -174,6 +174,9 @@ impl Policy {
                 return vec![format!("the guardrail {name} would have to hold no longer")];
             }
             Dimension::Condition => return vec!["the condition would have to fit the tool".to_owned()],
+            Dimension::Flow(name) => {
+                return vec![format!("the run would have to be without what the flow {name} begins with")];
+            }
         };
         let Some(row) = row else { return vec![format!("`{section}` would have to be declared")] };
         let mut remedies = Vec::new();
@@ -228,7 +231,8 @@ impl Span {
     }
 }
 
-fn rule(dimension: Dimension, answer: Answer, entry: &Permission) -> Rule {
+/// What `entry` says in its list.
+pub(super) fn rule(dimension: Dimension, answer: Answer, entry: &Permission) -> Rule {
     Rule {
         dimension,
         answer,

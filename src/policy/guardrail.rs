@@ -6,7 +6,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use cedar_policy::{Effect, Policy, PolicyId, PolicySet, ResourceConstraint};
+use cedar_policy::{
+    ActionConstraint, Effect, EntityUid, Policy, PolicyId, PolicySet, PrincipalConstraint, ResourceConstraint,
+};
 use miette::Diagnostic;
 
 use super::condition::Names;
@@ -91,7 +93,7 @@ impl Guardrail {
 
     /// Whether its scope holds `tool`.
     pub(super) fn is_about(&self, tool: &ToolId) -> bool {
-        let is_it = |uid: &cedar_policy::EntityUid| {
+        let is_it = |uid: &EntityUid| {
             let id: &str = uid.id().unescaped();
             match uid.type_name().basename() {
                 words::TOOL_TYPE => id == tool.to_string(),
@@ -106,6 +108,26 @@ impl Guardrail {
                 is_it(&uid)
             }
         }
+    }
+
+    /// Whether it forbids every call that is in its scope, whoever makes it and whatever its arguments are.
+    pub(super) fn forbids_all(&self) -> bool {
+        let is_call = match self.policy.action_constraint() {
+            ActionConstraint::Any => true,
+            ActionConstraint::Eq(action) => is_call(&action),
+            ActionConstraint::In(actions) => actions.iter().any(is_call),
+        };
+        let is_tool = |uid: &EntityUid| uid.type_name().basename() == words::TOOL_TYPE;
+        let is_whole = match self.policy.resource_constraint() {
+            ResourceConstraint::Any | ResourceConstraint::In(_) => true,
+            ResourceConstraint::Eq(uid) => is_tool(&uid),
+            ResourceConstraint::Is(of_type) | ResourceConstraint::IsIn(of_type, _) => {
+                of_type.basename() == words::TOOL_TYPE
+            }
+        };
+        (is_call && is_whole)
+            && self.policy.principal_constraint() == PrincipalConstraint::Any
+            && !self.policy.has_non_scope_constraint()
     }
 
     pub(super) fn names(&self) -> &Names {
@@ -130,6 +152,11 @@ impl PartialEq for Guardrail {
 }
 
 impl Eq for Guardrail {}
+
+/// The one action that there is.
+fn is_call(action: &EntityUid) -> bool {
+    action.type_name().basename() == words::ACTION_TYPE && action.id().unescaped() == words::CALL
+}
 
 fn error_at(offset: usize, message: String) -> GuardrailError {
     GuardrailError { offset, message }

@@ -11,7 +11,7 @@ use crate::model::reason::Reason;
 
 use super::case::Case;
 use super::row::{About, Row, Said, Shadow, View};
-use super::{DETERMINING_RULES_MAX, Policy, Standing};
+use super::{Approval, DETERMINING_RULES_MAX, Planned, Policy, Standing};
 
 /// What is judged.
 #[derive(Clone, Copy)]
@@ -61,6 +61,8 @@ impl Policy {
         if let Some(case) = case {
             findings.all.extend(self.forbidden(case));
         }
+        findings.all.extend(standing.planned.flows.iter().map(Finding::of_flow));
+        findings.meet(standing.planned);
         if findings.verdict() < Answer::Deny && matches!(pin, Some(Pin::Changed { .. })) {
             findings.add(Finding::silent(Dimension::Pin));
         }
@@ -181,7 +183,7 @@ impl Policy {
             (Visibility::Visible, Answer::Ask) => Reason::ApprovalRequired,
             (Visibility::Visible, Answer::Deny) => findings.refusal(),
         };
-        let determining = findings.all.into_iter().filter(|finding| finding.said.answer == verdict);
+        let determining = findings.all.into_iter().filter(|finding| finding.answer() == verdict);
         let rules = determining.take(DETERMINING_RULES_MAX).map(Finding::into_rule).collect();
         Decision { verdict, reason, rules, epoch: self.epoch, visibility, would_be: None }
     }
@@ -207,7 +209,7 @@ pub(super) struct Findings<'a> {
 impl<'a> Findings<'a> {
     /// The strictest of the answers. What is hidden is denied.
     pub(super) fn verdict(&self) -> Answer {
-        let strictest = self.all.iter().map(|finding| finding.said.answer).max();
+        let strictest = self.all.iter().map(Finding::answer).max();
         match self.visibility {
             Visibility::Hidden => Answer::Deny,
             Visibility::Visible => strictest.unwrap_or(Answer::Deny),
@@ -216,6 +218,24 @@ impl<'a> Findings<'a> {
 
     fn add(&mut self, finding: Finding<'a>) {
         self.all.push(finding);
+    }
+
+    /// Takes what a step of a grant, or a person, meets out of what is required.
+    fn meet(&mut self, planned: Planned<'_>) {
+        if planned.approval == Approval::Given {
+            let is_met =
+                |finding: &&mut Finding<'_>| matches!(finding.said.answer, Answer::Plan | Answer::Ask);
+            return self.all.iter_mut().filter(is_met).for_each(|finding| finding.met = Met::ByPerson);
+        }
+        let Some(step) = planned.step else { return };
+        for finding in self.all.iter_mut().filter(|finding| finding.said.answer == Answer::Plan) {
+            finding.met = match &finding.dimension {
+                Dimension::Source(source) if step.not.contains(source) => Met::No,
+                // Those that a step meets are not among the flows.
+                Dimension::Flow(_) => Met::No,
+                _ => Met::ByStep,
+            };
+        }
     }
 
     /// Adds what `row` says. One that is not configured denies; one in shadow says nothing.
@@ -229,11 +249,11 @@ impl<'a> Findings<'a> {
         match row {
             None => self.add(Finding::silent(dimension())),
             Some(row) if !row.is_enforced(view) => {
-                self.add(Finding { dimension: dimension(), said: Said::plainly(Answer::Allow), place: None });
+                self.add(Finding::new(dimension(), Said::plainly(Answer::Allow)));
             }
             Some(row) => {
                 let said = row.answer(about, view);
-                self.add(Finding { dimension: dimension(), said, place: None });
+                self.add(Finding::new(dimension(), said));
             }
         }
     }
@@ -251,6 +271,7 @@ impl<'a> Findings<'a> {
             Dimension::Pin => Reason::PinChanged,
             Dimension::Guardrail(_) => Reason::GuardrailDenies,
             Dimension::Condition => Reason::ConditionError,
+            Dimension::Flow(_) => Reason::FlowDenies,
         })
     }
 }
@@ -261,16 +282,44 @@ pub(super) struct Finding<'a> {
     pub(super) said: Said<'a>,
     /// Where it stands, where no entry of a list says it.
     pub(super) place: Option<crate::model::place::Place>,
+    /// Whether what it requires is met.
+    met: Met,
 }
 
-impl Finding<'_> {
+/// Whether what an answer requires is met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Met {
+    No,
+    ByStep,
+    ByPerson,
+}
+
+impl<'a> Finding<'a> {
+    fn new(dimension: Dimension, said: Said<'a>) -> Self {
+        Self { dimension, said, place: None, met: Met::No }
+    }
+
     /// A denial that no entry gives.
     fn silent(dimension: Dimension) -> Self {
-        Self { dimension, said: Said::plainly(Answer::Deny), place: None }
+        Self::new(dimension, Said::plainly(Answer::Deny))
+    }
+
+    /// What a flow says of the call that raises it.
+    fn of_flow(rule: &Rule) -> Self {
+        let said = Said::plainly(rule.answer);
+        Self { place: rule.place.clone(), ..Self::new(rule.dimension.clone(), said) }
+    }
+
+    /// What it answers once what it requires is looked at.
+    fn answer(&self) -> Answer {
+        match self.met {
+            Met::No => self.said.answer,
+            Met::ByStep | Met::ByPerson => Answer::Allow,
+        }
     }
 
     pub(super) fn into_rule(self) -> Rule {
-        let Self { dimension, said, place } = self;
+        let Self { dimension, said, place, met: _ } = self;
         let entry = said.entry;
         Rule {
             dimension,

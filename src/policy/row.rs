@@ -148,13 +148,12 @@ impl Row {
             .filter(|entry| entry.condition.is_some())
     }
 
-    /// What it says of `tool` where no condition holds.
-    pub(super) fn without_conditions(&self, tool: usize, view: View<'_>) -> Answer {
-        let entry = match self.sometimes.get(&tool) {
+    /// The entry that answers for `tool` where no condition holds; none where the default denies.
+    pub(super) fn without_conditions(&self, tool: usize, view: View<'_>) -> Option<&(Answer, Permission)> {
+        match self.sometimes.get(&tool) {
             None => self.plain(tool),
             Some(some) => self.base(tool, some, view),
-        };
-        entry.map_or(Answer::Deny, |(answer, _)| *answer)
+        }
     }
 
     /// The entries with conditions that can count for `tool`: none where something denies it whatever holds.

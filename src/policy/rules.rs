@@ -36,6 +36,20 @@ impl Rules {
         self.sources.values().chain(self.roles.values()).chain(self.agents.values()).any(in_row)
     }
 
+    /// Whether any list says *plan* to anything.
+    #[must_use]
+    pub fn has_plan(&self) -> bool {
+        let in_row = |row: &RowLists| row.lists.values().any(|lists| !lists.plan.is_empty());
+        self.sources.values().chain(self.roles.values()).chain(self.agents.values()).any(in_row)
+    }
+
+    /// Whether any list says *ask* to a tool.
+    #[must_use]
+    pub fn has_ask(&self) -> bool {
+        let in_row = |row: &RowLists| !row.of(Class::Tool).ask.is_empty();
+        self.sources.values().chain(self.roles.values()).chain(self.agents.values()).any(in_row)
+    }
+
     /// Whether anybody could ever be allowed `text` of `class`: some source, some role and, where there are
     /// agents, some agent leaves it open.
     #[must_use]

@@ -1,6 +1,7 @@
 //! The decision against a slow and obvious second implementation, and the invariants it holds.
 
 mod cases;
+mod ceilings;
 mod changes;
 mod learnt;
 mod oracle;
@@ -77,7 +78,8 @@ fn provenance<'a>(sources: impl IntoIterator<Item = &'a str>) -> Provenance {
 fn standing(provenance: &Provenance) -> Standing<'_> {
     static NONE: BTreeSet<SourceName> = BTreeSet::new();
     static TRIGGER: Trigger = Trigger { entries: Vec::new(), goal: None };
-    Standing { provenance, brings: provenance, closed: &NONE, trigger: &TRIGGER, now: now() }
+    let planned = Planned::default();
+    Standing { provenance, brings: provenance, closed: &NONE, trigger: &TRIGGER, planned, now: now() }
 }
 
 fn now() -> Timestamp {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::row::Shadow;
-use super::{Policy, Standing};
+use super::{Planned, Policy, Standing};
 use crate::model::call::Call;
 use crate::model::decision::{Answer, Decision};
 use crate::model::place::Place;
@@ -112,7 +112,9 @@ impl Policy {
             now = now.checked_add(step.after).unwrap_or(now);
             for _ in 0..step.times {
                 let (brings, trigger) = (&step.returns, &principal.trigger);
-                let standing = Standing { provenance: &provenance, brings, closed: &closed, trigger, now };
+                let planned = Planned::default();
+                let standing =
+                    Standing { provenance: &provenance, brings, closed: &closed, trigger, planned, now };
                 let call = Call::hypothetical(step.target.clone(), step.values.clone());
                 self.note(&principal, standing, &call, exercised);
                 let mut decision = self.ruling(&principal, standing, &call);

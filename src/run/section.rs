@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::barriers::Barriers;
+use super::planned::Plans;
 use super::{Approach, RecoveredRun, RunKey, StoredSources};
 use crate::model::barrier::Revoked;
 use crate::model::call::Call;
@@ -33,6 +34,8 @@ pub struct Run {
     /// The dispatchers that asked for its first token. Nobody knows them after a restart.
     asked_by: Vec<EntryPointName>,
     shared: Arc<Shared>,
+    /// Held while a plan of it is reviewed and recorded, so that two do not spend the same count of a shape.
+    planning: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -52,6 +55,7 @@ pub(super) struct State {
     pub(super) trigger: Arc<Trigger>,
     used: Timestamp,
     phase: Phase,
+    pub(super) plans: Plans,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,10 +76,12 @@ impl Run {
             trigger: Arc::new(principal.trigger.clone()),
             used: now,
             phase: Phase::Open,
+            plans: Plans::default(),
         };
         let (subject, origin) = (principal.subject.clone(), Some(origin.clone()));
         let asked_by = principal.asked_by.clone();
-        Self { id, key, subject, started: now, origin, asked_by, shared, state: Mutex::new(state) }
+        let (planning, state) = (tokio::sync::Mutex::default(), Mutex::new(state));
+        Self { id, key, subject, started: now, origin, asked_by, shared, planning, state }
     }
 
     pub(super) fn recover(run: RecoveredRun, shared: Arc<Shared>) -> Self {
@@ -84,7 +90,9 @@ impl Run {
             RunHistory::Lost => Phase::Lost,
         };
         let trigger = Arc::new(run.claim.as_ref().map(|claim| claim.trigger.clone()).unwrap_or_default());
-        let state = State { provenance: run.provenance, claim: run.claim, trigger, used: run.used, phase };
+        let plans = Plans::recover(run.plans);
+        let state =
+            State { provenance: run.provenance, claim: run.claim, trigger, used: run.used, phase, plans };
         Self {
             id: run.id,
             key: run.key,
@@ -93,6 +101,7 @@ impl Run {
             origin: run.origin,
             asked_by: Vec::new(),
             shared,
+            planning: tokio::sync::Mutex::default(),
             state: Mutex::new(state),
         }
     }
@@ -159,6 +168,11 @@ impl Run {
         Ok(work(&mut Section { state: &mut state, shared, subject, now }))
     }
 
+    /// Waits for the turn to have a plan of the run reviewed.
+    pub async fn turn_to_plan(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.planning.lock().await
+    }
+
     /// Why the run has ended by itself at `now` under `rule`, if it has. A run whose history is lost
     /// never ends by itself: only a person may say that what it has read no longer matters.
     pub(super) fn expiry(&self, rule: RunRule, now: Timestamp) -> Option<RunEnding> {
@@ -211,7 +225,7 @@ pub(super) struct Closing {
 /// The inside of a run's critical section.
 #[derive(Debug)]
 pub struct Section<'a> {
-    state: &'a mut State,
+    pub(super) state: &'a mut State,
     shared: &'a Shared,
     subject: &'a Subject,
     now: Timestamp,

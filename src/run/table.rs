@@ -289,6 +289,16 @@ impl Runs {
         reports
     }
 
+    /// Every open run, the oldest first.
+    pub async fn open(&self) -> Vec<Arc<Run>> {
+        let mut runs = Vec::new();
+        for (_, slot) in self.snapshot() {
+            runs.extend(slot.current.lock().await.as_ref().map(|held| Arc::clone(&held.run)));
+        }
+        runs.sort_by(|a, b| (a.started(), a.id()).cmp(&(b.started(), b.id())));
+        runs
+    }
+
     /// What people closed.
     #[must_use]
     pub fn barriers(&self) -> BarrierReport {

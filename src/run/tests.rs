@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::model::barrier::Since;
 use crate::model::name::SourceName;
 use crate::model::principal::{Label, RunRule};
+use crate::plan::Held;
 
 #[derive(Default)]
 struct Book {
@@ -159,6 +160,7 @@ async fn i4_a_run_with_lost_history_refuses_until_a_person_ends_it() {
         started: now,
         used: now,
         history: RunHistory::Lost,
+        plans: Held::default(),
     };
     let runs = Runs::recover(RecoveredRuns { runs: vec![lost], ..RecoveredRuns::default() }, 2, |_| None);
     clock.advance(Duration::from_secs(30 * 24 * 60 * 60));

@@ -73,6 +73,7 @@ pub(super) fn event(told: Told<'_>, version: OcsfVersion) -> Option<Value> {
             change::entity(told)
         }
         Kind::TokenKey | Kind::AuditKey | Kind::Reload => change::entity(told),
+        Kind::Plan | Kind::Grant | Kind::Approval => change::entity(told),
         _ => base(told, BASE_EVENT, OTHER),
     };
     Some(finish(told, event, version))

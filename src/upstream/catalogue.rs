@@ -3,7 +3,7 @@
 //! Must never hold a definition that was not accepted, so that lists never taint (DESIGN §5). A
 //! snapshot never changes; a new one replaces it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use super::settings::{COST_DEFAULT, Finer, Listing, Prefix, Settings, Share, Sho
 use crate::model::call::{Pin, Stores};
 use crate::model::digest::Sha256;
 use crate::model::keep::Keep;
+use crate::model::label::{Labels, ToolClass};
 use crate::model::name::{ToolId, ToolName, UpstreamName};
 use crate::model::preset::Presets;
 use crate::model::provenance::Provenance;
@@ -134,6 +135,10 @@ pub struct Tool {
     pub stores: Stores,
     /// The accepted input schema, raw.
     pub input_schema: Bytes,
+    /// What the operator declared of it.
+    pub labels: Arc<Labels>,
+    /// What it does, for flows: everything where nobody said what.
+    pub classes: Arc<BTreeSet<ToolClass>>,
     /// What a call of it costs, for budgets.
     pub cost: u64,
     /// The arguments that an operator settled.
@@ -222,7 +227,10 @@ impl Tool {
         let presets = settings.said(tool, |entry| entry.arguments.clone()).unwrap_or_default();
         let listed = listed(settings, tool, &presets, &wire_name, accepted).ok()?;
         let returns = settings.said(tool, |entry| entry.returns.as_ref()).unwrap_or(&settings.returns);
+        let labels = settings.labels(tool);
         Some(Self {
+            classes: Arc::new(labels.effective_classes()),
+            labels: Arc::new(labels),
             input_schema: wire::tool::input_schema(&accepted.raw),
             has_output_schema: wire::tool::has_output_schema(&listed),
             listed_digest: Sha256::of(&listed),
@@ -267,6 +275,16 @@ fn listed(
 pub(super) const SEPARATOR: &str = "__";
 
 impl Settings {
+    /// What the operator declared of `tool`.
+    #[must_use]
+    pub fn labels(&self, tool: &ToolName) -> Labels {
+        Labels {
+            classes: self.said(tool, |entry| entry.classes.clone()),
+            destinations: self.said(tool, |entry| entry.destinations.clone()),
+            content: self.said(tool, |entry| entry.content.clone()).unwrap_or_default(),
+        }
+    }
+
     /// The name of `tool` toward the agent: its own or the one that an operator gave it, behind that of its
     /// upstream.
     #[must_use]

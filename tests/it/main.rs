@@ -6,6 +6,8 @@
 )]
 
 mod activation;
+
+mod approvals;
 mod bad_input;
 mod bridge;
 mod bridging;
@@ -42,6 +44,7 @@ mod otlp_sink;
 mod overrides;
 mod path;
 mod pins;
+mod plans;
 mod policies;
 mod privileges;
 mod progress;

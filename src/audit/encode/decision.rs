@@ -88,5 +88,6 @@ fn dimension(dimension: &Dimension) -> (&'static str, Option<&str>) {
         Dimension::Pin => ("pin", None),
         Dimension::Guardrail(name) => ("guardrail", Some(name)),
         Dimension::Condition => ("condition", None),
+        Dimension::Flow(name) => ("flow", Some(name)),
     }
 }

@@ -132,6 +132,7 @@ pub(super) fn parts(
     let configured = Configured {
         config: config.digest,
         rules: config.rules,
+        plans: config.plans,
         entry_points: EntryPoints::of(&config.identity, listeners.iter().map(|listener| &listener.vouches)),
         authenticator: Authenticator::new(config.identity, clock.clone()),
         minter,

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::digest::Sha256;
 use crate::model::facts::RunId;
+use crate::model::planned::StepUse;
 
 use super::super::outcome::{SELECTED_MAX, selected};
 use super::super::steps::StepId;
-use super::{Attempt, ByQuery, Done, Grant};
+use super::{Attempt, ByQuery, Done, Grant, Terms};
 
 /// The proof that a use of a step was taken for one call. Only [`Grant::take`] makes one.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ use super::{Attempt, ByQuery, Done, Grant};
 pub struct Use {
     plan: Sha256,
     run: RunId,
+    /// Of its grant.
+    number: u32,
     step: StepId,
     /// Which use of the step it is, from 1.
     count: u32,
@@ -36,6 +39,8 @@ pub enum Ended<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Concluded {
+    /// The number of the grant.
+    pub grant: u32,
     /// The step.
     pub step: StepId,
     /// The digests of what later steps' queries selected of the answer.
@@ -49,27 +54,30 @@ impl Grant {
         let step = self.plan.steps.get(number)?.id.clone();
         let granted = self.steps.get_mut(number)?;
         granted.used = granted.used.saturating_add(1);
-        Some(Use { plan: self.plan.digest, run: self.terms.run.clone(), step, count: granted.used })
+        let (plan, Terms { run, number, .. }) = (self.plan.digest, self.terms.clone());
+        Some(Use { plan, run, number, step, count: granted.used })
     }
 
     /// Takes in how the call ended that `used` was taken for. What is to be recorded of it; nothing where the call
     /// failed, or where the use is of another grant.
     pub fn conclude(&mut self, used: Use, ended: Ended<'_>) -> Option<Concluded> {
-        if (used.plan, &used.run) != (self.plan.digest, &self.terms.run) {
+        if (used.number, &used.run) != (self.terms.number, &self.terms.run) {
             return None;
         }
         let Ended::Answered(result) = ended else { return None };
         let later = self.plan.steps.iter().flat_map(|step| step.selections());
         let queries = later.filter(|(step, _)| **step == used.step).map(|(_, query)| query);
-        let concluded = Concluded { selected: selected(result, queries)?, step: used.step };
+        let concluded =
+            Concluded { grant: used.number, selected: selected(result, queries)?, step: used.step };
         self.restore_conclusion(&concluded);
         Some(concluded)
     }
 
-    /// Counts a use that is on record, after a restart. It gives no proof: the call was made, or may have been.
-    pub fn restore_use(&mut self, step: &StepId) {
-        if let Some(granted) = self.granted(step) {
-            granted.used = granted.used.saturating_add(1);
+    /// Counts the use number `count` of a step, which is on record, after a restart. It gives no proof: the call was
+    /// made, or may have been. A use before it that is not on record counts too: its call went nowhere.
+    pub fn restore_use(&mut self, step: &str, count: u32) {
+        if let Some(granted) = StepId::new(step).and_then(|step| self.granted(&step)) {
+            granted.used = granted.used.max(count);
         }
     }
 
@@ -100,6 +108,17 @@ impl Use {
     #[must_use]
     pub fn plan(&self) -> Sha256 {
         self.plan
+    }
+
+    /// The number of its grant.
+    pub(in crate::plan) fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// What its record says.
+    #[must_use]
+    pub fn told(&self) -> StepUse {
+        StepUse { plan: self.plan, grant: self.number, step: self.step.as_str().into(), count: self.count }
     }
 
     /// Which use of the step it is, from 1.

@@ -42,7 +42,7 @@ pub(super) fn steps(fitted: &Fitted, under: Circumstances<'_>, answers: &dyn Ans
 
 /// How many calls a step is for: as many as it says, and else one, or a bounded number where it only reads.
 fn uses(step: &Step, tool: Option<&Tool>) -> u32 {
-    let default = if tool.is_some_and(Tool::only_reads) { READ_CALLS_MAX } else { 1 };
+    let default = if tool.is_some_and(|tool| tool.labels.only_reads()) { READ_CALLS_MAX } else { 1 };
     step.max_calls.unwrap_or(default)
 }
 
@@ -111,7 +111,7 @@ impl Judge<'_> {
     /// DESIGN §9.2.
     fn destinations(&self, at: usize, step: &Step, tool: &Tool, judged: &mut Judged) {
         let ask = |ground| Finding::built_in(ground, BuiltIn::Destinations);
-        for (name, argument) in step.arguments.iter().filter(|(name, _)| tool.is_destination(name)) {
+        for (name, argument) in step.arguments.iter().filter(|(name, _)| tool.labels.is_destination(name)) {
             let Pinning::To(from) = pinning(argument) else {
                 judged.person.push(ask(Ground::DestinationOpen).at(name));
                 continue;
@@ -166,7 +166,7 @@ impl Judge<'_> {
     fn reaches_destination(&self, flow: &Flow, at: usize, step: &Step, tool: &Tool) -> bool {
         let begins =
             |number| self.step(number).is_some_and(|(_, tool)| tool.is_some_and(|tool| flow.begins_in(tool)));
-        let destinations = step.arguments.iter().filter(|(name, _)| tool.is_destination(name));
+        let destinations = step.arguments.iter().filter(|(name, _)| tool.labels.is_destination(name));
         destinations.into_iter().any(|(_, argument)| match pinning(argument) {
             Pinning::Open => true,
             Pinning::To(from) => self.origins(at, &from).into_iter().any(begins),

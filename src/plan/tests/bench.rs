@@ -9,6 +9,7 @@ use crate::model::decision::{Answer, Dimension, Rule};
 use crate::model::digest::Sha256;
 use crate::model::facts::RunId;
 use crate::model::glob::Glob;
+use crate::model::label::Labels;
 use crate::model::label::ToolClass::{self, Executes, Reads, Sends, Writes};
 use crate::model::name::{AttributeName, Goal, RoleName, SourceName, ToolId};
 use crate::model::place::Place;
@@ -114,15 +115,7 @@ pub(super) fn tool(name: &str) -> Option<Tool> {
     if name == "mystery__do" {
         let id = "mystery.do".parse().unwrap();
         let schema = r#"{"type":"object","properties":{"x":{"type":"string"}}}"#.into();
-        let content = BTreeSet::new();
-        return Some(Tool {
-            id,
-            classes: None,
-            destinations: None,
-            content,
-            schema,
-            returns: sources(&["web"]),
-        });
+        return Some(Tool { id, labels: Labels::default(), schema, returns: sources(&["web"]) });
     }
     let written = name.replacen("__", ".", 1);
     let row = TOOLS.iter().find(|row| row.0 == written)?;
@@ -131,14 +124,12 @@ pub(super) fn tool(name: &str) -> Option<Tool> {
     let required = serde_json::to_string(required).unwrap();
     let properties = properties.replace("TEXTS", TEXTS);
     let schema = format!("{{\"type\":\"object\",\"properties\":{{{properties}}},\"required\":{required}}}");
-    Some(Tool {
-        id: written.parse().unwrap(),
+    let labels = Labels {
         classes: Some(classes.iter().copied().collect()),
         destinations: Some(texts(destinations)),
         content: texts(content),
-        schema: schema.into(),
-        returns: sources(returns),
-    })
+    };
+    Some(Tool { id: written.parse().unwrap(), labels, schema: schema.into(), returns: sources(returns) })
 }
 
 /// A trigger of one email.
@@ -295,7 +286,8 @@ pub(super) fn run() -> RunId {
 }
 
 pub(super) fn terms() -> Terms {
-    Terms { run: run(), until: Timestamp::from_second(2_000_000).unwrap(), basis: Sha256::of(b"") }
+    let until = Timestamp::from_second(2_000_000).unwrap();
+    Terms { run: run(), number: 1, until, basis: Sha256::of(b"") }
 }
 
 /// A call that is held against grants.

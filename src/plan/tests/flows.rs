@@ -4,7 +4,20 @@ use std::collections::BTreeSet;
 
 use super::bench::{World, call, glob, id, name, place, source, sources, terms, tool, verdicts};
 use crate::model::label::ToolClass::{self, Executes, Reads, Sends, Writes};
-use crate::plan::{Brings, End, Flow, FlowAnswer, HISTORY_MAX, History, Reaches, Tool, raised};
+use crate::model::provenance::Provenance;
+use crate::plan::{Brings, Deed, End, Flow, FlowAnswer, HISTORY_MAX, History, Reaches, Tool, raised};
+
+/// Takes a call of `tool` into `history`.
+fn did(history: &mut History, tool: &Tool, brings: &Provenance) {
+    let classes = tool.labels.effective_classes();
+    history.take_in(Deed { tool: Some(&tool.id), classes: &classes, brings });
+}
+
+/// What a call of `tool` raises after `history`.
+fn after<'f>(flows: &'f [Flow], history: &History, tool: &Tool) -> Vec<&'f Flow> {
+    let classes = tool.labels.effective_classes();
+    raised(flows, history, Deed { tool: Some(&tool.id), classes: &classes, brings: &tool.returns })
+}
 
 fn end(classes: &[ToolClass]) -> End {
     End { classes: classes.iter().copied().collect(), tools: Vec::new(), brings: Brings::Anything }
@@ -107,19 +120,19 @@ fn flows_hold_over_the_history_without_a_plan() {
     let flows =
         [written_then_executed(), private_out(), untrusted_out(FlowAnswer::Ask, Reaches::Destination)];
     let raised_by = |history: &History, name: &str| {
-        raised(&flows, history, &tool(name).unwrap())
+        after(&flows, history, &tool(name).unwrap())
             .into_iter()
             .map(|flow| flow.name.to_string())
             .collect::<Vec<_>>()
     };
     let mut history = History::default();
     assert!(raised_by(&history, "shell__run").is_empty());
-    history.record(&tool("files__write").unwrap(), &sources(&[]));
+    did(&mut history, &tool("files__write").unwrap(), &sources(&[]));
     assert_eq!(raised_by(&history, "shell__run"), ["written-then-executed"]);
     assert!(raised_by(&history, "mail__send").is_empty());
-    history.record(&tool("mail__search").unwrap(), &sources(&["email"]));
+    did(&mut history, &tool("mail__search").unwrap(), &sources(&["email"]));
     assert_eq!(raised_by(&history, "mail__send"), ["untrusted-out"]);
-    history.record(&tool("people__find").unwrap(), &sources(&[]));
+    did(&mut history, &tool("people__find").unwrap(), &sources(&[]));
     assert_eq!(raised_by(&history, "mail__send"), ["private-out", "untrusted-out"]);
     assert!(raised_by(&history, "people__find").is_empty());
     // The strictest comes first; what nobody labelled is of every class.
@@ -134,9 +147,9 @@ fn flows_hold_over_the_history_without_a_plan() {
 #[test]
 fn a_tool_without_classes_begins_every_flow() {
     let mut history = History::default();
-    history.record(&tool("mystery__do").unwrap(), &sources(&[]));
+    did(&mut history, &tool("mystery__do").unwrap(), &sources(&[]));
     let executed = tool("shell__run").unwrap();
-    assert_eq!(raised(&[written_then_executed()], &history, &executed).len(), 1);
+    assert_eq!(after(&[written_then_executed()], &history, &executed).len(), 1);
 }
 
 #[test]
@@ -145,10 +158,10 @@ fn ends_look_at_what_a_call_brings() {
     let flow = Flow { from, ..written_then_executed() };
     let executed = tool("shell__run").unwrap();
     let mut history = History::default();
-    history.record(&tool("mail__search").unwrap(), &sources(&["email"]));
-    assert_eq!(raised(std::slice::from_ref(&flow), &history, &executed), Vec::<&Flow>::new());
-    history.record(&tool("mail__search").unwrap(), &sources(&["web"]));
-    assert_eq!(raised(std::slice::from_ref(&flow), &history, &executed), [&flow]);
+    did(&mut history, &tool("mail__search").unwrap(), &sources(&["email"]));
+    assert_eq!(after(std::slice::from_ref(&flow), &history, &executed), Vec::<&Flow>::new());
+    did(&mut history, &tool("mail__search").unwrap(), &sources(&["web"]));
+    assert_eq!(after(std::slice::from_ref(&flow), &history, &executed), [&flow]);
 }
 
 #[test]
@@ -157,12 +170,12 @@ fn i11_a_history_that_is_full_counts_as_everything() {
         |at: usize| Tool { id: format!("u.t{at}").parse().unwrap(), ..tool("people__find").unwrap() };
     let mut history = History::default();
     for at in (0..HISTORY_MAX).chain(0..HISTORY_MAX) {
-        history.record(&reader(at), &sources(&[]));
+        did(&mut history, &reader(at), &sources(&[]));
     }
     let executed = tool("shell__run").unwrap();
-    assert_eq!(raised(&[written_then_executed()], &history, &executed), Vec::<&Flow>::new());
-    history.record(&reader(HISTORY_MAX), &sources(&[]));
-    assert_eq!(raised(&[written_then_executed()], &history, &executed).len(), 1);
+    assert_eq!(after(&[written_then_executed()], &history, &executed), Vec::<&Flow>::new());
+    did(&mut history, &reader(HISTORY_MAX), &sources(&[]));
+    assert_eq!(after(&[written_then_executed()], &history, &executed).len(), 1);
     let kept = serde_json::to_string(&history).unwrap();
     assert_eq!(serde_json::from_str::<History>(&kept).unwrap(), history);
 }

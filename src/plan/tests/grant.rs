@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::bench::{SENDER, World, call, id, result, run, terms, trigger};
 use crate::model::digest::Sha256;
 use crate::model::facts::RunId;
+use crate::model::label::Labels;
 use crate::plan::{Concluded, Ended, Grant, State, Terms, Use};
 
 fn take(grant: &mut Grant, tool: &str, arguments: &str) -> Option<Use> {
@@ -180,9 +181,9 @@ fn values_out_of_an_answer_are_matched_by_meaning_with_what_the_gateway_selected
     let later = grant.conclude(used, Ended::Answered(&result(r#"{"people":[{"mail":"z"}]}"#))).unwrap();
     assert!(send(&grant, r#""z""#, "[]") && send(&grant, r#""a""#, "[]"));
     let mut restored = World::of(&["chat"]).grant(FROM);
-    for concluded in [&concluded, &later] {
+    for (concluded, count) in [(&concluded, 1), (&later, 2)] {
         let recorded = serde_json::to_string(concluded).unwrap();
-        restored.restore_use(&id("r"));
+        restored.restore_use("r", count);
         restored.restore_conclusion(&serde_json::from_str::<Concluded>(&recorded).unwrap());
     }
     assert_eq!(restored, grant);
@@ -261,7 +262,8 @@ fn a_basis_is_what_was_written_and_not_where() {
     let of = |tool, flows: &[Flow]| basis([tool], flows, &[]);
     assert_eq!(of(&tool, &[flow(1)]), of(&tool, &[flow(2)]));
     assert_ne!(of(&tool, &[flow(1)]), of(&tool, &[]));
-    let relabelled = crate::plan::Tool { destinations: None, ..tool.clone() };
+    let labels = Labels { destinations: None, ..tool.labels.clone() };
+    let relabelled = crate::plan::Tool { labels, ..tool.clone() };
     assert_ne!(of(&tool, &[]), of(&relabelled, &[]));
     assert_ne!(basis([&tool], &[], &[]), Sha256::of(b""));
 }

@@ -8,7 +8,7 @@ use proptest::sample::select;
 
 use super::bench::{Lists, SENDER, World, call, id, name, place, result, source, sources, terms, tool};
 use crate::model::decision::Answer;
-use crate::model::label::ToolClass;
+use crate::model::label::{Labels, ToolClass};
 use crate::plan::{
     Answers, End, Ended, Flow, FlowAnswer, Grant, People, Plan, Reaches, Review, Tool, Verdict,
 };
@@ -38,8 +38,9 @@ const ARGUMENTS: &[&str] = &["to", "text", "how"];
 fn open_tool(name: &str) -> Option<Tool> {
     let tool = tool(name)?;
     let schema = r#"{"properties":{"to":{},"text":{},"how":{}}}"#.into();
-    let destinations = tool.destinations.map(|_| ["to".to_owned()].into());
-    Some(Tool { schema, destinations, content: ["text".to_owned()].into(), ..tool })
+    let destinations = tool.labels.destinations.map(|_| ["to".to_owned()].into());
+    let labels = Labels { destinations, content: ["text".to_owned()].into(), ..tool.labels };
+    Some(Tool { schema, labels, ..tool })
 }
 
 fn constraint() -> impl Strategy<Value = String> {
@@ -274,7 +275,9 @@ proptest! {
             let raw = format!(r#"{{"v":1,"steps":[{step}]}}"#);
             let free = |_: &str| {
                 let schema = r#"{"properties":{"a":{}}}"#.into();
-                Some(Tool { schema, destinations: Some([].into()), ..tool("mail__search").unwrap() })
+                let tool = tool("mail__search").unwrap();
+                let labels = Labels { destinations: Some([].into()), ..tool.labels };
+                Some(Tool { schema, labels, ..tool })
             };
             let world = World::of(&["chat"]);
             let fitted = Plan::read(raw.as_bytes()).unwrap().fit(free, &world.trigger).unwrap();

@@ -94,6 +94,31 @@ impl World {
         self.is_visible(q) && q.taint.iter().all(|source| can_open(&self.sources, source, &q.tool))
     }
 
+    /// The loosest and the strictest answer of a source, however its conditions turn out.
+    pub(super) fn span_of_source(&self, source: &str, tool: &str) -> (u8, u8) {
+        if !self.tools.iter().any(|known| known == tool) {
+            return (3, 3);
+        }
+        span(&self.sources, source, tool)
+    }
+
+    /// The same of the roles together, and of each agent where there are any; nothing for a tool that there is not.
+    pub(super) fn spans_of_caller(&self, q: &Question) -> Vec<(u8, u8)> {
+        if !self.tools.contains(&q.tool) {
+            return Vec::new();
+        }
+        let roles: Vec<_> = q.roles.iter().map(|role| span(&self.roles, role, &q.tool)).collect();
+        let loosest = roles.iter().map(|(loosest, _)| *loosest).min();
+        let strictest = roles.iter().map(|(_, strictest)| *strictest).min();
+        let mut all = vec![(loosest.unwrap_or(3), strictest.unwrap_or(3))];
+        match (self.agents.is_empty(), q.agents.is_empty()) {
+            (true, _) => {}
+            (false, true) => all.push((3, 3)),
+            (false, false) => all.extend(q.agents.iter().map(|agent| span(&self.agents, agent, &q.tool))),
+        }
+        all
+    }
+
     /// What each dimension says, 0 allow, 1 plan, 2 ask, 3 deny, and the reason if it is the one that denies.
     fn dimensions(&self, q: &Question) -> Vec<(u8, &'static str)> {
         let of_source = |source: &String| (row(&self.sources, source, &q.tool, &q.args), "source_denies");
@@ -112,6 +137,11 @@ impl World {
 fn row(written: &Written, name: &str, tool: &str, args: &BTreeMap<&'static str, &'static str>) -> u8 {
     // The strictest answer of every way in which what cannot be told may turn out.
     ways(written, name, tool, |when| holds(when, args)).into_iter().max().unwrap()
+}
+
+fn span(written: &Written, name: &str, tool: &str) -> (u8, u8) {
+    let ways = ways(written, name, tool, |_| None);
+    (*ways.iter().min().unwrap(), *ways.iter().max().unwrap())
 }
 
 /// Whether it is not denied in some way in which its conditions may turn out.

@@ -133,14 +133,14 @@ pub(super) fn compile(world: &World) -> Policy {
     Policy::compile(rules(world), &tools, PolicyEpoch(1))
 }
 
-fn who(q: &Question) -> Principal {
+pub(super) fn who(q: &Question) -> Principal {
     fn names(names: &[String]) -> Vec<&str> {
         names.iter().map(String::as_str).collect()
     }
     principal(&names(&q.own_sources), &names(&q.roles), &names(&q.agents))
 }
 
-fn taint(q: &Question) -> Provenance {
+pub(super) fn taint(q: &Question) -> Provenance {
     provenance(q.taint.iter().map(String::as_str))
 }
 

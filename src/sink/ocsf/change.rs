@@ -54,6 +54,11 @@ fn activity(told: Told<'_>) -> u64 {
         (Kind::Pin, Some("forgotten")) | (Kind::Erasure, _) => DELETE,
         (Kind::Pin, Some("taken")) | (Kind::TokenKey, Some("aged" | "rotated")) => UPDATE,
         (Kind::StoredCleared | Kind::AuditKey | Kind::Reload, _) => UPDATE,
+        (Kind::Plan, _) | (Kind::Approval, Some("asked")) => CREATE,
+        (Kind::Grant | Kind::Approval, Some("approved")) => ACTIVATE,
+        (Kind::Grant | Kind::Approval, Some("denied")) => DISABLE,
+        (Kind::Approval, Some("lapsed")) => DELETE,
+        (Kind::Grant, Some("done")) => UPDATE,
         _ => OTHER,
     }
 }
@@ -70,6 +75,9 @@ fn of(told: Told<'_>) -> Members {
         Kind::Erasure => ("kept_values", told.subject()),
         Kind::TokenKey => ("token_key", told.text("/kid")),
         Kind::AuditKey => ("audit_key", told.text("/key")),
+        Kind::Plan => ("plan", told.text("/submitted/sha256")),
+        Kind::Grant => ("grant", told.text("/plan")),
+        Kind::Approval => ("approval", told.text("/asked/id")),
         _ => ("definition", told.target().map(|(_, name)| name).or_else(|| told.text("/pinned"))),
     };
     Members::default()

@@ -82,6 +82,19 @@ fn a_call_that_was_answered_with_an_error_failed() {
     }
 }
 
+/// What becomes of plans and questions.
+fn of_plans() -> Vec<(Kind, Value, u64, u64)> {
+    let change = |word: &str| json!({ "change": word });
+    vec![
+        (Kind::Plan, json!({}), 3004, 1),
+        (Kind::Grant, change("done"), 3004, 3),
+        (Kind::Grant, change("approved"), 3004, 10),
+        (Kind::Approval, change("asked"), 3004, 1),
+        (Kind::Approval, change("denied"), 3004, 9),
+        (Kind::Approval, change("lapsed"), 3004, 4),
+    ]
+}
+
 /// Every record that is sent, what it tells apart, and the class and activity that it becomes (docs/AUDIT.md §9).
 #[test]
 fn each_record_becomes_what_the_document_says() {
@@ -91,7 +104,7 @@ fn each_record_becomes_what_the_document_says() {
     let why = |word: &str| json!({ "why": word });
     let by = |word: &str| json!({ "change": word, "findings": [{ "what": "hidden", "at": "x" }], "by": { "uid": 1 } });
     let found = json!({ "change": "new", "findings": [{ "what": "hidden", "at": "x" }] });
-    let cases = [
+    let mut cases = vec![
         (Kind::Outcome, none.clone(), 6003, 99),
         (Kind::Denial, none.clone(), 6003, 99),
         (Kind::List, none.clone(), 6003, 99),
@@ -141,6 +154,7 @@ fn each_record_becomes_what_the_document_says() {
         (Kind::Checkpoint, none.clone(), 1008, 99),
         (Kind::Taint, none, 0, 99),
     ];
+    cases.extend(of_plans());
     for (kind, record, class, activity) in &cases {
         let event = valid(*kind, record.clone(), None);
         let said = (event["class_uid"].as_u64().unwrap(), event["activity_id"].as_u64().unwrap());

@@ -66,8 +66,7 @@ pub(in crate::sink) fn anything() -> impl Strategy<Value = Sample> {
 
 /// The kinds that are written and sent (docs/AUDIT.md §9).
 pub(in crate::sink) fn sent_kinds() -> Vec<Kind> {
-    const NOT: [Kind; 6] =
-        [Kind::Commit, Kind::State, Kind::Restated, Kind::Plan, Kind::Grant, Kind::Approval];
+    const NOT: [Kind; 3] = [Kind::Commit, Kind::State, Kind::Restated];
     Kind::ALL.iter().copied().filter(|kind| !NOT.contains(kind)).collect()
 }
 
@@ -232,6 +231,10 @@ impl Maker {
                 format!("{}+{}+{}", self.text_of(WORD, 9), self.text_of(HEX, 8), self.text_of(HEX, 44))
             }
             "^[a-z0-9_]+$" => self.text_of(WORD, 9),
+            "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,9})?Z$" => {
+                "2026-11-21T00:00:00Z".to_owned()
+            }
+            "^[A-Za-z0-9_-]{1,32}$" => self.text_of(WORD, 4),
             "^[A-Za-z0-9_-]{1,64}$" => self.text_of(WORD, 5),
             "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" => "2025-11-25".to_owned(),
             _ if pattern.contains("jsonl") => format!("{}.jsonl", self.text_of(&['0', '1', '9'], 20)),

@@ -41,6 +41,8 @@ const TABLE: &[Room] = &[
     // Listening and HTTP/1.1, for every room that listens; knows no meaning of a request.
     // By the clock it says whether a certificate is valid: rustls would read the machine's.
     room("socket", &["model", "chance", "clock"]),
+    // A call that waits for a person is kept as it came.
+    room("approval", &["model", "wire"]),
     // The decision is pure: no clock, no chance, no other room.
     room("policy", &["model"]),
     // A plan is read by the one grammar, and reviewed from tables that it is handed: no policy, no run, no clock.
@@ -57,10 +59,12 @@ const TABLE: &[Room] = &[
         // could understand it differently.
         items: &[("wire", &["strict"])],
     },
-    room("run", &["model", "clock", "chance"]),
+    // A grant is kept with its run, and used in its critical section.
+    room("run", &["model", "clock", "chance", "plan"]),
     // What is kept of arguments: found by the one grammar, sealed under keys of its own.
     room("keep", &["model", "chance", "keyfile", "wire"]),
-    room("audit", &["model", "clock", "chance", "keyfile"]),
+    // The live state holds the grants of runs, and the fold counts their uses.
+    room("audit", &["model", "clock", "chance", "keyfile", "plan"]),
     // Reads the journal, for whoever asks.
     room("index", &["model", "audit"]),
     // Reads the journal; what it is told to do it does without anybody on the path.
@@ -90,6 +94,8 @@ const TABLE: &[Room] = &[
             "identity",
             "run",
             "policy",
+            "plan",
+            "approval",
             "limit",
             "keep",
             "audit",
@@ -112,6 +118,7 @@ const TABLE: &[Room] = &[
             "downstream",
             "identity",
             "limit",
+            "plan",
             "policy",
             "run",
             "sink",

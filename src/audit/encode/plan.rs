@@ -1,0 +1,102 @@
+//! The bodies of `plan`, `grant` and `approval`, and what the record of a call says of them.
+//!
+//! Must never cut a grant: a start goes on with it. What a review said is bounded by the steps of a plan.
+
+use super::{Cuts, actor, call, latency};
+use crate::audit::event::{Event, GrantChange, PlanFacts, PlanResult, StepFacts};
+use crate::audit::line::Object;
+use crate::model::facts::CallFacts;
+use crate::model::provenance::Provenance;
+use crate::model::text::Bounded;
+use crate::plan::Finding;
+
+/// Most findings of one step in a record; how many there are stands beside them.
+const FINDINGS_MAX: usize = 8;
+/// Bound of a rule in a finding, in bytes: it stands whole in the configuration, at its place.
+const RULE_BYTES_MAX: usize = 512;
+
+/// The members of `event`, where it is one of these.
+pub(super) fn event(object: &mut Object<'_>, event: &Event, adds: &Provenance, cuts: &mut Cuts) {
+    match event {
+        Event::Plan { facts, plan, latency: spent } => {
+            call(object, facts, adds, cuts);
+            submitted(object, plan);
+            latency(object, *spent);
+        }
+        Event::Grant { run, plan, change } => {
+            object.text("run", run.as_str());
+            object.digest("plan", plan);
+            match change {
+                GrantChange::Done(concluded) => {
+                    object.text("change", "done");
+                    object.json("concluded", concluded);
+                }
+                GrantChange::Answered { grant, step, word, by } => {
+                    object.text("change", word.change().as_str());
+                    object.number("grant_number", u64::from(*grant));
+                    object.text("step_id", step.as_str());
+                    actor(object, Some(by));
+                }
+            }
+        }
+        Event::Approval { change, asked, by } => {
+            object.text("change", change.as_str());
+            object.text("run", asked.exact.run.as_str());
+            object.json("asked", asked);
+            actor(object, by.as_ref());
+        }
+        _ => {}
+    }
+}
+
+/// The step that a call used, and what flows see of it that is news.
+pub(super) fn of_call(object: &mut Object<'_>, facts: &CallFacts) {
+    if let Some(used) = &facts.step {
+        object.json("step", used);
+    }
+    if let Some(approval) = &facts.approval {
+        object.text("approval", approval.as_str());
+    }
+    if let Some(past) = &facts.past {
+        object.json("past", past);
+    }
+}
+
+fn submitted(object: &mut Object<'_>, plan: &PlanFacts) {
+    object.object("submitted", |object| {
+        object.digest("sha256", &plan.sha256);
+        object.number("bytes", plan.bytes);
+        object.text("result", plan.result.as_str());
+        if let PlanResult::Invalid(problems) = plan.result {
+            object.number("problems", u64::try_from(problems).unwrap_or(u64::MAX));
+        }
+        object.objects("steps", plan.result.steps().iter(), step);
+    });
+    if let PlanResult::Granted(_, grant) = &plan.result {
+        object.json("grant", grant);
+    }
+}
+
+fn step(object: &mut Object<'_>, step: &StepFacts) {
+    let findings = step.verdict.findings();
+    object.text("id", step.id.as_str());
+    object.text("tool", step.tool.as_str());
+    object.text("verdict", step.verdict.code());
+    object.number("calls", u64::from(step.calls));
+    object.number("findings_count", u64::try_from(findings.len()).unwrap_or(u64::MAX));
+    object.objects("findings", findings.iter().take(FINDINGS_MAX), finding);
+}
+
+fn finding(object: &mut Object<'_>, finding: &Finding) {
+    object.text("ground", finding.ground.code());
+    object.text("rule", Bounded::<RULE_BYTES_MAX>::new(&finding.rule.to_string()).as_str());
+    if let Some(argument) = &finding.argument {
+        object.text("argument", argument.as_str());
+    }
+    if let Some(step) = &finding.step {
+        object.text("step", step.as_str());
+    }
+    if let Some(source) = &finding.source {
+        object.text("source", source.as_str());
+    }
+}

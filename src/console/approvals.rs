@@ -1,0 +1,83 @@
+//! Questions to people, over the admin socket: which there are, and the answers.
+//!
+//! Must never show less of a call than what a yes would let go on, or say that it was cut.
+
+use std::future::Future;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::api::AdministrationError;
+use crate::model::approval::{Standing, Word};
+use crate::model::facts::RunId;
+use crate::model::name::Subject;
+use crate::model::provenance::Provenance;
+use crate::model::run::Actor;
+use crate::model::trigger::Trigger;
+
+/// What people may ask and answer.
+pub trait Approvals: Send + Sync {
+    /// The questions that are not over, the oldest first.
+    fn questions(&self) -> impl Future<Output = Vec<QuestionEntry>> + Send;
+
+    /// Takes an answer, on the record.
+    ///
+    /// # Errors
+    /// [`AdministrationError`] where it does not count.
+    fn answer_question(
+        &self,
+        by: Actor,
+        id: &str,
+        word: Word,
+    ) -> impl Future<Output = Result<(), AdministrationError>> + Send;
+}
+
+/// One question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuestionEntry {
+    /// What it is called.
+    pub id: String,
+    /// What it is about.
+    pub about: About,
+    /// How it stands.
+    pub standing: Standing,
+    /// The run.
+    pub run: RunId,
+    /// On whose behalf the run acts.
+    pub subject: Subject,
+    /// What started the run, where tokens claim it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<Trigger>,
+    /// What has influenced the run.
+    pub provenance: Provenance,
+    /// The tool: `upstream.tool`, or of a plan as the plan names it.
+    pub tool: String,
+    /// The arguments of the call, or what the step says of them: one JSON value, exactly. Words of whoever made the call.
+    /// Absent where the gateway started since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<String>,
+    /// Why a person is asked.
+    pub why: Vec<String>,
+    /// When it was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// From when on it does not count.
+    pub until: Timestamp,
+}
+
+/// What a question is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum About {
+    /// One exact call.
+    Call,
+    /// A step of a plan, and so each call that it is for.
+    Step,
+}
+
+/// The body of `POST /v1/approvals/ID`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Answering {
+    pub(super) word: Word,
+}

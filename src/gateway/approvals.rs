@@ -1,0 +1,165 @@
+//! What people answer: a question about one call, or about a step of a plan.
+//!
+//! Must never be reached by a run's credential: `console` asks only for peers of its own socket. An answer is on the
+//! record before it counts.
+
+use std::sync::Arc;
+
+use super::Gateway;
+use super::administration::unavailable;
+use crate::approval::Question;
+use crate::audit::{Event, GrantChange};
+use crate::console::{About, AdministrationError, Approvals, QuestionEntry};
+use crate::model::approval::{QuestionId, Standing, Word};
+use crate::model::digest::Sha256;
+use crate::model::run::Actor;
+use crate::plan::{Grant, State, StepId};
+use crate::run::Run;
+
+impl Approvals for Gateway {
+    async fn questions(&self) -> Vec<QuestionEntry> {
+        let now = self.clock.wall();
+        let runs = self.runs.open().await;
+        let trigger = |question: &Question| {
+            let run = runs.iter().find(|run| *run.id() == question.asked.exact.run);
+            run.and_then(|run| run.trigger()).map(|trigger| (*trigger).clone())
+        };
+        let questions = self.questions.all();
+        let waiting = questions.into_iter().filter(|question| now < question.asked.until);
+        let mut all: Vec<_> = waiting.map(|question| call_entry(trigger(&question), question)).collect();
+        for run in &runs {
+            all.extend(self.waiting_steps(run).iter().map(|step| step.entry(run)));
+        }
+        all
+    }
+
+    async fn answer_question(&self, by: Actor, id: &str, word: Word) -> Result<(), AdministrationError> {
+        let missing = || AdministrationError::Missing(crate::approval::AnswerError::Missing.to_string());
+        let parsed = QuestionId::parse(id).ok_or_else(missing)?;
+        if self.questions.get(&parsed).is_some() {
+            return self.answer_call(by, &parsed, word).await;
+        }
+        for run in self.runs.open().await {
+            // Two answers to one step come one after the other.
+            let _turn = run.turn_to_plan().await;
+            let step = self.waiting_steps(&run).into_iter().find(|step| step.id(&run) == parsed);
+            if let Some(step) = step {
+                return self.answer_step(by, &run, step, word).await;
+            }
+        }
+        Err(missing())
+    }
+}
+
+impl Gateway {
+    async fn answer_call(&self, by: Actor, id: &QuestionId, word: Word) -> Result<(), AdministrationError> {
+        let question = self.questions.may_answer(id, word, self.clock.wall());
+        let question = question.map_err(|error| AdministrationError::Impossible(error.to_string()))?;
+        let asked = Box::new(question.asked);
+        let event = Event::Approval { change: word.change(), asked, by: Some(by) };
+        self.journal.record(event).await.map_err(unavailable)?;
+        self.questions.answer(id, word);
+        Ok(())
+    }
+
+    async fn answer_step(
+        &self,
+        by: Actor,
+        run: &Run,
+        waiting: WaitingStep,
+        word: Word,
+    ) -> Result<(), AdministrationError> {
+        let WaitingStep { grant, step, plan, .. } = waiting;
+        let change = GrantChange::Answered { grant, step: step.clone(), word, by };
+        let event = Event::Grant { run: run.id().clone(), plan, change };
+        self.journal.record(event).await.map_err(unavailable)?;
+        let answered = run.section(run.started(), |section| section.answer_step(grant, step.as_str(), word));
+        answered.map(drop).map_err(unavailable)
+    }
+
+    /// The steps of the run that wait for a person.
+    fn waiting_steps(&self, run: &Run) -> Vec<WaitingStep> {
+        let now = self.clock.wall();
+        let held = run.section(run.started(), |section| section.plans()).unwrap_or_default();
+        let in_force = held.grants().iter().filter(|grant| grant.is_in_force(now));
+        in_force.flat_map(WaitingStep::of).collect()
+    }
+}
+
+/// A step of a plan that waits for a person.
+struct WaitingStep {
+    grant: u32,
+    step: StepId,
+    plan: Sha256,
+    tool: String,
+    arguments: Option<String>,
+    until: jiff::Timestamp,
+}
+
+impl WaitingStep {
+    fn of(grant: &Grant) -> Vec<Self> {
+        let waits = |left: &crate::plan::Remaining| left.state == State::Waiting;
+        let steps = grant.remaining().filter(waits).map(|left| {
+            let planned = grant.plan().steps().iter().find(|step| *step.id() == left.step);
+            Self {
+                grant: grant.terms().number,
+                plan: grant.plan().digest(),
+                tool: planned.map(|step| step.tool().to_owned()).unwrap_or_default(),
+                arguments: grant.plan().raw_arguments(&left.step),
+                until: grant.terms().until,
+                step: left.step,
+            }
+        });
+        steps.collect()
+    }
+
+    /// What the question is called: the same each time it is looked at, also after a restart.
+    fn id(&self, run: &Run) -> QuestionId {
+        let grant = self.grant.to_string();
+        let parts = [run.id().as_str(), &grant, self.step.as_str()].map(str::as_bytes);
+        let digest = Sha256::of(&parts.join(&b'/'));
+        QuestionId::of(digest.as_bytes().first_chunk().copied().unwrap_or_default())
+    }
+
+    fn entry(&self, run: &Arc<Run>) -> QuestionEntry {
+        QuestionEntry {
+            id: self.id(run).to_string(),
+            about: About::Step,
+            standing: Standing::Waiting,
+            run: run.id().clone(),
+            subject: run.subject().clone(),
+            trigger: run.trigger().map(|trigger| (*trigger).clone()),
+            provenance: run.provenance(),
+            tool: self.tool.clone(),
+            arguments: self.arguments.clone(),
+            why: vec![format!("step {} of plan {}", self.step.as_str(), self.plan)],
+            at: None,
+            until: self.until,
+        }
+    }
+}
+
+fn call_entry(trigger: Option<crate::model::trigger::Trigger>, question: Question) -> QuestionEntry {
+    let Question { asked, standing, call } = question;
+    let arguments = |raw: bytes::Bytes| String::from_utf8_lossy(&raw).into_owned();
+    let (why, arguments) = match call {
+        Some(call) => {
+            (call.rules, Some(call.params.get("arguments").map_or_else(|| "{}".to_owned(), arguments)))
+        }
+        None => (Vec::new(), None),
+    };
+    QuestionEntry {
+        id: asked.id.to_string(),
+        about: About::Call,
+        standing,
+        run: asked.exact.run,
+        subject: asked.subject,
+        trigger,
+        provenance: asked.exact.provenance,
+        tool: asked.exact.tool.to_string(),
+        arguments,
+        why,
+        at: Some(asked.at),
+        until: asked.until,
+    }
+}

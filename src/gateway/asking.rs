@@ -1,0 +1,128 @@
+//! Questions to people: a call that needs one is asked about, and goes on when its agent comes back with a yes.
+//!
+//! Must never ask about what the caller may not see, nor let a yes count that is not on the record. The call that goes
+//! on is the stored one, and it is decided again like any other.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::Gateway;
+use super::exchange::Exchange;
+use super::named::{self, Named};
+use super::port::Reply;
+use super::refusal::{Form, Refusal};
+use super::reply::Output;
+use super::world::World;
+use crate::approval::{QUESTION_LASTS, StoredCall};
+use crate::audit::Event;
+use crate::chance;
+use crate::model::approval::{ApprovalChange, Asked, Exact, QuestionId, Standing};
+use crate::model::facts::CallFacts;
+use crate::model::reason::Reason;
+use crate::run::Run;
+
+/// Everything that a yes to the call of `facts` is bound to; nothing for what is no tool.
+pub(super) fn exact(world: &World, facts: &CallFacts) -> Option<Exact> {
+    Some(Exact {
+        run: facts.run.clone()?,
+        tool: facts.target.as_ref()?.tool()?.clone(),
+        arguments: facts.arguments?.sha256,
+        definition: facts.definition,
+        config: world.in_force.config,
+        provenance: facts.provenance.clone(),
+    })
+}
+
+impl Gateway {
+    /// Asks a person about the call that `refusal` refuses, and tells its agent where the answer will be.
+    pub(super) async fn ask_people(
+        &self,
+        exchange: &Exchange,
+        named: &Named,
+        run: &Run,
+        mut refusal: Box<Refusal>,
+    ) -> Box<Refusal> {
+        let now = self.clock.wall();
+        let exact = self.worlds.within(|world| exact(world, &refusal.facts));
+        // People are asked about tools: what else there is has no arguments that they could look at.
+        let Some(exact) = exact else { return refusal };
+        let known = self.questions.find(&exact, now);
+        let (id, reason) = match known.map(|known| (known.asked.id, known.standing)) {
+            Some((id, Standing::Denied)) => (Some(id), Reason::ApprovalDenied),
+            // One that was answered in this moment is found by the next try.
+            Some((id, Standing::Waiting | Standing::Approved)) => (Some(id), Reason::ApprovalPending),
+            None => match self.put_question(exact, exchange, named, &refusal.facts, now).await {
+                Ok(id) => (Some(id), Reason::ApprovalPending),
+                Err(reason) => (None, reason),
+            },
+        };
+        // A run that ended meanwhile is told so.
+        let ended = run.section(now, |_| ()).err();
+        (refusal.facts.approval, refusal.reason) = (id, ended.unwrap_or(reason));
+        refusal
+    }
+
+    async fn put_question(
+        &self,
+        exact: Exact,
+        exchange: &Exchange,
+        named: &Named,
+        facts: &CallFacts,
+        now: Timestamp,
+    ) -> Result<QuestionId, Reason> {
+        let id = QuestionId::of(chance::bytes().map_err(|_| Reason::Fault)?);
+        let until = now.saturating_add(QUESTION_LASTS).unwrap_or(Timestamp::MAX);
+        let subject = exchange.caller.principal.subject.clone();
+        let asked = Asked { id: id.clone(), exact, subject, at: now, until };
+        let rules = facts.decision.iter().flat_map(|decision| &decision.rules).map(ToString::to_string);
+        let (name, params) = (named.name.clone(), named.params.clone());
+        let call = StoredCall { name, params, rules: rules.collect() };
+        self.questions.ask(asked.clone(), call)?;
+        let recorded = self.record_question(ApprovalChange::Asked, asked).await;
+        recorded.inspect_err(|_| self.questions.withdraw(&id))?;
+        Ok(id)
+    }
+
+    async fn record_question(&self, change: ApprovalChange, asked: Asked) -> Result<(), Reason> {
+        let event = Event::Approval { change, asked: Box::new(asked), by: None };
+        self.journal.record(event).await.map(|_seq| ())
+    }
+
+    /// Forgets the questions whose time is over, on the record.
+    pub(super) async fn let_questions_lapse(&self) {
+        for asked in self.questions.expire(self.clock.wall()) {
+            if let Err(reason) = self.record_question(ApprovalChange::Lapsed, asked).await {
+                tracing::error!(%reason, "a question that nobody answered could not be put on the record");
+            }
+        }
+    }
+
+    /// `sluicegate__resume`: the call that waits under an id of this run, as it was made.
+    pub(super) async fn resume(
+        self: &Arc<Self>,
+        exchange: &Exchange,
+        named: &Named,
+        run: &Arc<Run>,
+        facts: CallFacts,
+    ) -> Result<Reply, Box<Refusal>> {
+        let refuse = |id: Option<QuestionId>, reason| {
+            let form = Form::Tool(exchange.request.id.clone(), Output::Unstructured);
+            let facts = CallFacts { approval: id, provenance: run.provenance(), ..facts.clone() };
+            Box::new(Refusal { facts, reason, form, revision: Some(exchange.revision) })
+        };
+        let id = named.argument_text("id").and_then(|id| QuestionId::parse(&id));
+        let question = id.and_then(|id| self.questions.of_run(&id, run.id(), self.clock.wall()));
+        let Some(question) = question else { return Err(refuse(None, Reason::ApprovalUnknown)) };
+        let id = Some(question.asked.id);
+        match (question.standing, question.call) {
+            (Standing::Waiting, _) => Err(refuse(id, Reason::ApprovalPending)),
+            (Standing::Denied, _) => Err(refuse(id, Reason::ApprovalDenied)),
+            (Standing::Approved, None) => Err(refuse(id, Reason::ApprovalUnknown)),
+            (Standing::Approved, Some(call)) => {
+                let stored = named::stored(call.name, call.params, named.progress_token.clone());
+                self.start(exchange, stored, None).await
+            }
+        }
+    }
+}

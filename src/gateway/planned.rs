@@ -1,0 +1,139 @@
+//! What plans and flows say of a call, inside the critical section of its run.
+//!
+//! Must never let a step count for another call than the bytes that are forwarded, nor take a use of one for a call that
+//! does not go on. What is said about a task is no call of its own: its step was used when the task was made.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+
+use super::world::World;
+use crate::model::approval::QuestionId;
+use crate::model::call::Call;
+use crate::model::decision::{Answer, Dimension, Rule};
+use crate::model::facts::{CallFacts, RunId};
+use crate::model::label::ToolClass;
+use crate::model::name::{SourceName, ToolId};
+use crate::model::planned::StepUse;
+use crate::model::principal::Principal;
+use crate::model::provenance::Provenance;
+use crate::model::trigger::Trigger;
+use crate::plan::{Attempt, Deed, Flow, FlowAnswer, Match, Use, raised};
+use crate::policy::{Approval, Planned, StepMeets};
+use crate::run::Section;
+
+/// What is no tool is read: a resource, a prompt.
+static READ: LazyLock<BTreeSet<ToolClass>> = LazyLock::new(|| [ToolClass::Reads].into());
+
+/// What a grant is held against: the call as it is forwarded.
+pub(super) struct Tried {
+    run: RunId,
+    tool: ToolId,
+    values: Bytes,
+    trigger: Trigger,
+}
+
+/// What is met of what stands before the call, and what more stands there.
+#[derive(Default)]
+pub(super) struct Said {
+    /// The sources whose *plan* the call's step does not meet; nothing where it belongs to no step.
+    unmet: Option<BTreeSet<SourceName>>,
+    flows: Vec<Rule>,
+    /// A person's yes to exactly this call.
+    pub(super) yes: Option<QuestionId>,
+}
+
+impl Said {
+    /// What the step still meets whose use was taken for the call already. Flows had their word then.
+    pub(super) fn of_used(section: &Section<'_>, used: Option<&StepUse>) -> Self {
+        let step = used.and_then(|used| section.used_step(used));
+        Self { unmet: step.map(|step| unmet(section, step)), ..Self::default() }
+    }
+
+    /// In the words of the policy.
+    pub(super) fn planned(&self) -> Planned<'_> {
+        let approval = if self.yes.is_some() { Approval::Given } else { Approval::None };
+        Planned { step: self.unmet.as_ref().map(|not| StepMeets { not }), flows: &self.flows, approval }
+    }
+}
+
+impl Tried {
+    /// `call` in the run of `section`; nothing where the run has no grant that it could belong to.
+    pub(super) fn of(
+        section: &Section<'_>,
+        run: Option<&RunId>,
+        call: &Call,
+        principal: &Principal,
+    ) -> Option<Self> {
+        let (run, tool) = (run.cloned()?, call.target.tool().cloned()?);
+        let (values, trigger) = (call.values.clone(), section.trigger(principal).clone());
+        (!section.grants().is_empty()).then_some(Self { run, tool, values, trigger })
+    }
+
+    fn attempt(&self, section: &Section<'_>) -> Option<Attempt<'_>> {
+        let Self { run, tool, values, trigger } = self;
+        Attempt::read(run, tool, values, trigger, section.now())
+    }
+}
+
+/// What the grants and the history of a run say of a call that brings `brings`.
+pub(super) fn ask(
+    world: &World,
+    section: &mut Section<'_>,
+    tried: Option<&Tried>,
+    call: &Call,
+    brings: &Provenance,
+) -> Said {
+    if tried.is_some() {
+        world.hold_grants(section);
+    }
+    let section = &*section;
+    let attempt = tried.and_then(|tried| tried.attempt(section));
+    let step = attempt.as_ref().and_then(|attempt| section.step(attempt));
+    let unmet = step.map(|step| unmet(section, step));
+    let flows = raised(world.flows(), section.history(), deed(world, call, brings));
+    let flows = flows.into_iter().filter(|flow| !step.is_some_and(|step| step.meets_flow(flow)));
+    Said { unmet, flows: flows.map(rule).collect(), yes: None }
+}
+
+/// Takes the use of the step that the call belongs to, and notes for flows that it is made. Both are for its record.
+pub(super) fn take(
+    world: &World,
+    section: &mut Section<'_>,
+    tried: Option<&Tried>,
+    call: (&Call, &Provenance),
+    facts: &mut CallFacts,
+) -> Option<Use> {
+    let attempt = tried.and_then(|tried| tried.attempt(section));
+    let used = attempt.and_then(|attempt| section.use_step(&attempt));
+    facts.step = used.as_ref().map(Use::told);
+    facts.past = section.note(deed(world, call.0, call.1)).map(Box::new);
+    used
+}
+
+/// The sources of the run whose *plan* `step` does not meet.
+fn unmet(section: &Section<'_>, step: Match<'_>) -> BTreeSet<SourceName> {
+    section.provenance().iter().filter(|source| !step.meets_source(source)).cloned().collect()
+}
+
+/// The call as flows see it.
+fn deed<'a>(world: &'a World, call: &'a Call, brings: &'a Provenance) -> Deed<'a> {
+    let tool = call.target.tool();
+    let classes = match tool.and_then(|tool| world.catalogue.tool(tool)) {
+        Some(tool) => &*tool.classes,
+        None => &READ,
+    };
+    Deed { tool, classes, brings }
+}
+
+/// What `flow` says, as a decision tells it.
+fn rule(flow: &Flow) -> Rule {
+    let answer = match flow.answer {
+        FlowAnswer::Plan => Answer::Plan,
+        FlowAnswer::Ask => Answer::Ask,
+        FlowAnswer::Deny => Answer::Deny,
+    };
+    let (dimension, place) = (Dimension::Flow(flow.name.clone()), Some(flow.place.clone()));
+    Rule { dimension, answer, permission: None, when: None, place }
+}

@@ -1,0 +1,297 @@
+//! A plan that a run submits: read, fitted to what its credential may see, reviewed, recorded, granted.
+//!
+//! Must never let a grant count before it is durable, nor let two plans of one run spend the same count of a request
+//! shape: they are reviewed one after the other. No word of the plan takes part in the review beside what it does; the
+//! review is [`crate::plan::review()`], which is pure.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::Gateway;
+use super::exchange::Exchange;
+use super::named::Named;
+use super::own::{self, Told as Ending};
+use super::port::Reply;
+use super::refusal::Refusal;
+use super::traced::{End, Ended};
+use super::world::{World, plan_tool};
+use crate::audit::{Claim, Event, PlanFacts, PlanResult, StepFacts};
+use crate::model::decision::Answer;
+use crate::model::digest::Sha256;
+use crate::model::facts::CallFacts;
+use crate::model::principal::Principal;
+use crate::model::reason::{Reason, Retry};
+use crate::model::target::Target;
+use crate::plan::{
+    Circumstances, Grant, People, Plan, Problem, Remaining, Review, Terms, Told, Tool, review,
+};
+use crate::policy::{Ceiling, Offered};
+use crate::run::{Run, Section};
+use crate::telemetry::CallTimes;
+
+/// How long a grant counts.
+const GRANT_LASTS: SignedDuration = SignedDuration::from_hours(1);
+
+/// What came of a plan, inside the critical section of its run.
+struct Reviewed {
+    facts: CallFacts,
+    result: PlanResult,
+    told: Vec<Told>,
+    problems: Vec<Problem>,
+}
+
+/// What whoever submitted a plan is told.
+#[derive(Serialize)]
+struct Answered<'a> {
+    decision: &'static str,
+    reason: Reason,
+    retryable: bool,
+    decision_id: u64,
+    /// The digest of the plan.
+    plan: Sha256,
+    /// Until when what is granted counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<Timestamp>,
+    #[serde(skip_serializing_if = "<[Told]>::is_empty")]
+    steps: &'a [Told],
+    #[serde(skip_serializing_if = "<[Problem]>::is_empty")]
+    problems: &'a [Problem],
+}
+
+/// What is left of the plans of a run.
+#[derive(Serialize)]
+struct Status {
+    plans: Vec<Left>,
+}
+
+/// What is left of one.
+#[derive(Serialize)]
+struct Left {
+    plan: Sha256,
+    until: Timestamp,
+    /// `in_force`, `expired`, or `suspended` where labels, flows or shapes changed since: submit it again.
+    state: &'static str,
+    steps: Vec<Remaining>,
+}
+
+impl Gateway {
+    /// One plan.
+    pub(super) async fn submit_plan(
+        &self,
+        exchange: &Exchange,
+        named: &Named,
+        run: &Arc<Run>,
+        facts: CallFacts,
+    ) -> Result<Reply, Box<Refusal>> {
+        let raw = named.params.get("arguments").unwrap_or_default();
+        // What is read of it rests on nothing else, and may take a moment.
+        let plan = Plan::read(&raw);
+        let _turn = run.turn_to_plan().await;
+        let reviewed = run.section(self.clock.wall(), |section| {
+            self.worlds
+                .within(|world| Reviewing { world, exchange, run }.review(section, plan, facts.clone()))
+        });
+        let refuse = |facts, reason| Refusal::error(facts, reason, exchange.id());
+        let reviewed = reviewed.map_err(|closed| refuse(facts.clone(), closed))?;
+        let Reviewed { facts, result, told, problems } = reviewed.map_err(|refusal| *refusal)?;
+        if !facts.adds.is_empty() {
+            self.announce_taint(run);
+        }
+        let granted = match &result {
+            PlanResult::Granted(_, grant) => Some(grant.clone()),
+            PlanResult::Refused(_) | PlanResult::Invalid(_) => None,
+        };
+        let reason = match &result {
+            PlanResult::Granted(..) => Reason::Allowed,
+            PlanResult::Refused(_) => Reason::PlanRefused,
+            PlanResult::Invalid(_) => Reason::PlanInvalid,
+        };
+        let latency = self.latency_until_now(exchange.caller.arrived);
+        let (sha256, bytes) = (Sha256::of(&raw), u64::try_from(raw.len()).unwrap_or(u64::MAX));
+        let plan = Box::new(PlanFacts { sha256, bytes, result });
+        let event = Event::Plan { facts: Box::new(facts.clone()), plan, latency };
+        let seq = self.journal.record(event).await.map_err(|halted| refuse(facts.clone(), halted))?;
+        let until = granted.as_ref().map(|grant| grant.terms().until);
+        if let Some(grant) = granted {
+            run.section(self.clock.wall(), |section| section.grant(*grant))
+                .map_err(|closed| refuse(facts.clone(), closed))?;
+        }
+        let verdict = if reason == Reason::Allowed { Answer::Allow } else { Answer::Deny };
+        self.metrics.call(Some(verdict), reason, CallTimes { gateway: latency.total, upstream: None });
+        let end = if reason == Reason::Allowed { End::answered() } else { End::refused(reason) };
+        let arrived = exchange.caller.arrived;
+        self.tell_trace(&Ended { facts: &facts, seq: Some(seq.0), arrived, latency, end });
+        let ending = if reason == Reason::Allowed { Ending::Well } else { Ending::Error };
+        let answered = Answered {
+            decision: verdict.as_str(),
+            reason,
+            retryable: reason.retry() == Retry::Later,
+            decision_id: seq.0,
+            plan: sha256,
+            until,
+            steps: &told,
+            problems: &problems,
+        };
+        let sentence = sentence(reason, &told);
+        Ok(own::answer(&exchange.request.id, exchange.revision, ending, &sentence, &answered))
+    }
+
+    /// What is left of the plans of the run.
+    pub(super) async fn plan_status(
+        &self,
+        exchange: &Exchange,
+        run: &Arc<Run>,
+        mut facts: CallFacts,
+    ) -> Result<Reply, Box<Refusal>> {
+        let refuse = |facts: &CallFacts, reason| Refusal::error(facts.clone(), reason, exchange.id());
+        let now = self.clock.wall();
+        let status = run.section(now, |section| {
+            self.worlds.within(|world| {
+                facts.provenance = section.provenance().clone();
+                world.hold_grants(section);
+                let left = section.grants().iter().map(|grant| Left {
+                    plan: grant.plan().digest(),
+                    until: grant.terms().until,
+                    state: match (grant.is_in_force(now), section.counts(grant)) {
+                        (false, _) => "expired",
+                        (true, false) => "suspended",
+                        (true, true) => "in_force",
+                    },
+                    steps: grant.remaining().collect(),
+                });
+                Status { plans: left.collect() }
+            })
+        });
+        let status = status.map_err(|closed| refuse(&facts, closed))?;
+        let latency = self.latency_until_now(exchange.caller.arrived);
+        let shown = u64::try_from(status.plans.len()).unwrap_or(u64::MAX);
+        let event = Event::List { facts: Box::new(facts.clone()), shown, latency };
+        let seq = self.journal.record(event).await.map_err(|reason| refuse(&facts, reason))?;
+        let (seq, arrived, end) = (Some(seq.0), exchange.caller.arrived, End::answered());
+        self.tell_trace(&Ended { facts: &facts, seq, arrived, latency, end });
+        let sentence = match status.plans.is_empty() {
+            true => "No plan was granted in this run yet.",
+            false => "What is left of the plans of this run:",
+        };
+        Ok(own::answer(&exchange.request.id, exchange.revision, Ending::Well, sentence, &status))
+    }
+}
+
+/// One sentence on what came of a plan.
+fn sentence(reason: Reason, steps: &[Told]) -> String {
+    let count = |verdict: &str| steps.iter().filter(|step| step.verdict == verdict).count();
+    match reason {
+        Reason::Allowed => format!(
+            "Granted: {} of {} steps. Need a person: {}. Refused: {}.",
+            count("granted"),
+            steps.len(),
+            count("person"),
+            count("refused"),
+        ),
+        other => other.sentence().to_owned(),
+    }
+}
+
+/// What a plan is reviewed in.
+struct Reviewing<'a> {
+    world: &'a World,
+    exchange: &'a Exchange,
+    run: &'a Run,
+}
+
+impl Reviewing<'_> {
+    fn review(
+        &self,
+        section: &mut Section<'_>,
+        plan: Result<Plan, Vec<Problem>>,
+        mut facts: CallFacts,
+    ) -> Result<Reviewed, Box<Refusal>> {
+        let principal = &self.exchange.caller.principal;
+        let refuse = |facts: &CallFacts, reason| Refusal::error(facts.clone(), reason, self.exchange.id());
+        if !self.world.in_force.entry_points.holds(principal, self.exchange.caller.under) {
+            return Err(refuse(&facts, Reason::CredentialUnknown));
+        }
+        facts.adds = section.taint_by_label(&principal.sources);
+        facts.provenance = section.provenance().clone();
+        if section.is_closed() {
+            return Err(refuse(&facts, Reason::SourceClosed));
+        }
+        let held = section.plans();
+        let number = held.next_number().ok_or_else(|| refuse(&facts, Reason::PlansFull))?;
+        let trigger = section.trigger(principal).clone();
+        let fitted = plan.and_then(|plan| plan.fit(|name| self.tool(section, principal, name), &trigger));
+        let fitted = match fitted {
+            Ok(fitted) => fitted,
+            Err(problems) => {
+                let result = PlanResult::Invalid(problems.len());
+                return Ok(Reviewed { facts, result, told: Vec::new(), problems });
+            }
+        };
+        let closed = section.closed();
+        let offered = |id: &_| {
+            let tool = self.world.catalogue.tool(id)?;
+            let returns = section.brings(&id.upstream, &tool.returns);
+            Some(Offered { pin: tool.pin, returns })
+        };
+        let ceiling = Ceiling {
+            policy: &self.world.policy,
+            principal,
+            closed: &closed,
+            offered: &offered,
+            now: section.now(),
+        };
+        let subject = [principal.subject.as_str().to_owned()];
+        let grants: Vec<&Grant> = held.grants().iter().collect();
+        let rules = &self.world.in_force.plans;
+        let under = Circumstances {
+            provenance: section.provenance(),
+            trigger: &trigger,
+            goal: trigger.goal.as_ref(),
+            subject: &subject,
+            flows: &rules.flows,
+            history: held.history(),
+            shapes: &rules.shapes,
+            grants: &grants,
+            people: People::Reachable,
+            now: section.now(),
+        };
+        let reviewed = review(fitted, under, &ceiling);
+        let steps = steps(&reviewed);
+        let told = reviewed.steps().iter().map(crate::plan::Reviewed::told).collect();
+        let terms = Terms {
+            run: self.run.id().clone(),
+            number,
+            until: section.now().saturating_add(GRANT_LASTS).unwrap_or(Timestamp::MAX),
+            basis: self.world.basis_of(reviewed.plan()),
+        };
+        let result = match reviewed.grant(terms) {
+            Some(grant) => PlanResult::Granted(steps, Box::new(grant)),
+            None => PlanResult::Refused(steps),
+        };
+        Ok(Reviewed { facts, result, told, problems: Vec::new() })
+    }
+
+    /// The tool that the wire calls `name`, where the caller may know of it (I5).
+    fn tool(&self, section: &Section<'_>, principal: &Principal, name: &str) -> Option<Tool> {
+        let tool = self.world.catalogue.find(name)?;
+        let target = Target::Tool(tool.id.clone());
+        self.world
+            .policy
+            .shows(principal, &target, section.now())
+            .then(|| Tool { returns: section.brings(&tool.id.upstream, &tool.returns), ..plan_tool(tool) })
+    }
+}
+
+/// What the review said of each step, for the record.
+fn steps(review: &Review) -> Vec<StepFacts> {
+    let tools = review.plan().steps().iter().map(|step| Claim::new(step.tool()));
+    let each = |(reviewed, tool): (&crate::plan::Reviewed, Claim)| StepFacts {
+        id: reviewed.step.clone(),
+        tool,
+        verdict: reviewed.verdict.clone(),
+        calls: reviewed.uses,
+    };
+    review.steps().iter().zip(tools).map(each).collect()
+}

@@ -1,0 +1,145 @@
+//! Plans over the real binary: what is planned before the untrusted is read may still be done after it, and nothing else.
+
+use serde_json::{Value, json};
+
+use crate::support::audit::check_signed;
+use crate::support::audit::of_kind;
+use crate::support::gateway::{CHAT_KEY, EMAIL_KEY, Gateway};
+use crate::support::{Client, Exchange, Site};
+
+const SUBMIT: &str = "sluicegate__submit_plan";
+const STATUS: &str = "sluicegate__plan_status";
+
+/// The oracle; mail that was planned before a page was read may still go out.
+fn site() -> Site {
+    let site = Site::with_oracle("");
+    site.edit(|config| config.replace("[sources.web]\n", "[sources.web]\nplan = [\"tools.send\"]\n"));
+    site
+}
+
+async fn chat(gateway: &Gateway) -> Client {
+    Client::new(&gateway.url, CHAT_KEY).initialize("2025-11-25").await
+}
+
+async fn submit(client: &Client, steps: &Value) -> Value {
+    let plan = json!({ "name": SUBMIT, "arguments": { "v": 1, "steps": steps } });
+    structured(&client.request(5, "tools/call", &plan).await)
+}
+
+async fn status(client: &Client) -> Value {
+    structured(&client.request(6, "tools/call", &json!({ "name": STATUS, "arguments": {} })).await)
+}
+
+fn structured(answer: &Exchange) -> Value {
+    answer.json()["result"]["structuredContent"].clone()
+}
+
+/// What became of each step, by the answer to a plan.
+fn verdicts(answer: &Value) -> Vec<String> {
+    let step = |step: &Value| {
+        let why: Vec<_> =
+            step["why"].as_array().into_iter().flatten().map(|why| why["reason"].as_str().unwrap()).collect();
+        [&[step["verdict"].as_str().unwrap()], &why[..]].concat().join(" ")
+    };
+    answer["steps"].as_array().unwrap_or_else(|| panic!("{answer}")).iter().map(step).collect()
+}
+
+fn send_to(id: &str) -> Value {
+    json!([{ "id": "s1", "tool": "tools__send", "args": { "id": { "lit": id } } }])
+}
+
+#[tokio::test]
+async fn what_was_planned_before_a_page_was_read_may_go_out_after_it_once() {
+    let site = site();
+    let gateway = site.start();
+    let client = chat(&gateway).await;
+    assert!(client.list().await.contains(&SUBMIT.to_owned()));
+    let granted = submit(&client, &send_to("ann")).await;
+    assert_eq!((&granted["decision"], verdicts(&granted)), (&json!("allow"), vec!["granted".to_owned()]));
+    assert_eq!(client.call("browser__read", "page").await.reason(), "ok");
+    // Not what the plan names; and a denial says what would help.
+    let other = client.call("tools__send", "eve").await;
+    assert_eq!(other.reason(), "plan_required");
+    assert_eq!(client.call("tools__send", "ann").await.reason(), "ok");
+    assert_eq!(client.call("tools__send", "ann").await.reason(), "plan_required", "a use is one");
+    let left = status(&client).await;
+    assert_eq!(left["plans"][0]["state"], "in_force");
+    assert_eq!(left["plans"][0]["steps"], json!([{ "step": "s1", "state": "open", "left": 0 }]));
+    // A plan that is made after the page was read meets nothing of the page.
+    let late = submit(&client, &send_to("eve")).await;
+    assert_eq!(verdicts(&late), ["person plan_uncovered"], "{late}");
+    assert_eq!(client.call("tools__send", "eve").await.reason(), "plan_required");
+    gateway.kill();
+    let plans = of_kind(&site, "plan");
+    assert_eq!(plans[0]["submitted"]["result"], "granted");
+    assert_eq!(plans[1]["submitted"]["steps"][0]["findings"][0]["ground"], "plan_uncovered");
+    let used: Vec<_> = of_kind(&site, "intent").iter().map(|intent| intent["step"].clone()).collect();
+    assert_eq!(used[1]["step"], "s1", "{used:?}");
+    assert_eq!(used[1]["plan"], plans[0]["submitted"]["sha256"]);
+    assert_eq!(site.executed(), ["page", "ann"]);
+}
+
+#[tokio::test]
+async fn a_use_is_used_also_after_a_kill_and_what_is_left_is_left() {
+    let site = site();
+    let gateway = site.start();
+    let client = chat(&gateway).await;
+    let steps = json!([
+        { "id": "a", "tool": "tools__send", "args": { "id": { "lit": "ann" } } },
+        { "id": "b", "tool": "tools__send", "args": { "id": { "lit": "bob" } } },
+    ]);
+    assert_eq!(verdicts(&submit(&client, &steps).await), ["granted", "granted"]);
+    assert_eq!(client.call("browser__read", "page").await.reason(), "ok");
+    assert_eq!(client.call("tools__send", "ann").await.reason(), "ok");
+    gateway.kill();
+    for round in 0..2 {
+        // The second time it starts from the state at the head of its segment.
+        let gateway = site.start();
+        let client = chat(&gateway).await;
+        assert_eq!(client.call("tools__send", "ann").await.reason(), "plan_required", "{round}");
+        let left = status(&client).await;
+        assert_eq!(left["plans"][0]["steps"][1]["left"], 1, "{left}");
+        gateway.kill();
+    }
+    let gateway = site.start();
+    assert_eq!(chat(&gateway).await.call("tools__send", "bob").await.reason(), "ok");
+    assert!(gateway.stop().success());
+    assert_eq!(site.executed(), ["page", "ann", "bob"]);
+    check_signed(&site);
+}
+
+#[tokio::test]
+async fn a_plan_is_refused_step_by_step_with_what_would_mend_it() {
+    let site = site();
+    let gateway = site.start();
+    let client = chat(&gateway).await;
+    let invalid =
+        submit(&client, &json!([{ "id": "s1", "tool": "tools__send", "args": { "to": { "lit": 1 } } }]))
+            .await;
+    assert_eq!(invalid["reason"], "plan_invalid");
+    assert_eq!(invalid["problems"][0]["step"], "s1", "{invalid}");
+    // A hidden tool and one that does not exist are told alike (I5).
+    let hidden = submit(&client, &json!([{ "id": "s1", "tool": "tools__refuse", "args": {} }])).await;
+    let missing = submit(&client, &json!([{ "id": "s1", "tool": "tools__none", "args": {} }])).await;
+    assert_eq!(hidden["steps"], missing["steps"], "{hidden} {missing}");
+    assert_eq!(verdicts(&hidden), ["refused not_visible"]);
+    // An email asks for what no shape of it covers.
+    let mail = Client::new(&gateway.url, EMAIL_KEY).initialize("2025-11-25").await;
+    assert_eq!(verdicts(&submit(&mail, &send_to("ann")).await), ["person plan_uncovered"]);
+    assert_eq!(mail.call("tools__send", "ann").await.reason(), "plan_required");
+    assert!(gateway.stop().success());
+    assert!(site.executed().is_empty());
+}
+
+#[tokio::test]
+async fn plans_are_taken_only_where_something_can_be_met_by_one() {
+    let site = Site::with_oracle("");
+    site.edit(|config| config.replace("plan = [\"tools.send\"]\n", ""));
+    let gateway = site.start();
+    let client = chat(&gateway).await;
+    assert!(!client.list().await.contains(&SUBMIT.to_owned()));
+    let none = client.call(SUBMIT, "x").await;
+    let missing = client.call("tools__none", "x").await;
+    let told = |answer: &Exchange| answer.json().to_string();
+    assert_eq!(told(&none).replace(SUBMIT, "X"), told(&missing).replace("tools__none", "X"));
+}
