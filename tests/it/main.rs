@@ -6,6 +6,7 @@
 )]
 
 mod activation;
+mod agentdojo;
 
 mod approvals;
 mod bad_input;
