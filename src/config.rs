@@ -27,6 +27,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::model::approver::Approver;
 use crate::model::digest::Sha256;
 use crate::model::name::ToolId;
 use crate::model::place::Place;
@@ -77,6 +78,8 @@ pub struct Config {
     pub rules: policy::Rules,
     /// `[[flows]]`, `[[requests]]`.
     pub plans: plan::Rules,
+    /// `[[approvers]]`; where there is none, only the uid that owns the gateway is one.
+    pub approvers: Vec<Approver>,
     /// What its `[[tests]]` exercise.
     pub coverage: Coverage,
     /// What makes the gateway read its configuration anew by itself (`[reload] watch`).

@@ -4,6 +4,7 @@
 //! types exists only if its constructor accepted what it was made from.
 
 pub mod approval;
+pub mod approver;
 pub mod barrier;
 pub mod budget;
 pub mod call;

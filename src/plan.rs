@@ -18,6 +18,7 @@
 
 mod attribute;
 mod basis;
+mod changes;
 mod decimal;
 mod features;
 mod fit;

@@ -81,6 +81,7 @@ pub use forward::Forwarded;
 pub use hold::Hold;
 pub use keeper::{
     ACCEPTED_MAX, AcceptError, Acceptance, OWN_PREFIX, PinCounts, PinReport, PinState, PinnedDefinition,
+    is_own_name,
 };
 pub use listing::{DEFINITION_BYTES_MAX, PAGES_MAX, TOOLS_MAX};
 pub use lock::LockError;

@@ -3,12 +3,15 @@
 //! Must never stop at the first problem. What stands in for a broken value is never used, because one
 //! error refuses the whole configuration.
 
+mod approver;
 mod assert;
 mod budget;
 mod client;
 mod endpoint;
 mod entry_point;
 mod fixed;
+mod flow;
+mod gaps;
 mod guardrails;
 mod issuer;
 mod keep;
@@ -19,11 +22,13 @@ mod lists;
 mod mint;
 mod names;
 mod notes;
+mod pattern;
 mod preset;
 mod quantity;
 mod reach;
 mod refine;
 mod rename;
+mod request;
 mod resource;
 mod secret;
 mod sink;
@@ -40,6 +45,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::audit::Durability;
+use crate::model::approver::Approver;
 use crate::model::digest::Sha256;
 use crate::model::target::Class;
 use crate::model::trigger::Declarations;
@@ -90,31 +96,29 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
     let clients = client::check(&document.clients, &document.listen, &mut labels);
     let admin = document.admin.address.as_ref().and_then(|address| listen::tcp_address(address, found));
     let taken = listen::Taken::by_admin(&document.admin, admin, &admin_socket, loaded);
-    let listeners = listen::check(
-        &document.listen,
-        taken,
-        document.keys.len() + document.issuers.len() + usize::from(document.mint.is_some()),
-        &mut labels,
-        loaded,
-    );
+    let credentials = document.keys.len() + document.issuers.len() + usize::from(document.mint.is_some());
+    let listeners = listen::check(&document.listen, taken, credentials, &mut labels, loaded);
     let upstreams = upstreams(document, &rules, scope);
     let budgets = budget::check(&document.budgets, &upstreams, scope);
     let (identity, mint) = vouching(document, keys, clients, &listeners, &state_dir, &mut labels);
+    let (plans, approvers) = consents(document, &identity, &labels);
     notes::say(document, &labels, scope);
-    let (minters, dispatchers) = mint.as_ref().map_or((0, 0), |mint| (1, mint.dispatchers.len()));
-    // The gateway's own issuer is written nowhere.
-    let issuers = identity.issuers.len().saturating_sub(minters);
-    let (keys, clients) = (identity.keys.len(), identity.clients.len());
-    let understood =
-        [keys, clients, listeners.len(), upstreams.len(), issuers, minters, dispatchers, budgets.len()];
-    refuse_gaps(document, understood, loaded, found);
+    let understood = gaps::Understood {
+        identity: &identity,
+        mint: mint.as_ref(),
+        listeners: &listeners,
+        upstreams: &upstreams,
+        budgets: &budgets,
+        plans: &plans,
+        approvers: &approvers,
+    };
+    gaps::refuse(document, &understood, loaded, found);
     let limits = Quantities::new(found);
     let trail = trail(document, &state_dir, scope);
     let lock_path = lock_path(&document.gateway, scope);
     let in_flight = in_flight_limits(&document.limits, limits, &upstreams, budgets);
-    let coverage = known::check(&rules, &upstreams, &lock_path, document, scope)
-        .map(|known| trial::check(&document.trials, &known, &in_flight, scope))
-        .unwrap_or_default();
+    let known = known::check(&rules, &upstreams, &lock_path, document, scope);
+    let coverage = trial::check(&document.trials, known.as_ref(), &in_flight, scope);
     Config {
         fixed: fixed::gather(
             document,
@@ -143,10 +147,11 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
         mint,
         runs_max: limits.count(&document.limits.runs_max, "runs_max", run::RUNS_MAX_DEFAULT),
         upstreams,
+        plans,
+        approvers,
         coverage,
         digest: whole_digest(loaded, &rules),
         rules,
-        plans: plan::Rules::default(),
         warnings: Problems::default(),
     }
 }
@@ -215,17 +220,19 @@ fn vouching(
     (identity::Settings { keys, clients, issuers, attributes, url }, mint)
 }
 
-/// What was left out has to have been reported: a table that vanished in silence would be a hole (I2).
-fn refuse_gaps(document: &Document, understood: [usize; 8], loaded: &Loaded, found: &Sink) {
-    let Document { keys, clients, listen, upstreams, issuers, mint, dispatchers, budgets, .. } = document;
-    let minters = usize::from(mint.is_some());
-    let (keys, clients, dispatchers) = (keys.len(), clients.len(), dispatchers.len());
-    let (listen, upstreams, issuers, budgets) = (listen.len(), upstreams.len(), issuers.len(), budgets.len());
-    let written = [keys, clients, listen, upstreams, issuers, minters, dispatchers, budgets];
-    if written != understood && !found.has_errors() {
-        let message = "a table was not understood, and nothing says why";
-        found.error(Code::BadValue, &loaded.start, message, "please report this as a fault of Sluicegate");
-    }
+/// What is granted without a person, and who the persons are.
+fn consents(
+    document: &Document,
+    identity: &identity::Settings,
+    labels: &entry_point::Labels<'_>,
+) -> (plan::Rules, Vec<Approver>) {
+    let scope = labels.scope;
+    let may_assert: Vec<_> = identity.issuers.iter().map(|issuer| &issuer.may_assert).collect();
+    let plans = plan::Rules {
+        flows: flow::check(&document.flows, scope),
+        shapes: request::check(&document.requests, &identity.attributes, &may_assert, scope),
+    };
+    (plans, approver::check(&document.approvers, &labels.made, identity, scope))
 }
 
 fn state_dir(gateway: &raw::Gateway, loaded: &Loaded, scope: Scope<'_>) -> PathBuf {

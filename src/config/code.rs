@@ -88,6 +88,8 @@ codes! {
     UnknownAgent = "unknown_agent";
     /// An attribute that its source does not declare.
     UnknownAttribute = "unknown_attribute";
+    /// An entry point that is not declared.
+    UnknownEntryPoint = "unknown_entry_point";
 
     // Entry points and listeners.
     /// No listener at all.

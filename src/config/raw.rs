@@ -2,6 +2,7 @@
 //!
 //! Must never refer from one table to another: that is for `check`.
 
+mod approver;
 mod assert;
 mod budget;
 mod entry_point;
@@ -9,6 +10,7 @@ mod issuer;
 mod keep;
 mod lists;
 mod mint;
+mod plans;
 mod preset;
 mod secret;
 mod sink;
@@ -22,6 +24,7 @@ use super::file::Loaded;
 use super::node::{Entry, Fields, Later, Located, Node};
 use super::problem::Sink;
 
+pub(super) use approver::ApproverRule;
 pub(super) use assert::MayAssert;
 pub(super) use budget::Budget;
 pub(super) use entry_point::{EntryPoint, Key, Listen, Vouches};
@@ -29,6 +32,9 @@ pub(super) use issuer::{Issuer, Jwks, Refine, RefineRule};
 pub(super) use keep::{KeepRule, KeepTable};
 pub(super) use lists::{Entry as ListEntry, Lists, Row, Shadow, form};
 pub(super) use mint::{Dispatcher, Mint};
+pub(super) use plans::{
+    BringsRule, FlowEnd, FlowRule, LimitRule, LimitTable, PinTable, RequestRule, RequestStep, ValueRule,
+};
 pub(super) use preset::PresetRule;
 pub(super) use secret::{Secret, Secrets};
 pub(super) use sink::SinkRule;
@@ -54,6 +60,9 @@ pub(super) struct Document {
     pub(super) roles: Vec<Row>,
     pub(super) agents: Vec<Row>,
     pub(super) budgets: Vec<Budget>,
+    pub(super) flows: Vec<FlowRule>,
+    pub(super) requests: Vec<RequestRule>,
+    pub(super) approvers: Vec<ApproverRule>,
     pub(super) limits: Limits,
     pub(super) audit: Audit,
     pub(super) telemetry: Option<Telemetry>,
@@ -140,6 +149,9 @@ impl Document {
             roles: each(&root, "roles", "[roles.", Row::read),
             agents: each(&root, "agents", "[agents.", Row::read),
             budgets: budget::read(&root),
+            flows: FlowRule::read_all(&root),
+            requests: RequestRule::read_all(&root),
+            approvers: ApproverRule::read_all(&root),
             limits: Limits::read(&root),
             audit: Audit::read(&root),
             telemetry: Telemetry::read(&root),
@@ -154,9 +166,6 @@ impl Document {
 
 /// Sections that later versions read.
 const LATER: &[Later] = &[
-    ("flows", "flows between tool classes"),
-    ("requests", "request shapes"),
-    ("approvers", "approval by a person"),
     ("approval", "approval by a person"),
     ("plans", "plans"),
     ("plan", "plans"),

@@ -133,6 +133,11 @@ name!(
     plain
 );
 name!(
+    /// A flow or a request shape as the configuration names it.
+    RuleName,
+    plain
+);
+name!(
     /// A kind of request that an entry point vouches for (`tctx.goal`).
     Goal,
     plain

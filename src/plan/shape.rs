@@ -82,6 +82,18 @@ impl Literal {
         Value::of(&json).map(Self)
     }
 
+    /// Whether it is a number.
+    #[must_use]
+    pub fn is_number(&self) -> bool {
+        self.number().is_some()
+    }
+
+    /// Whether both are numbers, and it is the larger one.
+    #[must_use]
+    pub fn is_above(&self, other: &Self) -> bool {
+        self.number().zip(other.number()).is_some_and(|(own, other)| own > other)
+    }
+
     fn number(&self) -> Option<&Decimal> {
         match &self.0 {
             Value::Number(number) => Some(number),

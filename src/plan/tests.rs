@@ -1,6 +1,7 @@
 //! Tests of the plan room: the language, the review by each of its rules, grants and their matching.
 
 mod bench;
+mod changes;
 mod features;
 mod fit;
 mod flows;

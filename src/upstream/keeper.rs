@@ -28,6 +28,7 @@ use entered::Entered;
 use moves::{Moves, Sights};
 
 pub(super) use shown::catalogue;
+pub use shown::is_own_name;
 
 pub use acceptance::{AcceptError, Acceptance, PinReport, PinState, PinnedDefinition};
 

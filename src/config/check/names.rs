@@ -12,6 +12,7 @@ use crate::config::raw::Document;
 use crate::model::name::{AgentName, NameError, RoleName, SourceName, UpstreamName};
 use crate::model::place::Place;
 use crate::model::provenance::SOURCES_MAX;
+use crate::upstream::OWN_PREFIX;
 
 /// Every declared name.
 pub(super) struct Names {
@@ -34,8 +35,6 @@ pub(super) struct Kind<Name> {
 
 /// What `returns` says of content that only the operator's own people can write. Not a source.
 pub(super) const TRUSTED: &str = "trusted";
-/// The upstream under which the gateway lists tools of its own.
-const OWN_UPSTREAM: &str = "sluicegate";
 
 impl Names {
     pub(super) fn declare(document: &Document, found: &Sink) -> Self {
@@ -47,9 +46,10 @@ impl Names {
             let help = "`returns = \"trusted\"` means no source at all: choose another name";
             found.error(Code::BadName, &name.place, "a source cannot be named `trusted`", help);
         }
-        for name in upstreams.clone().filter(|name| name.value == OWN_UPSTREAM) {
-            let help = "the gateway's own tools will be listed under it: choose another name";
-            found.error(Code::BadName, &name.place, "an upstream cannot be named `sluicegate`", help);
+        for name in upstreams.clone().filter(|name| name.value.eq_ignore_ascii_case(OWN_PREFIX)) {
+            let help = "the gateway's own tools are listed under it: choose another name";
+            let message = format!("an upstream cannot be named `{}`", name.value);
+            found.error(Code::BadName, &name.place, message, help);
         }
         if let Some(name) = sources.clone().nth(SOURCES_MAX) {
             let message = format!("more than {SOURCES_MAX} sources are declared");

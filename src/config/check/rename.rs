@@ -5,12 +5,21 @@
 use std::collections::HashMap;
 
 use crate::config::code::Code;
-use crate::config::raw::Document;
+use crate::config::raw::{Document, Upstream};
 use crate::model::name::{ToolId, ToolName};
 use crate::model::place::Place;
-use crate::upstream::{Settings, Shadowed};
+use crate::upstream::{Prefix, Settings, Shadowed, is_own_name};
 
 use super::Scope;
+
+/// No tool can be given a name that the gateway's own tools have.
+pub(super) fn own(written: &Upstream, prefix: Prefix, scope: Scope<'_>) {
+    let names = written.tools.iter().filter_map(|rule| rule.name.as_ref());
+    for name in names.filter(|name| prefix == Prefix::Bare && is_own_name(&name.value)) {
+        let message = format!("`{}` would be one of the gateway's own tools", name.value);
+        scope.found.error(Code::BadName, &name.place, message, "choose another name");
+    }
+}
 
 /// `shadowed` are the accepted tools that cannot be called because another one has their name.
 pub(super) fn check(document: &Document, upstreams: &[Settings], shadowed: &[Shadowed], scope: Scope<'_>) {

@@ -15,7 +15,7 @@ use crate::upstream::{self as room, Finer, MayAsk, Pins, Prefix, Revision, Setti
 use super::lists::WIRE_NAME_BYTES_SAFE;
 use super::names::TRUSTED;
 use super::quantity::Quantities;
-use super::{Scope, bad_word, launch, tool};
+use super::{Scope, bad_word, launch, rename, tool};
 
 pub(super) fn check(written: &[Upstream], scope: Scope<'_>) -> Vec<Settings> {
     written.iter().filter_map(|upstream| one(upstream, scope)).collect()
@@ -28,6 +28,7 @@ fn one(written: &Upstream, scope: Scope<'_>) -> Option<Settings> {
     let launch = launch::check(written, scope);
     let returns = returns(written, scope);
     let prefix = prefix(written, scope);
+    rename::own(written, prefix, scope);
     let revision = revision(written, scope);
     let result_max = read.bytes_in_memory(&written.result_max, "result_max", room::RESULT_MAX_DEFAULT);
     let settings = Settings {

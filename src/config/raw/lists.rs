@@ -73,7 +73,7 @@ impl Row {
     pub(super) fn read_source(name: Located<String>, fields: Fields<'_>) -> Self {
         let (trigger, shadow) = (attributes(&fields), Shadow::read(&fields));
         let row = Self { trigger, shadow, ..Self::written(name, &fields) };
-        fields.finish(&[("requests", "request shapes")]);
+        fields.finish(&[]);
         row
     }
 

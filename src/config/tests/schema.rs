@@ -42,6 +42,12 @@ prompts = { allow = [] }
 [roles.assistant]
 [agents.inbox]
 [[budgets]]
+[[flows]]
+from = { brings = "untrusted" }
+to = { classes = ["sends"] }
+[[requests]]
+steps = [{ tool = "mail.send", args = { to = { subject = true }, cc = [{ subject = true }] } }]
+[[approvers]]
 [[tests]]
 calls = [{ tool = "mail.send", args = {}, expect = "ask" }]
 trigger = {}

@@ -40,8 +40,14 @@ pub(super) fn sift(accepted: &Accepted, all: &[Settings], settings: &Settings, o
 /// gateway's own (CASES A57, A58).
 fn shadows(all: &[Settings], settings: &Settings, wire_name: &str) -> bool {
     let Some((prefix, _)) = wire_name.split_once(SEPARATOR) else { return false };
-    let is_taken = prefix == OWN_PREFIX || all.iter().any(|other| other.name.as_str() == prefix);
-    settings.prefix == Prefix::Bare && is_taken
+    let is_taken = all.iter().any(|other| other.name.as_str() == prefix);
+    is_own_name(wire_name) || settings.prefix == Prefix::Bare && is_taken
+}
+
+/// Whether a tool that agents know as `wire_name` could be taken for one of the gateway's own, in whatever case.
+#[must_use]
+pub fn is_own_name(wire_name: &str) -> bool {
+    wire_name.split_once(SEPARATOR).is_some_and(|(prefix, _)| prefix.eq_ignore_ascii_case(OWN_PREFIX))
 }
 
 /// Whose each wire name is: the tool's to which an operator gave it, seen or not yet; and of two that were both
@@ -102,6 +108,10 @@ fn tools(
                 Some(Some(now)) => Pin::Changed { accepted: accepted.digest, offered: now.digest },
             };
             let Some(tool) = Tool::new(settings, tool, accepted, pin) else { continue };
+            if is_own_name(&tool.wire_name) {
+                // It was accepted under another name: with that prefix it had one.
+                continue;
+            }
             match owners.get(&tool.wire_name) {
                 Some(owner) if *owner != tool.id => {
                     let Tool { wire_name, id, .. } = tool;

@@ -202,6 +202,25 @@ async fn a57_a58_no_bare_name_can_be_taken_for_another_upstreams_tool() {
 }
 
 #[tokio::test]
+async fn a57_what_was_accepted_under_a_prefix_is_not_listed_bare_as_a_tool_of_the_gateway() {
+    let mut shadow = child("mail", &["shadow"]);
+    let bench = Bench::listed(vec![shadow.clone()]).await;
+    let own = "sluicegate__submit_plan";
+    assert!(bench.upstreams.catalogue().find(&format!("mail__{own}")).is_some());
+    let lock = bench.file("gateway.lock");
+    shadow.prefix = Prefix::Bare;
+    let catalogue = accepted(&[shadow], &lock).unwrap();
+    assert!(catalogue.find("echo").is_some());
+    assert!(catalogue.find(own).is_none());
+    for name in ["sluicegate__x", "Sluicegate__x", "sluicegate___x"] {
+        assert!(is_own_name(name), "{name}");
+    }
+    for name in ["sluicegate", "mail__sluicegate__x", "sluicegate_x", "sluicegates__x"] {
+        assert!(!is_own_name(name), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a65_annotations_raise_no_trust() {
     let bench = Bench::listed(vec![child("mail", &["annotated"])]).await;
     let catalogue = bench.upstreams.catalogue();

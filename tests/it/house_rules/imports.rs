@@ -140,6 +140,7 @@ const TABLE: &[Room] = &[
             "identity",
             "run",
             "policy",
+            "plan",
             "limit",
             "keep",
             "audit",

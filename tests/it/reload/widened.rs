@@ -62,6 +62,44 @@ async fn a_policy_that_narrows_closes_what_was_open_and_is_not_called_wider() {
 }
 
 #[tokio::test]
+async fn what_may_be_asked_for_and_who_answers_is_compared_and_said_where_it_is_wider() {
+    let mut edited = Edited::new("");
+    let gateway = edited.site.start();
+    let before = edited.config.clone();
+    let rules = "
+[[flows]]
+name = \"out\"
+from = { classes = \"reads\" }
+to = { classes = \"sends\" }
+answer = \"ask\"
+[[requests]]
+name = \"asking\"
+source = \"email\"
+steps = [{ tool = \"tools.echo\", max_calls = 1 }]
+[[approvers]]
+uid = 4711
+";
+    edited.config.push_str(rules);
+    edited.edit("max_calls = 1", "max_calls = 2");
+    let answer = edited.take_effect();
+    let widened = [
+        "request asking is new: email may ask for more without a person",
+        "approver uid 4711 may answer questions now",
+    ];
+    assert_eq!(texts(&answer["widened"]), widened, "{answer:#}");
+    edited.edit("max_calls = 2", "max_calls = 1");
+    assert_eq!(texts(&edited.take_effect()["widened"]), [] as [&str; 0]);
+    edited.edit("answer = \"ask\"", "answer = \"plan\"");
+    assert_eq!(texts(&edited.take_effect()["widened"]), ["flow out holds less"]);
+    edited.site.configure(&before);
+    let widened =
+        ["flow out is gone", "no approver is named any more: the uid that owns the gateway answers"];
+    assert_eq!(texts(&edited.take_effect()["widened"]), widened);
+    assert!(gateway.stop().success());
+    check_audit(&edited.site);
+}
+
+#[tokio::test]
 async fn a_key_that_goes_loses_its_stream_and_its_session_and_is_refused_from_the_next_request() {
     let mut edited = Edited::new("");
     let gateway = edited.site.start();

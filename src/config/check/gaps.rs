@@ -1,0 +1,46 @@
+//! Whether everything that was written was understood, or said to be wrong.
+//!
+//! Must never let a table vanish in silence: it would be a hole (I2).
+
+use crate::config::code::Code;
+use crate::config::file::Loaded;
+use crate::config::problem::Sink;
+use crate::config::raw::Document;
+use crate::limit::Budget;
+use crate::model::approver::Approver;
+use crate::{downstream, identity, plan, upstream};
+
+/// What the tables of a document mean.
+pub(super) struct Understood<'a> {
+    pub(super) identity: &'a identity::Settings,
+    pub(super) mint: Option<&'a identity::MintSettings>,
+    pub(super) listeners: &'a [downstream::ListenSettings],
+    pub(super) upstreams: &'a [upstream::Settings],
+    pub(super) budgets: &'a [Budget],
+    pub(super) plans: &'a plan::Rules,
+    pub(super) approvers: &'a [Approver],
+}
+
+/// What was left out has to have been reported.
+pub(super) fn refuse(document: &Document, understood: &Understood<'_>, loaded: &Loaded, found: &Sink) {
+    let Understood { identity, mint, listeners, upstreams, budgets, plans, approvers } = understood;
+    let minters = usize::from(mint.is_some());
+    let pairs = [
+        (document.keys.len(), identity.keys.len()),
+        (document.clients.len(), identity.clients.len()),
+        // The gateway's own issuer is written nowhere.
+        (document.issuers.len(), identity.issuers.len().saturating_sub(minters)),
+        (usize::from(document.mint.is_some()), minters),
+        (document.dispatchers.len(), mint.map_or(0, |mint| mint.dispatchers.len())),
+        (document.listen.len(), listeners.len()),
+        (document.upstreams.len(), upstreams.len()),
+        (document.budgets.len(), budgets.len()),
+        (document.flows.len(), plans.flows.len()),
+        (document.requests.len(), plans.shapes.len()),
+        (document.approvers.len(), approvers.len()),
+    ];
+    if pairs.iter().any(|(written, understood)| written != understood) && !found.has_errors() {
+        let message = "a table was not understood, and nothing says why";
+        found.error(Code::BadValue, &loaded.start, message, "please report this as a fault of Sluicegate");
+    }
+}
