@@ -11,8 +11,13 @@ use crate::approval::Question;
 use crate::audit::{Event, GrantChange};
 use crate::console::{About, AdministrationError, Approvals, QuestionEntry};
 use crate::model::approval::{QuestionId, Standing, Word};
+use crate::model::approver::{self, Approver, Person};
 use crate::model::digest::Sha256;
+use crate::model::name::Subject;
+use crate::model::provenance::Provenance;
+use crate::model::reason::Reason;
 use crate::model::run::Actor;
+use crate::model::target::Target;
 use crate::plan::{Grant, State, StepId};
 use crate::run::Run;
 
@@ -55,6 +60,8 @@ impl Gateway {
     async fn answer_call(&self, by: Actor, id: &QuestionId, word: Word) -> Result<(), AdministrationError> {
         let question = self.questions.may_answer(id, word, self.clock.wall());
         let question = question.map_err(|error| AdministrationError::Impossible(error.to_string()))?;
+        let target = Target::Tool(question.asked.exact.tool.clone());
+        self.check_approver(by, &question.asked.exact.provenance, &target, &question.asked.subject)?;
         let asked = Box::new(question.asked);
         let event = Event::Approval { change: word.change(), asked, by: Some(by) };
         self.journal.record(event).await.map_err(unavailable)?;
@@ -69,12 +76,36 @@ impl Gateway {
         waiting: WaitingStep,
         word: Word,
     ) -> Result<(), AdministrationError> {
-        let WaitingStep { grant, step, plan, .. } = waiting;
+        let WaitingStep { grant, step, plan, tool, .. } = waiting;
+        let tool = self.worlds.within(|world| world.catalogue.find(&tool).map(|tool| tool.id.clone()));
+        let missing = || AdministrationError::Missing("the tool of this step is gone".to_owned());
+        let target = Target::Tool(tool.ok_or_else(missing)?);
+        self.check_approver(by, &run.provenance(), &target, run.subject())?;
         let change = GrantChange::Answered { grant, step: step.clone(), word, by };
         let event = Event::Grant { run: run.id().clone(), plan, change };
         self.journal.record(event).await.map_err(unavailable)?;
         let answered = run.section(run.started(), |section| section.answer_step(grant, step.as_str(), word));
         answered.map(drop).map_err(unavailable)
+    }
+
+    /// Whether the configuration lets `by` answer a question on `target` (`[[approvers]]`, DESIGN §4.5). Where it names
+    /// nobody, whoever owns the gateway may: nobody else reaches the socket.
+    fn check_approver(
+        &self,
+        by: Actor,
+        sources: &Provenance,
+        target: &Target,
+        subject: &Subject,
+    ) -> Result<(), AdministrationError> {
+        let in_force = Arc::clone(&self.worlds.now().in_force);
+        let question = approver::Question { sources, target, subject };
+        let may =
+            |approver: &Approver| approver.person == Person::Uid(by.uid) && approver.may_answer(question);
+        if in_force.approvers.is_empty() || in_force.approvers.iter().any(may) {
+            return Ok(());
+        }
+        let reason = Reason::NotAnApprover;
+        Err(AdministrationError::Refused { reason, message: reason.sentence().to_owned() })
     }
 
     /// The steps of the run that wait for a person.

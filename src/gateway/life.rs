@@ -29,6 +29,7 @@ use crate::console::ReloadRequest;
 use crate::identity::{Authenticator, EntryPoints, ListenerVouches, Minter, Opened};
 use crate::keep::Keeper;
 use crate::limit::{self, Failures, Gate};
+use crate::model::approver::Approver;
 use crate::model::decision::PolicyEpoch;
 use crate::model::digest::Sha256;
 use crate::model::reason::Reason;
@@ -76,6 +77,8 @@ pub struct Configured {
     pub rules: Rules,
     /// Its flows and request shapes.
     pub plans: plan::Rules,
+    /// Who may answer questions; where there is nobody, the uid that owns the gateway.
+    pub approvers: Vec<Approver>,
     /// Credential → principal.
     pub authenticator: Authenticator,
     /// What makes run tokens, where it is configured.
@@ -158,6 +161,7 @@ impl Gateway {
             config: configured.config,
             rules: configured.rules,
             plans: configured.plans,
+            approvers: configured.approvers,
             authenticator: configured.authenticator,
             minter: configured.minter,
             entry_points,

@@ -13,6 +13,7 @@ use super::life::Configured;
 use super::world::{InForce, World};
 use crate::audit::{Detail, Event, ReloadResult};
 use crate::identity::{MintSettings, Minter};
+use crate::model::approver;
 use crate::model::change::Changes;
 use crate::model::decision::PolicyEpoch;
 use crate::model::digest::Sha256;
@@ -93,6 +94,7 @@ impl Gateway {
             config,
             rules: configured.rules,
             plans: configured.plans,
+            approvers: configured.approvers,
             authenticator: configured.authenticator.following(&before.in_force.authenticator),
             minter: configured.minter,
             entry_points,
@@ -192,6 +194,8 @@ impl Gateway {
             unknown.widen("the lists could not be compared");
             unknown
         }));
+        changes.add(next.configured.plans.changes(&before.in_force.plans));
+        changes.add(approver::changes(&before.in_force.approvers, &next.configured.approvers));
         changes.add(self.upstreams.changes_by(&next.upstreams).await);
         changes.add(self.gate.changes_by(&next.configured.in_flight));
         changes.add(next.elsewhere.clone());

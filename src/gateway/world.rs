@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use crate::clock::Clock;
 use crate::identity::{Authenticator, EntryPoints, ListenerVouches, Minter};
+use crate::model::approver::Approver;
 use crate::model::call::{ArgumentFacts, Call, Payload};
 use crate::model::decision::PolicyEpoch;
 use crate::model::digest::Sha256;
@@ -34,6 +35,8 @@ pub(super) struct InForce {
     pub(super) rules: Rules,
     /// Flows and request shapes.
     pub(super) plans: plan::Rules,
+    /// Who may answer questions.
+    pub(super) approvers: Vec<Approver>,
     pub(super) authenticator: Authenticator,
     /// What makes run tokens, where it is configured.
     pub(super) minter: Option<Arc<Minter>>,

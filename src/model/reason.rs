@@ -125,6 +125,8 @@ reasons! {
         ApprovalDenied = "approval_denied", Never, "A person refused this exact call. Do not retry; go on without it.";
         /// No call of the run waits under this id.
         ApprovalUnknown = "approval_unknown", Never, "No call of this run waits under this id. If a person approved it, make the same call again.";
+        /// The configuration does not let this person answer the question.
+        NotAnApprover = "not_an_approver", Never, "`[[approvers]]` does not let you answer this question.";
         /// So many questions wait for people that no further one is asked.
         QuestionsFull = "questions_full", Later, "Too many questions wait for people already.";
         /// The call needs a person's approval.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::orders::Cause;
 use super::rooms;
-use super::running::{Consents, Running};
+use super::running::Running;
 use crate::config::{self, Code, Config, Problem, Problems, Severity};
 use crate::console::{AdministrationError, ProblemEntry, ReloadAnswer, ReloadRequest, ReloadResult};
 use crate::downstream::{Unready, Why};
@@ -90,9 +90,7 @@ impl Running {
         let (Some(plan), Some(upstreams), []) = (plan, upstreams, problems.as_slice()) else {
             return Err(Refused::Problems(Problems::of(problems)));
         };
-        let consents = Consents::of(&config);
-        let mut elsewhere = self.downstream.changes(&plan);
-        elsewhere.add(consents.changes(&self.consents));
+        let elsewhere = self.downstream.changes(&plan);
         let listening = plan.listening(&self.downstream).into_iter().chain(self.probed.clone()).collect();
         let config_digest = config.digest;
         let minter = self.gateway.minter_under(config.mint.clone());
@@ -101,7 +99,6 @@ impl Running {
         let reloaded = self.gateway.reload(next).await.map_err(Refused::Journal)?;
         self.downstream.follow(plan, &limits, &self.gateway);
         self.watcher.set(watch);
-        self.consents = consents;
         for what in reloaded.changes.changed() {
             tracing::info!("changed: {what}");
         }

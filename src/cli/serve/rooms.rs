@@ -133,6 +133,7 @@ pub(super) fn parts(
         config: config.digest,
         rules: config.rules,
         plans: config.plans,
+        approvers: config.approvers,
         entry_points: EntryPoints::of(&config.identity, listeners.iter().map(|listener| &listener.vouches)),
         authenticator: Authenticator::new(config.identity, clock.clone()),
         minter,

@@ -23,9 +23,6 @@ use crate::config::{self, Config, Fixed};
 use crate::console::{AdminSocket, RELOADS_WAITING_MAX, ReloadRequest};
 use crate::downstream::Downstream;
 use crate::gateway::{Gateway, Tasks};
-use crate::model::approver::{self, Approver};
-use crate::model::change::Changes;
-use crate::plan;
 use crate::sink::Sinks;
 use crate::socket::Server;
 use crate::telemetry::Exporter;
@@ -51,8 +48,6 @@ pub(in crate::cli) struct Running {
     pub(super) path: PathBuf,
     /// What it was started with and cannot change.
     pub(super) fixed: Vec<Fixed>,
-    /// What is granted without a person, and who the persons are, as it is in force.
-    pub(super) consents: Consents,
     /// Name and place of the listener of probes.
     pub(super) probed: Option<(String, String)>,
     pub(super) gateway: Arc<Gateway>,
@@ -68,25 +63,6 @@ pub(in crate::cli) struct Running {
     sinks: Sinks,
     /// What sends traces.
     exporter: Option<Exporter>,
-}
-
-/// What a reload compares of plans and approvals.
-pub(super) struct Consents {
-    plans: plan::Rules,
-    approvers: Vec<Approver>,
-}
-
-impl Consents {
-    pub(super) fn of(config: &Config) -> Self {
-        Self { plans: config.plans.clone(), approvers: config.approvers.clone() }
-    }
-
-    /// What is different from `before`.
-    pub(super) fn changes(&self, before: &Self) -> Changes {
-        let mut changes = self.plans.changes(&before.plans);
-        changes.add(approver::changes(&before.approvers, &self.approvers));
-        changes
-    }
 }
 
 /// Starts the gateway of the configuration at `path`, on what was `passed` where it says so.
@@ -111,7 +87,6 @@ async fn serve(
     let sockets = Sockets::bind(listeners.clone(), &config, passed, &clock).await?;
     let (journal_dir, fixed, limits) =
         (config.audit.dir.clone(), config.fixed.clone(), config.limits.clone());
-    let consents = Consents::of(&config);
     let (listening, probed) = (sockets.listening(), sockets.probes());
     let (reloader, asked) = mpsc::channel(RELOADS_WAITING_MAX);
     let opened = rooms::open(config, &listeners, listening.clone(), reloader, clock.clone())?;
@@ -128,7 +103,6 @@ async fn serve(
         listening,
         path: path.to_owned(),
         fixed,
-        consents,
         probed,
         gateway,
         clock,
