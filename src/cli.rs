@@ -57,7 +57,7 @@ struct Cli {
 enum Command {
     /// Serve the gateway of a configuration
     Serve(serve::Serve),
-    /// Answer what runs may only do with a person's yes
+    /// Answer what runs may do only once a person says yes: calls, and steps of plans
     Approvals(approvals::Approvals),
     /// Follow, show and verify the audit journal
     Audit(audit::Audit),

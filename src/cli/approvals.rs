@@ -13,7 +13,7 @@ use crate::console::{About, QuestionEntry};
 use crate::model::approval::{QuestionId, Standing, Word};
 use crate::model::text::printable;
 
-/// Answer what runs may only do with a person's yes: calls, and steps of plans.
+/// Answer what runs may do only once a person says yes: calls, and steps of plans.
 #[derive(Debug, Args)]
 pub(super) struct Approvals {
     #[command(subcommand)]
@@ -27,7 +27,7 @@ pub(super) struct Approvals {
 
 #[derive(Debug, Subcommand)]
 enum ApprovalsCommand {
-    /// List the questions that are not over, the oldest first.
+    /// List the questions that are not over, the oldest first
     List,
     /// Show one: the exact arguments, what has influenced the run, what started it, and why a person is asked.
     Show {

@@ -127,11 +127,13 @@ async fn a_tool_costs_what_its_upstream_says() {
 
 #[tokio::test]
 async fn i5_who_is_denied_too_often_is_refused_and_hidden_and_made_up_count_alike() {
-    for asked_for in ["tools__refuse", "tools__made_up", "tools__write"] {
+    for (key, asked_for) in
+        [(CHAT_KEY, "tools__refuse"), (CHAT_KEY, "tools__made_up"), (EMAIL_KEY, "tools__send")]
+    {
         let site =
             Site::with_oracle("[[budgets]]\nname = \"probes\"\nper = \"subject\"\ndenials_per_hour = 3\n");
         let gateway = site.start();
-        let (client, other) = (session(&gateway, CHAT_KEY).await, session(&gateway, OTHER_KEY).await);
+        let (client, other) = (session(&gateway, key).await, session(&gateway, OTHER_KEY).await);
         let mut denied = 0;
         // At most one hour ends meanwhile.
         let last = loop {
@@ -141,7 +143,7 @@ async fn i5_who_is_denied_too_often_is_refused_and_hidden_and_made_up_count_alik
             }
             assert_eq!(answer.reason(), "ok");
             assert!(denied < 6, "{asked_for} counts");
-            let expected = if asked_for == "tools__write" { "approval_required" } else { "Unknown tool" };
+            let expected = if asked_for == "tools__send" { "plan_required" } else { "Unknown tool" };
             let reason = call(&client, asked_for).await.reason();
             assert!(reason.starts_with(expected), "{reason}");
             denied += 1;

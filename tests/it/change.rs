@@ -14,7 +14,7 @@ async fn recorded() -> Site {
         chat.call("tools__read", id).await;
     }
     chat.call("tools__send", "s").await;
-    assert_eq!(chat.call("tools__write", "w").await.reason(), "approval_required");
+    assert_eq!(chat.call("tools__write", "w").await.reason(), "approval_pending");
     let mail = Client::new(&gateway.url, EMAIL_KEY).initialize("2025-11-25").await;
     mail.call("tools__read", "m").await;
     mail.call("browser__read", "b").await;

@@ -134,7 +134,7 @@ async fn the_demo_shows_that_a_page_narrows_a_chat_and_leaves_nothing_behind() {
 
     let config = StreamableHttpClientTransportConfig::with_uri(url).auth_header(key);
     let client = ().serve(StreamableHttpClientTransport::from_config(config)).await.unwrap();
-    assert_eq!(client.list_all_tools().await.unwrap().len(), 9);
+    assert_eq!(client.list_all_tools().await.unwrap().len(), 12, "with the gateway's own three");
     let mail = || serde_json::json!({"to": "dana@acme.example", "subject": "Hello", "body": "Hello"});
     assert_eq!(call(&client, "mail__send", mail()).await.is_error, Some(false));
     let page = serde_json::json!({"url": "https://pasta.example/"});

@@ -13,7 +13,7 @@ async fn calls(gateway: &Gateway, prefix: &str) {
     for number in 0..4 {
         assert_eq!(chat.call("tools__read", &format!("{prefix}{number}")).await.reason(), "ok");
     }
-    assert_eq!(chat.call("tools__write", &format!("{prefix}w")).await.reason(), "approval_required");
+    assert_eq!(chat.call("tools__write", &format!("{prefix}w")).await.reason(), "approval_pending");
     assert_eq!(email.call("browser__read", &format!("{prefix}b")).await.reason(), "ok");
     assert_eq!(email.call("tools__send", &format!("{prefix}s")).await.reason(), "source_denies");
 }
@@ -55,7 +55,7 @@ async fn whatever_is_asked_the_index_answers_as_the_journal_does_while_it_grows(
         &["--tool", "*.read", "--source", "chat"],
         &["--upstream", "browser"],
         &["--verdict", "refused"],
-        &["--reason", "approval_required", "--verdict", "forwarded"],
+        &["--reason", "approval_pending", "--verdict", "forwarded"],
         &["--run", &run],
         &["--subject", "user:1' OR '1'='1"],
         &["--since", "1h", "--subject", "user:1"],

@@ -53,8 +53,8 @@ async fn a_mail_over_smtp_starts_a_run_labelled_email_whose_sender_cannot_vouch_
         assert_eq!(report["tools"].as_array().unwrap().len(), 4, "{report}");
         let answers: Vec<_> = report["calls"].as_array().unwrap().iter().map(answer).collect();
         // A colleague may have a mail sent until the run has read what strangers wrote; a stranger may not.
-        let first = if text.contains("Subject: first") { "ok" } else { "approval_required" };
-        assert_eq!(answers, [first, "ok", "approval_required", "Unknown tool: mail__delete"], "{report}");
+        let first = if text.contains("Subject: first") { "ok" } else { "approval_pending" };
+        assert_eq!(answers, [first, "ok", "approval_pending", "Unknown tool: mail__delete"], "{report}");
     }
     assert!(gateway.stop().success());
 
@@ -69,7 +69,7 @@ async fn a_mail_over_smtp_starts_a_run_labelled_email_whose_sender_cannot_vouch_
     );
     let denials: Vec<_> =
         of_kind(&place.site, "denial").iter().map(|denial| denial["reason"].clone()).collect();
-    assert_eq!(denials.iter().filter(|reason| *reason == "approval_required").count(), 3, "{denials:?}");
+    assert_eq!(denials.iter().filter(|reason| *reason == "approval_pending").count(), 3, "{denials:?}");
 
     // Nobody answers now: the mail waits, and is not bounced to whoever the envelope names.
     postfix.send(STRANGER, "eve@evil.test", "triage@agents.acme.test", &mail("third", ""));

@@ -126,7 +126,7 @@ async fn settled_arguments_are_sent_and_decided_on_and_those_that_are_fixed_are_
     let answered = client.request(2, "tools/call", &call(json!({ "query": "a" }))).await;
     assert_eq!(answered.reason(), "ok");
     let asked = client.request(3, "tools/call", &call(json!({ "query": "b", "limit": 11 }))).await;
-    assert_eq!(asked.reason(), "approval_required");
+    assert_eq!(asked.reason(), "approval_pending");
     // A condition looks at the arguments, so that the policy itself refuses what can be mistaken for one of them.
     for (id, name, reason) in [(4, "folder", "argument_fixed"), (5, "Folder", "argument_unknown")] {
         let fixed = client.request(id, "tools/call", &call(json!({ "query": "c", name: "inbox" }))).await;

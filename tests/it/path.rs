@@ -55,12 +55,12 @@ async fn i5_hidden_and_nonexistent_are_the_same_to_a_caller_and_visible_ones_tel
     assert_eq!(hidden.json()["error"]["message"], "Unknown tool: tools__write");
     assert_eq!(mail.call("tools__send", "s").await.reason(), "plan_required");
     let chat = Client::new(&gateway.url, CHAT_KEY).initialize("2025-11-25").await;
-    assert_eq!(chat.call("tools__write", "w").await.reason(), "approval_required");
+    assert_eq!(chat.call("tools__write", "w").await.reason(), "approval_pending");
     assert_eq!(chat.call("tools__refuse", "r").await.json()["error"]["code"], -32602);
     assert!(gateway.stop().success());
     assert!(site.executed().is_empty());
     let reasons: Vec<_> = of_kind(&site, "denial").iter().map(|r| r["reason"].clone()).collect();
-    assert_eq!(reasons, ["not_visible", "not_visible", "plan_required", "approval_required", "not_visible"]);
+    assert_eq!(reasons, ["not_visible", "not_visible", "plan_required", "approval_pending", "not_visible"]);
     check_audit(&site);
 }
 
@@ -126,7 +126,7 @@ async fn refusals_of_official_shape_keep_structured_content_away_from_tools_with
     assert!(with_schema["result"].get("structuredContent").is_none());
     assert_eq!(with_schema["result"]["isError"], true);
     let without = client.call("tools__write", "w").await.json();
-    assert_eq!(without["result"]["structuredContent"]["reason"], "approval_required");
+    assert_eq!(without["result"]["structuredContent"]["reason"], "approval_pending");
     assert!(without["result"]["content"][0]["text"].as_str().unwrap().contains("approval"));
     assert!(gateway.stop().success());
 }

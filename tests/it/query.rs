@@ -13,7 +13,7 @@ async fn recorded() -> Site {
     for number in 0..3 {
         assert_eq!(chat.call("tools__read", &format!("c{number}")).await.reason(), "ok");
     }
-    assert_eq!(chat.call("tools__write", "refused").await.reason(), "approval_required");
+    assert_eq!(chat.call("tools__write", "refused").await.reason(), "approval_pending");
     assert_eq!(email.call("browser__read", "e0").await.reason(), "ok");
     assert_eq!(email.call("tools__read", "e1").await.reason(), "ok");
     assert_eq!(email.call("tools__send", "e2").await.reason(), "source_denies");
@@ -41,7 +41,7 @@ async fn calls_are_found_by_everything_that_they_are_recorded_with() {
         (vec!["--tool", "*.read", "--source", "chat"], 3),
         (vec!["--upstream", "browser"], 1),
         (vec!["--verdict", "refused"], 2),
-        (vec!["--reason", "approval_required"], 1),
+        (vec!["--reason", "approval_pending"], 1),
         (vec!["--run", &run], 3),
         (vec!["--subject", "user:1"], 7),
         (vec!["--subject", "user:2"], 0),
@@ -63,7 +63,7 @@ async fn calls_are_found_by_everything_that_they_are_recorded_with() {
     let lines: Vec<_> = csv.split("\r\n").collect();
     assert_eq!(lines.len(), 4);
     assert!(
-        lines[0].starts_with("\"seq\",\"time\",\"sources\",") && lines[1].contains("\"approval_required\""),
+        lines[0].starts_with("\"seq\",\"time\",\"sources\",") && lines[1].contains("\"approval_pending\""),
         "{csv}"
     );
     let (code, _, err) = site.run(&["audit", "query", "--tool", ""]);

@@ -61,7 +61,7 @@ async fn ingests(site: &Site, port: u16, receiver: impl FnOnce() -> Receiver) {
     for number in 0..20 {
         assert_eq!(chat.call("tools__read", &number.to_string()).await.reason(), "ok");
     }
-    assert_eq!(chat.call("tools__write", "refused").await.reason(), "approval_required");
+    assert_eq!(chat.call("tools__write", "refused").await.reason(), "approval_pending");
     assert!(gateway.stop().success());
     let written = || std::fs::read_to_string(site.path("logs").join("records.jsonl")).unwrap_or_default();
     let told = || std::fs::read_to_string(site.path("logs").join("refusals.log")).unwrap_or_default();

@@ -44,7 +44,7 @@ async fn used() -> Site {
                 json!({ "name": "tools__read", "arguments": { "id": id.to_string() }, "_meta": meta });
             assert_eq!(client.request(id, "tools/call", &params).await.reason(), "ok");
         }
-        assert_eq!(client.call("tools__write", "refused").await.reason(), "approval_required");
+        assert_eq!(client.call("tools__write", "refused").await.reason(), "approval_pending");
         let nobody = Client::new(&gateway.url, "sg_nobody").post("{}").await;
         assert_eq!(nobody.reason(), "credential_unknown");
         assert!(gateway.stop().success());
@@ -102,7 +102,7 @@ fn assert_ocsf(site: &Site) {
     assert_eq!(first["actor"]["user"], json!({ "uid": "user:1", "groups": [{ "name": "assistant" }] }));
     assert_eq!(first["resources"], json!([{ "name": "tools.read", "type": "tool" }]));
     assert_eq!(first["unmapped"]["intent"]["seq"], first["unmapped"]["record"]["intent"]);
-    assert_eq!(of("denial")[0]["status_code"], "approval_required");
+    assert_eq!(of("denial")[0]["status_code"], "approval_pending");
     assert_eq!(of("run_start")[0]["class_uid"], 3002);
 }
 
@@ -126,7 +126,7 @@ fn assert_ecs(site: &Site) {
     assert_eq!(first["sluicegate"]["target"], json!({ "type": "tool", "name": "tools.read" }));
     let denial = of("denial")[0];
     assert_eq!(denial["event"]["type"], json!(["access", "denied"]));
-    assert_eq!(denial["event"]["reason"], "approval_required");
+    assert_eq!(denial["event"]["reason"], "approval_pending");
     assert!(denial["rule"]["name"].is_string(), "{denial:#}");
 }
 
@@ -149,7 +149,7 @@ fn assert_otel(site: &Site) {
     assert_eq!(json!(said), json!(["tools/call", "execute_tool", "tools.read", "1", "user:1"]));
     assert_eq!(attributes["mcp.protocol.version"], "2025-11-25");
     assert_eq!(attributes["log.record.original"], line(site, &attributes["sluicegate.seq"]));
-    assert_eq!(of("denial")[0]["attributes"]["error.type"], "approval_required");
+    assert_eq!(of("denial")[0]["attributes"]["error.type"], "approval_pending");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

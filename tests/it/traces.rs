@@ -191,7 +191,7 @@ async fn a_call_is_a_span_in_its_callers_trace_with_its_parts_and_the_tool_serve
     let session = client.session().to_owned();
     let meta = json!({ "traceparent": parent("01"), "tracestate": "vendor=1", "mine": [1] });
     assert_eq!(client.request(2, "tools/call", &params(&meta)).await.status, 200);
-    assert_eq!(client.call("tools__write", SECRET).await.reason(), "approval_required");
+    assert_eq!(client.call("tools__write", SECRET).await.reason(), "approval_pending");
     assert!(gateway.stop().success());
     for (batch, _) in receiver.came() {
         assert_eq!(batch.header("authorization"), format!("Bearer {SECRET}"));
@@ -235,7 +235,7 @@ async fn a_call_is_a_span_in_its_callers_trace_with_its_parts_and_the_tool_serve
     let refused = all.iter().find(|span| span.status.code == 2).unwrap();
     assert_eq!(
         (refused.says("error.type"), refused.says("sluicegate.verdict")),
-        (json!("approval_required"), json!("ask"))
+        (json!("approval_pending"), json!("ask"))
     );
     assert!(refused.parent_span_id.is_empty() && refused.trace_id != TRACE);
     check_audit(&site);

@@ -59,7 +59,7 @@ async fn a_place_that_is_taken_refuses_the_reload_as_a_whole() {
     let nobody = Client::new(&format!("http://127.0.0.1:{free}/mcp"), CHAT_KEY);
     assert!(nobody.try_send(Method::POST, "{}").await.is_none(), "what was free was given back");
     let client = Client::new(&gateway.url, CHAT_KEY).initialize("2025-11-25").await;
-    assert_eq!(client.call("tools__write", "asks").await.reason(), "approval_required");
+    assert_eq!(client.call("tools__write", "asks").await.reason(), "approval_pending");
     assert!(gateway.stop().success());
     check_audit(&edited.site);
 }

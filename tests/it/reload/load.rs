@@ -77,7 +77,7 @@ async fn a29_what_was_not_decided_before_a_reload_is_decided_by_the_new_configur
     let other_hash = sluicegate::model::digest::Sha256::of(OTHER_KEY.as_bytes()).to_string();
     edited.edit(&other_hash, &sluicegate::model::digest::Sha256::of(b"another key").to_string());
     edited.take_effect();
-    assert!(narrowed.finish().await.contains("approval_required"));
+    assert!(narrowed.finish().await.contains("approval_pending"));
     assert!(widened.finish().await.contains("ok widened"));
     for late in [gone.finish().await, opens.finish().await] {
         assert!(late.starts_with("HTTP/1.1 401") && late.contains("credential_unknown"), "{late}");
@@ -135,7 +135,7 @@ async fn a29_every_call_is_decided_by_one_configuration_and_none_by_an_old_one_a
             if round % 2 == 0 { ("[\"tools.write\"]", "[]") } else { ("[]", "[\"tools.write\"]") };
         edited.edit(&format!("ask = {from}"), &format!("ask = {to}"));
         assert_eq!(edited.take_effect()["epoch"], round + 2);
-        let expected = if round % 2 == 0 { "ok" } else { "approval_required" };
+        let expected = if round % 2 == 0 { "ok" } else { "approval_pending" };
         assert_eq!(probe.call("tools__write", &format!("probe_{round}")).await.reason(), expected);
     }
     stop.store(true, Ordering::Relaxed);
@@ -143,7 +143,7 @@ async fn a29_every_call_is_decided_by_one_configuration_and_none_by_an_old_one_a
     for caller in callers {
         seen.extend(caller.await.unwrap());
     }
-    assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["approval_required", "ok"]);
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["approval_pending", "ok"]);
     assert!(gateway.stop().success());
     let is_even = |record: &Value| record["decision"]["epoch"].as_u64().unwrap().is_multiple_of(2);
     assert!(audit::of_kind(&edited.site, "intent").iter().all(is_even));

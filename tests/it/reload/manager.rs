@@ -76,7 +76,7 @@ async fn a_file_that_changes_is_read_anew_where_that_is_asked_for() {
     std::fs::write(edited.site.path("part.toml"), "[sources.part]\n").unwrap();
     edited.edit("ask = []", "ask = [\"tools.write\"]");
     edited.edit("watch = true", "watch = false");
-    until(&client, "approval_required").await;
+    until(&client, "approval_pending").await;
     assert!(gateway.stop().success());
     check_audit(&edited.site);
 }

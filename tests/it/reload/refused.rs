@@ -37,7 +37,7 @@ async fn a_bad_configuration_is_told_whole_and_the_last_good_one_stays() {
     assert!(findings(&gateway).await.contains(&"reload_refused".to_owned()));
     // Nor do the other commands need the file to be right.
     assert_eq!(edited.site.run(&["runs", "list"]).0, 0);
-    assert_eq!(client.call("tools__write", "asks").await.reason(), "approval_required");
+    assert_eq!(client.call("tools__write", "asks").await.reason(), "approval_pending");
     assert_eq!(client.call("tools__read", "reads").await.reason(), "ok");
     edited.site.configure(&good);
     assert_eq!(reload(&edited.site).0, 0);
@@ -95,7 +95,7 @@ async fn what_only_a_restart_can_change_is_named_and_nothing_else_of_it_counts()
         assert!(problem["help"].as_str().unwrap().contains("restart the gateway"), "{problem}");
     }
     let client = Client::new(&gateway.url, CHAT_KEY).initialize("2025-11-25").await;
-    assert_eq!(client.call("tools__write", "asks").await.reason(), "approval_required");
+    assert_eq!(client.call("tools__write", "asks").await.reason(), "approval_pending");
     assert!(gateway.stop().success());
     edited.site.configure(&good);
     check_audit(&edited.site);
@@ -117,7 +117,7 @@ async fn i6_a_halted_journal_refuses_the_reload_and_everything_stays_as_it_was()
     std::fs::remove_file(&journal).unwrap();
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
     let mut tries = tokio::time::interval(std::time::Duration::from_millis(50));
-    while client.call("tools__write", "asks").await.reason() != "approval_required" {
+    while client.call("tools__write", "asks").await.reason() != "approval_pending" {
         assert!(tokio::time::Instant::now() < deadline, "it does not go again, or was reloaded");
         tries.tick().await;
     }
