@@ -20,7 +20,9 @@ mod otel;
 mod parcel;
 mod settings;
 mod severity;
+mod spans;
 mod stdout;
+mod stream;
 mod syslog;
 mod target;
 #[cfg(test)]

@@ -198,19 +198,31 @@ impl fmt::Debug for SigningKey {
 pub enum SyslogAddress {
     /// A datagram socket, as `/dev/log` is.
     Unix(PathBuf),
-    /// TCP with octet counting (RFC 6587, 3.4.1).
-    Tcp {
-        /// Name or address.
-        host: String,
-        /// Port.
-        port: u16,
+    /// TCP with octet counting (RFC 6587, 3.4.1), or TLS (RFC 5425).
+    Connection {
+        /// Where.
+        host: Host,
+        /// Which of them.
+        encryption: Encryption,
     },
-    /// TLS (RFC 5425).
+}
+
+/// Where a server is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Name or address.
+    pub name: String,
+    /// Port.
+    pub port: u16,
+}
+
+/// Whether a connection is encrypted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Encryption {
+    /// It is not.
+    None,
+    /// By TLS.
     Tls {
-        /// Name or address; the certificate has to be for it.
-        host: String,
-        /// Port.
-        port: u16,
         /// Certificates, in PEM, that are trusted there instead of the system's.
         ca: Option<PathBuf>,
     },

@@ -7,37 +7,26 @@
 mod frame;
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::{TcpStream, UnixDatagram};
-use tokio_rustls::TlsConnector;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixDatagram;
 
 use super::failure::Failure;
 use super::parcel::Parcel;
 use super::settings::{SyslogAddress, SyslogSettings};
+use super::stream::{self, Stream};
 use super::target::Sure;
-use crate::trust;
 use frame::{Frame, Sender};
 
-/// Longest time to reach the receiver.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long what was sent may stay unacknowledged by the receiver's kernel before the connection counts as broken.
-const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(20);
 /// Longest wait for the receiver to end what we ended.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// A connection that is encrypted or not.
-trait Connection: AsyncRead + AsyncWrite + Send + Sync + Unpin + std::fmt::Debug {}
-impl<C: AsyncRead + AsyncWrite + Send + Sync + Unpin + std::fmt::Debug> Connection for C {}
 
 #[derive(Debug)]
 enum Open {
     Datagrams(UnixDatagram),
-    Connection(Box<dyn Connection>),
+    Connection(Box<dyn Stream>),
 }
 
 #[derive(Debug)]
@@ -129,11 +118,6 @@ impl SyslogTarget {
     }
 
     async fn connect(&self) -> Result<Open, Failure> {
-        let too_slow = |_| Failure::TooSlow(CONNECT_TIMEOUT.as_secs());
-        tokio::time::timeout(CONNECT_TIMEOUT, self.connect_unlimited()).await.map_err(too_slow)?
-    }
-
-    async fn connect_unlimited(&self) -> Result<Open, Failure> {
         let failed = Failure::doing("connecting");
         Ok(match &self.settings.to {
             SyslogAddress::Unix(path) => {
@@ -141,24 +125,9 @@ impl SyslogTarget {
                 socket.connect(path).map_err(&failed)?;
                 Open::Datagrams(socket)
             }
-            SyslogAddress::Tcp { host, port } => Open::Connection(Box::new(tcp(host, *port).await?)),
-            SyslogAddress::Tls { host, port, ca } => {
-                // The files are read each time, so that renewed certificates count without a restart.
-                let config = trust::client(ca.as_deref()).map_err(Failure::Tls)?;
-                let name =
-                    ServerName::try_from(host.clone()).map_err(|error| Failure::Tls(error.to_string()))?;
-                let connector = TlsConnector::from(Arc::new(config));
-                let connection = connector.connect(name, tcp(host, *port).await?).await;
-                Open::Connection(Box::new(connection.map_err(|error| Failure::Tls(error.to_string()))?))
+            SyslogAddress::Connection { host, encryption } => {
+                Open::Connection(stream::open(host, encryption).await?)
             }
         })
     }
-}
-
-async fn tcp(host: &str, port: u16) -> Result<TcpStream, Failure> {
-    let failed = Failure::doing("connecting");
-    let stream = TcpStream::connect((host, port)).await.map_err(&failed)?;
-    let most = u32::try_from(UNACKNOWLEDGED_MAX.as_millis()).unwrap_or(u32::MAX);
-    rustix::net::sockopt::set_tcp_user_timeout(&stream, most).map_err(|error| failed(error.into()))?;
-    Ok(stream)
 }

@@ -12,7 +12,7 @@ use crate::config::node::{Located, Node};
 use crate::config::problem::Sink;
 use crate::config::raw::{Secret, SinkRule};
 use crate::sink::{
-    BEHIND_MAX_DEFAULT, Begin, Destination, FACILITY_DEFAULT, FileSettings, Format,
+    BEHIND_MAX_DEFAULT, Begin, Destination, Encryption, FACILITY_DEFAULT, FileSettings, Format, Host,
     MESSAGE_BYTES_MAX_DEFAULT, Need, OcsfVersion, ROTATE_KEEP_DEFAULT, Settings, SyslogAddress,
     SyslogSettings,
 };
@@ -215,7 +215,9 @@ fn syslog(rule: &SinkRule, scope: Scope<'_>) -> Option<SyslogSettings> {
     if to.is_none() {
         found.error(Code::BadValue, &url.place, format!("`{}` is no syslog receiver", url.value), URL_HELP);
     }
-    if let (Some(ca), false) = (&rule.ca, matches!(to, Some(SyslogAddress::Tls { .. }))) {
+    if let (Some(ca), false) =
+        (&rule.ca, matches!(to, Some(SyslogAddress::Connection { encryption: Encryption::Tls { .. }, .. })))
+    {
         found.error(Code::Conflict, &ca.place, "`ca` is for `tls://`", "remove it, or write `tls://`");
     }
     let facility = match &rule.facility {
@@ -251,19 +253,18 @@ fn address(url: &Located<String>, rule: &SinkRule, scope: Scope<'_>) -> Option<S
         return (!path.is_empty()).then(|| SyslogAddress::Unix(scope.path(path)));
     }
     let uri: Uri = url.value.parse().ok()?;
-    let host = uri.host()?.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let name = uri.host()?.trim_start_matches('[').trim_end_matches(']').to_owned();
     if uri.path_and_query().is_some_and(|rest| !matches!(rest.as_str(), "" | "/")) {
         return None;
     }
-    match uri.scheme_str()? {
+    let (port, encryption) = match uri.scheme_str()? {
         // IANA: syslog-conn, which receivers listen on for RFC 6587, and syslog-tls (RFC 5425, 4.1).
-        "tcp" => Some(SyslogAddress::Tcp { host, port: uri.port_u16().unwrap_or(601) }),
-        "tls" => {
-            let ca = rule.ca.as_ref().map(|ca| scope.path(&ca.value));
-            Some(SyslogAddress::Tls { host, port: uri.port_u16().unwrap_or(6514), ca })
-        }
-        _ => None,
-    }
+        "tcp" => (601, Encryption::None),
+        "tls" => (6514, Encryption::Tls { ca: rule.ca.as_ref().map(|ca| scope.path(&ca.value)) }),
+        _ => return None,
+    };
+    let host = Host { name, port: uri.port_u16().unwrap_or(port) };
+    Some(SyslogAddress::Connection { host, encryption })
 }
 
 const URL_HELP: &str =

@@ -8,6 +8,7 @@ use http::StatusCode;
 
 use crate::outbound::{self, Response};
 use crate::sink::failure::Failure;
+use crate::sink::spans::Objection;
 
 /// What became of one request.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,15 +19,6 @@ pub(super) enum Taken {
     Later(u64),
     /// Not for something that is in it.
     Nothing(Objection),
-}
-
-/// Why a receiver takes nothing of a request.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Objection {
-    /// What it says.
-    pub(super) why: String,
-    /// Which record it says it is for, counted from 0.
-    pub(super) at: Option<usize>,
 }
 
 /// What the status of `response` means (RFC 9110, 15); `more` is what its body says, as far as it is understood.

@@ -9,12 +9,13 @@ mod export;
 use bytes::Bytes;
 use http::Request;
 
-use super::answer::{Objection, Taken, by_status, failure, said};
+use super::answer::{Taken, by_status, failure, said};
 use crate::outbound::otlp::{MEDIA, PartialSuccess, Reply};
 use crate::outbound::{Response, post};
 use crate::sink::failure::Failure;
 use crate::sink::parcel::Parcel;
 use crate::sink::settings::HttpSettings;
+use crate::sink::spans::Objection;
 
 pub(super) async fn request(settings: &HttpSettings, parcels: &[Parcel]) -> Result<Request<Bytes>, Failure> {
     let text = export::logs(parcels).map_err(|error| Failure::Request(error.to_string()))?;

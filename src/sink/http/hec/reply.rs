@@ -11,8 +11,9 @@ use serde::Deserialize;
 
 use crate::outbound::Response;
 use crate::sink::failure::Failure;
-use crate::sink::http::answer::{Objection, Taken, by_status, failure, said};
+use crate::sink::http::answer::{Taken, by_status, failure, said};
 use crate::sink::settings::Ack;
+use crate::sink::spans::Objection;
 
 /// How long nothing is sent where what is sent is taken and never acknowledged, which somebody has to mend: it would
 /// only come again and again.
