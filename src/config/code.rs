@@ -74,6 +74,8 @@ codes! {
     LockUnreadable = "lock_unreadable";
     /// Keys that exclude each other, or one that needs another.
     Conflict = "conflict";
+    /// Something that this program was built without.
+    FeatureMissing = "feature_missing";
     /// A setting that a running gateway cannot change.
     RestartNeeded = "restart_needed";
 

@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::system::System;
+use crate::sink;
 
 /// The machine as a configuration sees it.
 #[derive(Clone)]
@@ -19,6 +20,8 @@ pub struct Machine {
     pub uid: u32,
     /// Its clock and its users.
     pub system: System,
+    /// The types of sinks, of those that are cargo features, that the running binary was built with.
+    pub sinks: Vec<&'static str>,
 }
 
 /// The word in `command` that means the running binary.
@@ -36,6 +39,7 @@ impl Machine {
             program: std::env::current_exe().ok().filter(is_own),
             uid: rustix::process::geteuid().as_raw(),
             system: System::this(),
+            sinks: sink::heavy_types_built(),
         }
     }
 

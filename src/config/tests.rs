@@ -25,7 +25,7 @@ fn machine() -> Machine {
         ("SLUICEGATE_TEST_HASH", "sha256:0000000000000000000000000000000000000000000000000000000000000002"),
     ];
     let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    Machine { env, program: None, uid: 1000, system: system() }
+    Machine { env, program: None, uid: 1000, system: system(), sinks: sink::HEAVY_TYPES.to_vec() }
 }
 
 /// A system with two users, whose gateway may become neither.
@@ -118,6 +118,7 @@ fn every_code_is_seen_in_a_case_and_documented() {
         Code::CertificateExpires,
         Code::CwdShut,
         Code::RestartNeeded,
+        Code::FeatureMissing,
         Code::CannotListen,
         Code::CannotLaunch,
     ];
@@ -135,7 +136,7 @@ fn the_example_of_the_repository_loads_without_a_warning() {
     let path = dir.path().join("gateway.toml");
     std::fs::copy(root().join("gateway.toml"), &path).unwrap();
     let program = PathBuf::from("/usr/bin/env");
-    let machine = Machine { env: BTreeMap::new(), program: Some(program), uid: 1000, system: system() };
+    let machine = Machine { env: BTreeMap::new(), program: Some(program), ..machine() };
     let config = load_on(&path, &machine).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(config.warnings.count(Severity::Warning), 0, "{}", config.warnings);
     assert_eq!(config.state_dir, dir.path().join("state"));
@@ -222,6 +223,26 @@ fn the_program_sluicegate_is_the_running_binary() {
     let machine = Machine { program, uid: Machine::this().uid, ..machine() };
     let config = load_on(&dir.path().join("gateway.toml"), &machine).unwrap();
     assert_eq!(command(&config), "/opt/sluicegate");
+}
+
+#[test]
+fn sinks_of_kafka_and_nats_are_refused_where_the_program_was_built_without_them() {
+    let sink = |kind: &str, more: &str| {
+        format!(
+            "{SMALL}\n[[audit.sinks]]\nname = \"a\"\ntype = {kind:?}\nurl = \"{kind}://127.0.0.1\"\n{more}\n"
+        )
+    };
+    for (kind, more) in [("kafka", "topic = \"audit\""), ("nats", "subject = \"audit\"")] {
+        let (dir, _) = load_text(&sink(kind, more));
+        let load = |sinks| {
+            let machine = Machine { uid: Machine::this().uid, sinks, ..machine() };
+            load_on(&dir.path().join("gateway.toml"), &machine)
+        };
+        assert!(load(vec![kind]).is_ok());
+        let problems = load(Vec::new()).unwrap_err();
+        assert_eq!(codes(&problems), [Code::FeatureMissing]);
+        assert!(problems.to_string().contains(&format!("--features {kind}`")), "{problems}");
+    }
 }
 
 #[test]

@@ -66,6 +66,9 @@ pub(super) enum Failure {
     /// The journal cannot be read.
     #[error(transparent)]
     Journal(#[from] TailError),
+    /// This program was built without what it takes.
+    #[error("this program was built without sinks of `type = \"{0}\"`; build it with `--features {0}`")]
+    Unbuilt(&'static str),
     /// No request can be made of the settings.
     #[error("no request can be made: {0}")]
     Request(String),

@@ -80,6 +80,19 @@ pub enum Destination {
     Syslog(SyslogSettings),
     /// A server that takes batches over HTTP.
     Http(HttpSettings),
+    /// A partition of a topic of Kafka.
+    Kafka(KafkaSettings),
+    /// A stream of NATS JetStream.
+    Nats(NatsSettings),
+}
+
+/// Types of sinks that a program may have been built without: each is a cargo feature of its name.
+pub const HEAVY_TYPES: [&str; 2] = ["kafka", "nats"];
+
+/// Those of them that this program was built with.
+#[must_use]
+pub fn heavy_types_built() -> Vec<&'static str> {
+    Vec::new()
 }
 
 /// `type = "file"`.
@@ -207,7 +220,58 @@ pub enum SyslogAddress {
     },
 }
 
-/// Where a server is.
+/// `type = "kafka"`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KafkaSettings {
+    /// Where the cluster is.
+    pub servers: Servers,
+    /// The topic.
+    pub topic: String,
+    /// Which partition of it: all records go to one, because Kafka keeps no order among several.
+    pub partition: i32,
+    /// As whom; by SASL/PLAIN.
+    pub login: Option<Login>,
+}
+
+/// `type = "nats"`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NatsSettings {
+    /// Where the cluster is.
+    pub servers: Servers,
+    /// The subject, which a stream has to take.
+    pub subject: String,
+    /// As whom.
+    pub login: Option<NatsLogin>,
+}
+
+/// As whom a sink speaks with NATS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NatsLogin {
+    /// As whoever has this (`token`).
+    Token(Secret),
+    /// As a user (`user`, `password`).
+    User(Login),
+}
+
+/// A user and what proves it (`user`, `password`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The user.
+    pub user: String,
+    /// What proves it.
+    pub password: Secret,
+}
+
+/// Servers of one cluster, each of which knows the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Servers {
+    /// Whom to ask first, in this order; at least one.
+    pub hosts: Vec<Host>,
+    /// Whether what is said is encrypted.
+    pub encryption: Encryption,
+}
+
+/// Where one of them is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
     /// Name or address.

@@ -16,7 +16,7 @@ use super::stdout::StdoutTarget;
 use super::syslog::SyslogTarget;
 use crate::clock::Clock;
 
-/// Longest time for a batch of one attempt; over HTTP each request has its own.
+/// Longest time for a batch of one attempt; where there are requests, each has its own.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How sure it is that what was taken has arrived.
@@ -53,6 +53,8 @@ pub(super) enum Target {
     Checkpoint(AnchorTarget),
     Syslog(SyslogTarget),
     Http(Box<HttpTarget>),
+    /// What this program was built without.
+    Unbuilt(&'static str),
 }
 
 impl Target {
@@ -65,6 +67,8 @@ impl Target {
             Destination::Http(settings) => {
                 Self::Http(Box::new(HttpTarget::new(&sink.name, settings.clone(), clock.clone())))
             }
+            Destination::Kafka(_) => Self::Unbuilt("kafka"),
+            Destination::Nats(_) => Self::Unbuilt("nats"),
         }
     }
 
@@ -72,6 +76,7 @@ impl Target {
     pub(super) async fn deliver(&mut self, parcels: &[Parcel]) -> Result<Delivered, Failure> {
         let sure = match self {
             Self::Http(target) => return target.deliver(parcels).await,
+            Self::Unbuilt(name) => return Err(Failure::Unbuilt(name)),
             Self::Stdout(target) => timeout(DELIVERY_TIMEOUT, target.deliver(parcels)).await,
             Self::File(target) => timeout(DELIVERY_TIMEOUT, target.deliver(parcels)).await,
             Self::Checkpoint(target) => timeout(DELIVERY_TIMEOUT, target.deliver(parcels)).await,
@@ -84,36 +89,34 @@ impl Target {
     /// Whether what is underway may still arrive.
     pub(super) async fn look(&mut self) -> Result<(), Failure> {
         match self {
-            Self::Stdout(_) | Self::File(_) | Self::Checkpoint(_) | Self::Http(_) => Ok(()),
             Self::Syslog(target) => target.look().await,
+            _ => Ok(()),
         }
     }
 
     /// Waits until what is open breaks; for ever, where nothing can.
     pub(super) async fn broken(&mut self) -> Failure {
         match self {
-            Self::Stdout(_) | Self::File(_) | Self::Checkpoint(_) | Self::Http(_) => {
-                std::future::pending().await
-            }
             Self::Syslog(target) => target.broken().await,
+            _ => std::future::pending().await,
         }
     }
 
     /// Ends in good order: says whether everything that was underway has arrived.
     pub(super) async fn close(&mut self) -> Sure {
         match self {
-            Self::Stdout(_) | Self::File(_) | Self::Checkpoint(_) | Self::Http(_) => Sure::Arrived,
             Self::Syslog(target) => target.close().await,
+            _ => Sure::Arrived,
         }
     }
 
     /// Gives up what it holds, so that the next attempt begins afresh.
     pub(super) fn reset(&mut self) {
         match self {
-            Self::Stdout(_) | Self::Checkpoint(_) => {}
             Self::File(target) => target.reset(),
             Self::Syslog(target) => target.reset(),
             Self::Http(target) => target.reset(),
+            _ => {}
         }
     }
 }

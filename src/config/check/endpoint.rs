@@ -34,9 +34,12 @@ pub(super) fn is_of_requests(header: &str) -> bool {
 
 /// Whether what is sent to `uri` can be read on the way: it is neither encrypted nor for this machine.
 pub(super) fn is_open(uri: &http::Uri) -> bool {
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let is_local = host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
-    uri.scheme_str() == Some("http") && !is_local
+    uri.scheme_str() == Some("http") && !is_local(uri.host().unwrap_or_default().trim_matches(['[', ']']))
+}
+
+/// Whether `host` is this machine.
+pub(super) fn is_local(host: &str) -> bool {
+    host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
 
 /// The URL of an HTTP server, which stands under `url`; `example` is what to write.

@@ -12,17 +12,19 @@ use crate::config::node::{Located, Node};
 use crate::config::problem::Sink;
 use crate::config::raw::{Secret, SinkRule};
 use crate::sink::{
-    BEHIND_MAX_DEFAULT, Begin, Destination, Encryption, FACILITY_DEFAULT, FileSettings, Format, Host,
-    MESSAGE_BYTES_MAX_DEFAULT, Need, OcsfVersion, ROTATE_KEEP_DEFAULT, Settings, SyslogAddress,
+    BEHIND_MAX_DEFAULT, Begin, Destination, Encryption, FACILITY_DEFAULT, FileSettings, Format, HEAVY_TYPES,
+    Host, MESSAGE_BYTES_MAX_DEFAULT, Need, OcsfVersion, ROTATE_KEEP_DEFAULT, Settings, SyslogAddress,
     SyslogSettings,
 };
 
 use super::quantity::Quantities;
 use super::{Scope, bad_word};
 
+mod brokers;
 mod http;
 
-const TYPES: [&str; 7] = ["checkpoint", "file", "http", "otlp", "splunk_hec", "stdout", "syslog"];
+const TYPES: [&str; 9] =
+    ["checkpoint", "file", "http", "kafka", "nats", "otlp", "splunk_hec", "stdout", "syslog"];
 
 pub(super) fn check(written: &[SinkRule], scope: Scope<'_>) -> Vec<Settings> {
     let found = scope.found;
@@ -122,6 +124,8 @@ fn destination(rule: &SinkRule, scope: Scope<'_>) -> Option<Destination> {
         "checkpoint" => &["path"],
         "file" => &["path", "rotate_bytes", "rotate_keep"],
         "http" => &["url", "ca", "headers", "compress", "sign"],
+        "kafka" => &["url", "ca", "topic", "partition", "user", "password"],
+        "nats" => &["url", "ca", "subject", "token", "user", "password"],
         "otlp" => &["url", "ca", "headers", "compress"],
         "splunk_hec" => {
             &["url", "ca", "compress", "token", "index", "source", "sourcetype", "host", "ack", "ack_timeout"]
@@ -133,14 +137,27 @@ fn destination(rule: &SinkRule, scope: Scope<'_>) -> Option<Destination> {
         }
     };
     refuse_others(rule, &kind.value, takes, found);
+    refuse_unbuilt(kind, scope);
     match kind.value.as_str() {
         "checkpoint" => checkpoint(rule, scope).map(Destination::Checkpoint),
         "file" => file(rule, scope).map(Destination::File),
         "http" => http::lines(rule, scope).map(Destination::Http),
+        "kafka" => brokers::kafka(rule, scope).map(Destination::Kafka),
+        "nats" => brokers::nats(rule, scope).map(Destination::Nats),
         "otlp" => http::otlp(rule, scope).map(Destination::Http),
         "splunk_hec" => http::hec(rule, scope).map(Destination::Http),
         "syslog" => syslog(rule, scope).map(Destination::Syslog),
         _ => Some(Destination::Stdout),
+    }
+}
+
+/// A type that this program was built without.
+fn refuse_unbuilt(kind: &Located<String>, scope: Scope<'_>) {
+    let name = kind.value.as_str();
+    if HEAVY_TYPES.contains(&name) && !scope.machine.sinks.contains(&name) {
+        let message = format!("this program was built without sinks of `type = \"{name}\"`");
+        let help = format!("build it with `cargo build --release --features {name}`");
+        scope.found.error(Code::FeatureMissing, &kind.place, message, help);
     }
 }
 
@@ -167,6 +184,11 @@ fn refuse_others(rule: &SinkRule, kind: &str, takes: &[&str], found: &Sink) {
         ("ack_timeout", number(&rule.ack_timeout)),
         ("facility", number(&rule.facility)),
         ("message_max", number(&rule.message_max)),
+        ("subject", text(&rule.subject)),
+        ("topic", text(&rule.topic)),
+        ("partition", number(&rule.partition)),
+        ("user", text(&rule.user)),
+        ("password", secret(&rule.password)),
     ];
     for (key, place) in all {
         if let Some(place) = place.filter(|_| !takes.contains(&key)) {

@@ -34,6 +34,11 @@ pub(in crate::config) struct SinkRule {
     pub(in crate::config) ack_timeout: Quantity,
     pub(in crate::config) facility: Quantity,
     pub(in crate::config) message_max: Quantity,
+    pub(in crate::config) subject: Option<Located<String>>,
+    pub(in crate::config) topic: Option<Located<String>>,
+    pub(in crate::config) partition: Quantity,
+    pub(in crate::config) user: Option<Located<String>>,
+    pub(in crate::config) password: Option<Located<Secret>>,
 }
 
 /// Every sink of `audit`.
@@ -65,6 +70,11 @@ pub(super) fn read(audit: &Fields<'_>) -> Vec<SinkRule> {
             ack_timeout: fields.quantity("ack_timeout"),
             facility: fields.quantity("facility"),
             message_max: fields.quantity("message_max"),
+            subject: fields.text("subject"),
+            topic: fields.text("topic"),
+            partition: fields.quantity("partition"),
+            user: fields.text("user"),
+            password: Secret::read(fields, "password"),
         };
         (sink, &[])
     })
