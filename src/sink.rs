@@ -14,6 +14,8 @@ mod failure;
 mod file;
 mod http;
 mod members;
+#[cfg(feature = "nats")]
+mod nats;
 mod ocsf;
 mod one_line;
 mod otel;

@@ -225,6 +225,7 @@ fn the_program_sluicegate_is_the_running_binary() {
     assert_eq!(command(&config), "/opt/sluicegate");
 }
 
+/// Whatever this program was built with.
 #[test]
 fn sinks_of_kafka_and_nats_are_refused_where_the_program_was_built_without_them() {
     let sink = |kind: &str, more: &str| {
@@ -243,6 +244,7 @@ fn sinks_of_kafka_and_nats_are_refused_where_the_program_was_built_without_them(
         assert_eq!(codes(&problems), [Code::FeatureMissing]);
         assert!(problems.to_string().contains(&format!("--features {kind}`")), "{problems}");
     }
+    assert_eq!(Machine::this().sinks.contains(&"nats"), cfg!(feature = "nats"));
 }
 
 #[test]

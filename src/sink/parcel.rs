@@ -36,6 +36,12 @@ impl Parcel {
     pub(super) fn timestamp(&self) -> Option<Timestamp> {
         self.time.parse().ok()
     }
+
+    /// What it is known by to a receiver that tells what comes twice, and that other sinks may send to as well.
+    #[cfg(feature = "nats")]
+    pub(super) fn id(&self, sink: &str) -> String {
+        format!("{sink}-{}-{}", self.seq.0, self.digest)
+    }
 }
 
 /// What makes parcels.

@@ -10,6 +10,8 @@ use super::anchor::AnchorTarget;
 use super::failure::Failure;
 use super::file::FileTarget;
 use super::http::HttpTarget;
+#[cfg(feature = "nats")]
+use super::nats::NatsTarget;
 use super::parcel::Parcel;
 use super::settings::{Destination, Settings};
 use super::stdout::StdoutTarget;
@@ -53,6 +55,8 @@ pub(super) enum Target {
     Checkpoint(AnchorTarget),
     Syslog(SyslogTarget),
     Http(Box<HttpTarget>),
+    #[cfg(feature = "nats")]
+    Nats(Box<NatsTarget>),
     /// What this program was built without.
     Unbuilt(&'static str),
 }
@@ -67,7 +71,12 @@ impl Target {
             Destination::Http(settings) => {
                 Self::Http(Box::new(HttpTarget::new(&sink.name, settings.clone(), clock.clone())))
             }
+            #[cfg(feature = "nats")]
+            Destination::Nats(settings) => {
+                Self::Nats(Box::new(NatsTarget::new(&sink.name, settings.clone())))
+            }
             Destination::Kafka(_) => Self::Unbuilt("kafka"),
+            #[cfg(not(feature = "nats"))]
             Destination::Nats(_) => Self::Unbuilt("nats"),
         }
     }
@@ -76,6 +85,8 @@ impl Target {
     pub(super) async fn deliver(&mut self, parcels: &[Parcel]) -> Result<Delivered, Failure> {
         let sure = match self {
             Self::Http(target) => return target.deliver(parcels).await,
+            #[cfg(feature = "nats")]
+            Self::Nats(target) => return target.deliver(parcels).await,
             Self::Unbuilt(name) => return Err(Failure::Unbuilt(name)),
             Self::Stdout(target) => timeout(DELIVERY_TIMEOUT, target.deliver(parcels)).await,
             Self::File(target) => timeout(DELIVERY_TIMEOUT, target.deliver(parcels)).await,
@@ -98,6 +109,8 @@ impl Target {
     pub(super) async fn broken(&mut self) -> Failure {
         match self {
             Self::Syslog(target) => target.broken().await,
+            #[cfg(feature = "nats")]
+            Self::Nats(target) => target.broken().await,
             _ => std::future::pending().await,
         }
     }
@@ -116,6 +129,8 @@ impl Target {
             Self::File(target) => target.reset(),
             Self::Syslog(target) => target.reset(),
             Self::Http(target) => target.reset(),
+            #[cfg(feature = "nats")]
+            Self::Nats(target) => target.reset(),
             _ => {}
         }
     }

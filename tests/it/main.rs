@@ -41,6 +41,8 @@ mod mail;
 mod mint;
 mod mirror;
 mod monitoring;
+#[cfg(feature = "nats")]
+mod nats_sink;
 mod otlp_sink;
 mod overrides;
 mod path;

@@ -8,6 +8,8 @@ pub mod gateway;
 pub mod issuer;
 pub mod load;
 pub mod namespace;
+#[cfg(feature = "nats")]
+pub mod nats;
 pub mod postfix;
 pub mod receiver;
 pub mod shaped;

@@ -183,6 +183,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("rustls_native_certs", &["cli"]),
     ("webpki", &["socket"]),
     ("clap_mangen", &["cli"]),
+    ("async_nats", &["sink"]),
     ("strsim", &["config"]),
     ("listenfd", &["cli"]),
     // What is decided on is handed in; nothing here may ask the world.
