@@ -13,6 +13,8 @@ mod ecs;
 mod failure;
 mod file;
 mod http;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod members;
 #[cfg(feature = "nats")]
 mod nats;

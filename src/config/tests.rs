@@ -244,6 +244,7 @@ fn sinks_of_kafka_and_nats_are_refused_where_the_program_was_built_without_them(
         assert_eq!(codes(&problems), [Code::FeatureMissing]);
         assert!(problems.to_string().contains(&format!("--features {kind}`")), "{problems}");
     }
+    assert_eq!(Machine::this().sinks.contains(&"kafka"), cfg!(feature = "kafka"));
     assert_eq!(Machine::this().sinks.contains(&"nats"), cfg!(feature = "nats"));
 }
 

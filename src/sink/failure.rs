@@ -67,6 +67,7 @@ pub(super) enum Failure {
     #[error(transparent)]
     Journal(#[from] TailError),
     /// This program was built without what it takes.
+    #[cfg(not(all(feature = "kafka", feature = "nats")))]
     #[error("this program was built without sinks of `type = \"{0}\"`; build it with `--features {0}`")]
     Unbuilt(&'static str),
     /// No request can be made of the settings.

@@ -38,7 +38,7 @@ impl Parcel {
     }
 
     /// What it is known by to a receiver that tells what comes twice, and that other sinks may send to as well.
-    #[cfg(feature = "nats")]
+    #[cfg(any(feature = "kafka", feature = "nats"))]
     pub(super) fn id(&self, sink: &str) -> String {
         format!("{sink}-{}-{}", self.seq.0, self.digest)
     }

@@ -92,7 +92,10 @@ pub const HEAVY_TYPES: [&str; 2] = ["kafka", "nats"];
 /// Those of them that this program was built with.
 #[must_use]
 pub fn heavy_types_built() -> Vec<&'static str> {
-    let is_built = |name: &&str| *name == "nats" && cfg!(feature = "nats");
+    let is_built = |name: &&str| match *name {
+        "kafka" => cfg!(feature = "kafka"),
+        _ => cfg!(feature = "nats"),
+    };
     HEAVY_TYPES.into_iter().filter(is_built).collect()
 }
 

@@ -10,6 +10,8 @@ use super::anchor::AnchorTarget;
 use super::failure::Failure;
 use super::file::FileTarget;
 use super::http::HttpTarget;
+#[cfg(feature = "kafka")]
+use super::kafka::KafkaTarget;
 #[cfg(feature = "nats")]
 use super::nats::NatsTarget;
 use super::parcel::Parcel;
@@ -55,9 +57,12 @@ pub(super) enum Target {
     Checkpoint(AnchorTarget),
     Syslog(SyslogTarget),
     Http(Box<HttpTarget>),
+    #[cfg(feature = "kafka")]
+    Kafka(Box<KafkaTarget>),
     #[cfg(feature = "nats")]
     Nats(Box<NatsTarget>),
     /// What this program was built without.
+    #[cfg(not(all(feature = "kafka", feature = "nats")))]
     Unbuilt(&'static str),
 }
 
@@ -71,10 +76,15 @@ impl Target {
             Destination::Http(settings) => {
                 Self::Http(Box::new(HttpTarget::new(&sink.name, settings.clone(), clock.clone())))
             }
+            #[cfg(feature = "kafka")]
+            Destination::Kafka(settings) => {
+                Self::Kafka(Box::new(KafkaTarget::new(&sink.name, settings.clone())))
+            }
             #[cfg(feature = "nats")]
             Destination::Nats(settings) => {
                 Self::Nats(Box::new(NatsTarget::new(&sink.name, settings.clone())))
             }
+            #[cfg(not(feature = "kafka"))]
             Destination::Kafka(_) => Self::Unbuilt("kafka"),
             #[cfg(not(feature = "nats"))]
             Destination::Nats(_) => Self::Unbuilt("nats"),
@@ -85,8 +95,11 @@ impl Target {
     pub(super) async fn deliver(&mut self, parcels: &[Parcel]) -> Result<Delivered, Failure> {
         let sure = match self {
             Self::Http(target) => return target.deliver(parcels).await,
+            #[cfg(feature = "kafka")]
+            Self::Kafka(target) => return target.deliver(parcels).await,
             #[cfg(feature = "nats")]
             Self::Nats(target) => return target.deliver(parcels).await,
+            #[cfg(not(all(feature = "kafka", feature = "nats")))]
             Self::Unbuilt(name) => return Err(Failure::Unbuilt(name)),
             Self::Stdout(target) => timeout(DELIVERY_TIMEOUT, target.deliver(parcels)).await,
             Self::File(target) => timeout(DELIVERY_TIMEOUT, target.deliver(parcels)).await,
@@ -129,6 +142,8 @@ impl Target {
             Self::File(target) => target.reset(),
             Self::Syslog(target) => target.reset(),
             Self::Http(target) => target.reset(),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(target) => target.reset(),
             #[cfg(feature = "nats")]
             Self::Nats(target) => target.reset(),
             _ => {}

@@ -34,6 +34,8 @@ mod index;
 mod init;
 mod interop;
 mod isolation;
+#[cfg(feature = "kafka")]
+mod kafka_sink;
 mod kept;
 mod killed;
 mod large;

@@ -1,6 +1,8 @@
 //! The gateway as its users run it: a process of its own, a socket, a disk, and an oracle behind it.
 
 pub mod audit;
+#[cfg(feature = "kafka")]
+pub mod broker;
 pub mod certificate;
 pub mod client;
 pub mod collector;
