@@ -168,7 +168,7 @@ async fn the_servers_of_two_clients_are_taken_over_served_and_called_through_wha
     let gateway = desk.site.start();
     for (file, table) in [("project/.vscode/mcp.json", "servers"), ("home/.claude.json", "mcpServers")] {
         let client = desk.client(file, table).await;
-        assert_eq!(client.list_all_tools().await.unwrap().len(), 9, "{file}");
+        assert_eq!(client.list_all_tools().await.unwrap().len(), 10, "{file}, with what goes on after a yes");
         let mail = || json!({ "to": "dana@acme.example", "subject": "Hello", "body": "Hello" });
         assert_eq!(call(&client, "mail__send", mail()).await.is_error, Some(false), "{file}");
         client.cancel().await.unwrap();

@@ -50,7 +50,7 @@ async fn a_mail_over_smtp_starts_a_run_labelled_email_whose_sender_cannot_vouch_
             1,
             "only the MTA's own: {text}"
         );
-        assert_eq!(report["tools"].as_array().unwrap().len(), 4, "{report}");
+        assert_eq!(report["tools"].as_array().unwrap().len(), 5, "{report}");
         let answers: Vec<_> = report["calls"].as_array().unwrap().iter().map(answer).collect();
         // A colleague may have a mail sent until the run has read what strangers wrote; a stranger may not.
         let first = if text.contains("Subject: first") { "ok" } else { "approval_pending" };

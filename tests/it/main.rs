@@ -30,6 +30,7 @@ mod hec_sink;
 mod house_rules;
 mod http_guards;
 mod http_sink;
+mod inbox;
 mod index;
 mod init;
 mod interop;

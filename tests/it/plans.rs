@@ -143,3 +143,91 @@ async fn plans_are_taken_only_where_something_can_be_met_by_one() {
     let told = |answer: &Exchange| answer.json().to_string();
     assert_eq!(told(&none).replace(SUBMIT, "X"), told(&missing).replace("tools__none", "X"));
 }
+
+/// The oracle of whose tools `flows` speak: `tools.echo` writes and `browser.count` executes, `tools.read` reads what is
+/// private and `browser.echo` sends.
+fn flowing() -> Site {
+    let site = Site::with_oracle(&crate::support::tokens::minting());
+    site.edit(|config| {
+        let tools = "tools = [\n    { tool = \"echo\", classes = [\"writes\"] },\n    { tool = \"read\", classes = [\"reads\"] },\n    { tool = \"count\", classes = [\"reads\"] },\n]\n";
+        let config = config.replace("call_timeout = \"5s\"\n", &format!("call_timeout = \"5s\"\n{tools}"));
+        let browser = "tools = [\n    { tool = \"count\", classes = [\"executes\"] },\n    { tool = \"echo\", classes = [\"sends\"] },\n    { tool = \"read\", classes = [\"reads\"] },\n]\n";
+        let config = config.replace("returns = \"web\"\n", &format!("returns = \"web\"\n{browser}"));
+        format!(
+            r#"{config}
+[[flows]]
+name = "written-then-executed"
+from = {{ classes = "writes" }}
+to = {{ classes = "executes" }}
+answer = "deny"
+
+[[flows]]
+name = "private-then-public"
+from = {{ tools = "tools.read" }}
+to = {{ classes = "sends" }}
+answer = "deny"
+"#
+        )
+    });
+    site
+}
+
+#[tokio::test]
+async fn what_one_server_wrote_another_does_not_execute_in_that_run_also_after_a_kill() {
+    let site = flowing();
+    let gateway = site.start();
+    let client = chat(&gateway).await;
+    assert_eq!(client.call("browser__count", "before").await.reason(), "ok");
+    assert_eq!(client.call("tools__echo", "written").await.reason(), "ok");
+    assert_eq!(client.call("browser__count", "after").await.reason(), "flow_denies");
+    gateway.kill();
+    for _ in 0..2 {
+        // The second time from the state at the head of a segment.
+        let gateway = site.start();
+        assert_eq!(chat(&gateway).await.call("browser__count", "again").await.reason(), "flow_denies");
+        gateway.kill();
+    }
+    let denial = of_kind(&site, "denial").remove(0);
+    let rule = &denial["decision"]["rules"][0];
+    assert_eq!((&rule["dimension"], &rule["name"]), (&json!("flow"), &json!("written-then-executed")));
+    assert!(rule["place"]["line"].as_u64().is_some(), "{rule}");
+    // What another run wrote is no history of this one: it carries its sources instead.
+    let gateway = site.start();
+    let other = Client::new(&gateway.url, crate::support::gateway::OTHER_KEY).initialize("2025-11-25").await;
+    assert_eq!(other.call("browser__count", "other").await.reason(), "ok");
+    assert!(gateway.stop().success());
+    assert_eq!(site.executed(), ["before", "written", "other"]);
+}
+
+#[tokio::test]
+async fn what_a_run_has_read_its_child_does_not_send() {
+    let site = flowing();
+    let gateway = site.start();
+    let label = [
+        "token",
+        "mint",
+        "--source",
+        "email",
+        "--subject",
+        "user:1",
+        "--role",
+        "assistant",
+        "--txn",
+        "mail-1",
+    ];
+    let token = |agents: &[&str]| {
+        let agents: Vec<&str> = agents.iter().flat_map(|agent| ["--agent", agent]).collect();
+        let (code, out, err) = site.run(&[&label[..], &agents].concat());
+        assert_eq!(code, 0, "{err}");
+        out.trim().to_owned()
+    };
+    let (parent, child) = (token(&["inbox"]), token(&["helper", "inbox"]));
+    let call = async |token: &str, tool: &str| {
+        let params = json!({ "name": tool, "arguments": { "id": "x" } });
+        Client::new(&gateway.url, token).modern(1, "tools/call", params).await.reason()
+    };
+    assert_eq!(call(&child, "browser__echo").await, "ok");
+    assert_eq!(call(&parent, "tools__read").await, "ok");
+    assert_eq!(call(&child, "browser__echo").await, "flow_denies");
+    assert!(gateway.stop().success());
+}

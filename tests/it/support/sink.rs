@@ -36,7 +36,7 @@ pub async fn call(gateway: &Gateway, ids: &[&str]) {
 pub async fn call_around_a_denial(gateway: &Gateway) {
     let client = Client::new(&gateway.url, CHAT_KEY).initialize("2025-11-25").await;
     assert_eq!(client.call("tools__read", "before").await.reason(), "ok");
-    assert_eq!(client.call("tools__write", "poison").await.reason(), "approval_pending");
+    assert_eq!(client.call("tools__refuse", "poison").await.reason(), "Unknown tool: tools__refuse");
     assert_eq!(client.call("tools__read", "after").await.reason(), "ok");
 }
 
