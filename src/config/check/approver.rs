@@ -11,6 +11,7 @@ use crate::config::node::{Located, Node, suggestion};
 use crate::config::raw::ApproverRule;
 use crate::identity::Settings;
 use crate::model::approver::{APPROVERS_MAX, Approver, Person};
+use crate::model::glob::Glob;
 use crate::model::name::{EntryPointName, Subject};
 use crate::model::place::Place;
 use crate::model::principal::Principal;
@@ -103,39 +104,51 @@ impl Checking<'_> {
             found.error(Code::BadName, &subject.place, message, "write `subject = \"user:4711\"`");
             return None;
         };
-        let vouched = self.vouched(&entry_point.value);
-        let Some((entry_point, vouches)) = vouched else {
-            let known: Vec<_> = self.entry_points().map(EntryPointName::as_str).collect();
+        let Some(declared) = self.entry_point(&entry_point.value) else {
+            let known: Vec<_> = self.entry_points().map(|(name, _)| name.as_str()).collect();
             let message = format!("the entry point `{}` is not declared", entry_point.value);
             let help = suggestion(&entry_point.value, &known);
             found.error(Code::UnknownEntryPoint, &entry_point.place, message, help);
             return None;
         };
-        if !vouches(&name) {
+        let (entry_point, vouches) = declared;
+        if !vouches.vouches_for(&name) {
             let message =
                 format!("`{entry_point}` vouches for no subject `{name}`, so nobody is this approver");
             let help = "name a subject that it vouches for, or another entry point";
             found.warn(Code::MatchesNothing, &subject.place, message, help);
         }
-        Some(Person::Subject { entry_point, subject: name })
+        Some(Person::Subject { entry_point: entry_point.clone(), subject: name })
     }
 
     /// The entry point of this name, and for whom it vouches.
-    fn vouched(&self, name: &str) -> Option<(EntryPointName, Box<dyn Fn(&Subject) -> bool + '_>)> {
-        let made = self.made.iter().find(|(principal, _)| principal.entry_point.as_str() == name);
-        if let Some((principal, _)) = made {
-            let vouches = |subject: &Subject| principal.subject == *subject;
-            return Some((principal.entry_point.clone(), Box::new(vouches)));
-        }
-        let issuer = self.identity.issuers.iter().find(|issuer| issuer.entry_point.as_str() == name)?;
-        let vouches =
-            |subject: &Subject| issuer.may_assert.subjects.iter().any(|glob| glob.matches(subject.as_str()));
-        Some((issuer.entry_point.clone(), Box::new(vouches)))
+    fn entry_point(&self, name: &str) -> Option<(&EntryPointName, Vouches<'_>)> {
+        self.entry_points().find(|(entry_point, _)| entry_point.as_str() == name)
     }
 
-    fn entry_points(&self) -> impl Iterator<Item = &EntryPointName> {
-        let made = self.made.iter().map(|(principal, _)| &principal.entry_point);
-        made.chain(self.identity.issuers.iter().map(|issuer| &issuer.entry_point))
+    fn entry_points(&self) -> impl Iterator<Item = (&EntryPointName, Vouches<'_>)> {
+        let made = self.made.iter();
+        let made = made.map(|(principal, _)| (&principal.entry_point, Vouches::For(&principal.subject)));
+        let issuers = self.identity.issuers.iter();
+        let issuers =
+            issuers.map(|issuer| (&issuer.entry_point, Vouches::ForAny(&issuer.may_assert.subjects)));
+        made.chain(issuers)
+    }
+}
+
+/// For whom an entry point vouches.
+#[derive(Clone, Copy)]
+enum Vouches<'a> {
+    For(&'a Subject),
+    ForAny(&'a [Glob]),
+}
+
+impl Vouches<'_> {
+    fn vouches_for(self, subject: &Subject) -> bool {
+        match self {
+            Self::For(own) => own == subject,
+            Self::ForAny(globs) => globs.iter().any(|glob| glob.matches(subject.as_str())),
+        }
     }
 }
 

@@ -59,7 +59,7 @@ pub(in crate::config) struct RequestStep {
 #[derive(Debug)]
 pub(in crate::config) enum LimitRule {
     /// `{ … }`.
-    Table(LimitTable),
+    Table(Box<LimitTable>),
     /// `[ … ]`, or one value.
     Values(Located<Vec<ValueRule>>),
 }
@@ -97,7 +97,7 @@ impl FlowRule {
             let flow = Self {
                 place: fields.place().clone(),
                 name: fields.text("name"),
-                from: FlowEnd::read(fields, "from", |end| BringsRule::read(end)),
+                from: FlowEnd::read(fields, "from", BringsRule::read),
                 to: FlowEnd::read(fields, "to", |_| None),
                 reaches: fields.text("reaches"),
                 answer: fields.text("answer"),
@@ -128,7 +128,7 @@ impl FlowEnd {
 
 impl BringsRule {
     fn read(fields: &Fields<'_>) -> Option<Self> {
-        let Some(Entry { value, .. }) = fields.node("brings") else { return None };
+        let Entry { value, .. } = fields.node("brings")?;
         match &value.value {
             Node::Text(word) => Some(Self::Word(Located::new(word.clone(), &value.place))),
             _ => fields.one_or_more("brings").map(Self::Sources),
@@ -188,7 +188,7 @@ impl LimitRule {
                     max: fields.quantity("max"),
                 };
                 fields.finish(&[]);
-                Some(Self::Table(table))
+                Some(Self::Table(Box::new(table)))
             }
             Node::List(items) => {
                 let values = items.iter().filter_map(|item| ValueRule::read(name, item, found)).collect();

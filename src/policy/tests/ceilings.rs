@@ -111,7 +111,7 @@ fn what_refuses_every_call_is_a_denial() {
     let closed = BTreeSet::from([email()]);
     let dimension = Dimension::Closed(email());
     let shut = Ceiling { closed: &closed, ..ceiling };
-    assert_eq!(denials(vec![shut.source(&email(), &send)]), [dimension.clone()]);
+    assert_eq!(denials(vec![shut.source(&email(), &send)]), std::slice::from_ref(&dimension));
     let returns = |_: &ToolId| Some(Offered { pin: accepted(), returns: provenance(["email"]) });
     assert_eq!(denials(Ceiling { offered: &returns, ..shut }.caller(&send)), [dimension]);
     let moved = |_: &ToolId| Some(Offered { pin: changed(), returns: Provenance::default() });
