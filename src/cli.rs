@@ -5,6 +5,7 @@
 mod admin;
 mod approvals;
 mod audit;
+mod caller;
 mod check;
 mod clients;
 mod columns;
@@ -27,6 +28,7 @@ mod man;
 mod matrix;
 mod pins;
 mod place;
+mod plan;
 mod privileges;
 mod progress;
 mod recorded;
@@ -91,6 +93,8 @@ enum Command {
     Matrix(matrix::Matrix),
     /// Show and accept tool definitions that changed
     Pins(pins::Pins),
+    /// Review plans: what of them is granted, what needs a person, and by which rule
+    Plan(plan::Plan),
     /// Read the configuration of a running gateway anew, and say what changed and what is wider
     Reload(reload::Reload),
     /// Start a command as one run of an agent, with a token that it can neither choose nor change
@@ -140,6 +144,7 @@ pub fn main() -> ExitCode {
         Command::Man(command) => man::run(&command),
         Command::Matrix(command) => matrix::run(&command),
         Command::Pins(command) => pins::run(command),
+        Command::Plan(command) => plan::run(&command),
         Command::Reload(command) => reload::run(command),
         Command::Revocations(command) => revocations::run(command),
         Command::Run(command) => run::run(command),

@@ -17,6 +17,7 @@ mod mark;
 mod node;
 mod problem;
 mod raw;
+mod rehearsal;
 mod system;
 mod units;
 
@@ -41,6 +42,7 @@ pub use fixed::{Fixed, restart_needed};
 pub use machine::Machine;
 pub use mark::FileMark;
 pub use problem::{Problem, Problems, Severity};
+pub use rehearsal::Rehearsal;
 pub use system::{Switching, System};
 
 /// A checked configuration: the settings of every room.

@@ -12,19 +12,19 @@ use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::{admin, columns, exit, label};
+use super::caller::Caller;
+use super::{admin, columns, exit};
 use crate::audit::{self, Recorded, Seq};
-use crate::clock::Clock;
 use crate::config::Compiled;
 use crate::model::call::Call;
 use crate::model::decision::{Answer, Decision};
-use crate::model::name::{AgentName, EntryPointName, RoleName, SourceName, Subject, ToolId};
-use crate::model::principal::{Label, Principal, RunRule};
+use crate::model::name::ToolId;
+use crate::model::principal::Principal;
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
 use crate::model::target::Target;
 use crate::model::text::printable;
-use crate::model::trigger::{Declarations, Trigger, TriggerEntry};
+use crate::model::trigger::Declarations;
 use crate::policy::{Explanation, Planned, Standing, Voice};
 use crate::upstream::{Settings, Settled};
 
@@ -55,53 +55,6 @@ pub(super) struct Explain {
     /// Write one JSON object
     #[arg(long)]
     json: bool,
-}
-
-/// Who calls.
-#[derive(Debug, clap::Args)]
-pub(super) struct Caller {
-    /// A source of the credential; may be repeated
-    #[arg(long = "source", value_name = "SOURCE", value_parser = SourceName::new)]
-    sources: Vec<SourceName>,
-    /// A source that the run has read since; may be repeated
-    #[arg(long = "tainted", value_name = "SOURCE", value_parser = SourceName::new)]
-    tainted: Vec<SourceName>,
-    /// A role of the subject; may be repeated
-    #[arg(long = "role", value_name = "ROLE", value_parser = RoleName::new)]
-    roles: Vec<RoleName>,
-    /// The agent that acts; repeated, the one that calls first
-    #[arg(long = "agent", value_name = "AGENT", value_parser = AgentName::new)]
-    agents: Vec<AgentName>,
-    /// On whose behalf
-    #[arg(long, value_name = "SUBJECT", default_value = "user:test", value_parser = Subject::new)]
-    subject: Subject,
-    /// An attribute of the trigger: KEY=TEXT, KEY:=JSON, and with several sources SOURCE:KEY=TEXT
-    #[arg(long = "trigger", value_name = "KEY=TEXT")]
-    triggers: Vec<String>,
-    /// When the call is made, as 2026-12-31T12:00:00Z; now where it is not said
-    #[arg(long, value_name = "MOMENT")]
-    at: Option<Timestamp>,
-}
-
-impl Caller {
-    fn principal(&self, declarations: &Declarations) -> anyhow::Result<Principal> {
-        let asked = label::sources(&self.sources, &self.triggers, declarations)?;
-        let entry = |asked: crate::model::mint::AskedSource| TriggerEntry {
-            source: asked.kind.clone(),
-            kind: asked.kind,
-            attributes: asked.attributes,
-            dropped: Vec::new(),
-        };
-        let trigger = Trigger { entries: asked.into_iter().map(entry).collect(), goal: None };
-        let label = Label {
-            entry_point: EntryPointName::new("explain")?,
-            subject: self.subject.clone(),
-            roles: self.roles.iter().cloned().collect(),
-            agents: self.agents.clone(),
-            sources: Provenance::of(self.sources.iter().cloned()),
-        };
-        Ok(Principal { trigger, ..Principal::configured(label, RunRule::DEFAULT) })
-    }
 }
 
 pub(super) fn run(command: &Explain) -> anyhow::Result<ExitCode> {
@@ -168,14 +121,11 @@ impl Asked {
         let caller = &command.caller;
         let tool: ToolId =
             command.what.parse().context("write the tool as permissions name it: upstream.tool")?;
-        if caller.sources.is_empty() {
-            bail!("say whose call it is: `--source SOURCE`, and `--role ROLE`");
-        }
         Ok(Self {
             principal: caller.principal(declarations)?,
-            provenance: Provenance::of(caller.sources.iter().chain(&caller.tainted).cloned()),
+            provenance: caller.provenance(),
             target: Target::Tool(tool),
-            at: caller.at.unwrap_or_else(|| Clock::system().wall()),
+            at: caller.at(),
             then: None,
         })
     }

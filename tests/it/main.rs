@@ -50,6 +50,7 @@ mod otlp_sink;
 mod overrides;
 mod path;
 mod pins;
+mod plan_review;
 mod plans;
 mod policies;
 mod privileges;
