@@ -118,7 +118,7 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
     let lock_path = lock_path(&document.gateway, scope);
     let in_flight = in_flight_limits(&document.limits, limits, &upstreams, budgets);
     let known = known::check(&rules, &upstreams, &lock_path, document, scope);
-    let coverage = trial::check(&document.trials, known.as_ref(), &in_flight, scope);
+    let coverage = trial::check(&document.trials, known.as_ref(), (&plans, &approvers), &in_flight, scope);
     Config {
         fixed: fixed::gather(
             document,

@@ -26,6 +26,8 @@ pub(super) struct Known<'a> {
     pub(super) policy: Policy,
     /// The tools whose definitions are accepted.
     pub(super) accepted: BTreeSet<ToolId>,
+    /// The same, as they are listed.
+    pub(super) catalogue: Catalogue,
     pub(super) upstreams: &'a [Settings],
     pub(super) rules: &'a Rules,
 }
@@ -68,7 +70,7 @@ pub(super) fn check<'a>(
                     accepted schemas";
         scope.found.error(Code::ConditionInvalid, &misfit.place, misfit.message.clone(), help);
     }
-    let known = Known { policy, accepted: ids, upstreams, rules };
+    let known = Known { policy, accepted: ids, catalogue, upstreams, rules };
     open_destinations(rules, &known, &all, scope);
     labels(rules, &known, scope);
     stored_trust(rules, &known, &all, document, scope);

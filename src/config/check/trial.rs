@@ -2,6 +2,8 @@
 //!
 //! Must never pass a test that was not run: where the definition of a tool is not known, that is said.
 
+mod plan;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -13,7 +15,9 @@ use crate::config::code::Code;
 use crate::config::json::{JSON_HELP, table};
 use crate::config::node::{Entries, Located, Node, suggestion};
 use crate::config::raw::{ANSWERS, Step as Written, Trial as WrittenTrial};
+use crate::config::rehearsal::Rehearsal;
 use crate::limit::{self, Gate, Keys, Who};
+use crate::model::approver::Approver;
 use crate::model::budget::Ledger;
 use crate::model::decision::Answer;
 use crate::model::name::{AttributeName, EntryPointName, SourceName, Subject, ToolId};
@@ -23,6 +27,7 @@ use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
 use crate::model::target::Target;
 use crate::model::trigger::{AttributeType, AttributeValue, Trigger, TriggerEntry};
+use crate::plan::Rules;
 use crate::policy::{Attempt, Exercised, Miss, Step, Trial};
 use crate::upstream::{COST_DEFAULT, Settled};
 
@@ -41,10 +46,13 @@ pub(super) fn tools(trial: &WrittenTrial) -> Vec<String> {
 pub(super) fn check(
     written: &[WrittenTrial],
     known: Option<&Known<'_>>,
+    (plans, approvers): (&Rules, &[Approver]),
     limits: &limit::Settings,
     scope: Scope<'_>,
 ) -> Coverage {
     let Some(known) = known else { return Coverage::default() };
+    let Known { policy, catalogue, upstreams, .. } = known;
+    let rehearsal = Rehearsal { policy, catalogue, upstreams, plans, approvers };
     let (mut calls, mut exercised) = (0, Exercised::new());
     for trial in written {
         let title = trial.name.as_ref().map_or("a test without a name", |name| name.value.as_str());
@@ -55,6 +63,7 @@ pub(super) fn check(
         let reading = Reading { trial, title, known, scope };
         let Some(principal) = reading.principal() else { continue };
         let Some(now) = reading.now() else { continue };
+        reading.plan(&rehearsal, &principal, now);
         for steps in reading.runs() {
             calls +=
                 steps.iter().map(|step| usize::try_from(step.times).unwrap_or(usize::MAX)).sum::<usize>();
@@ -172,7 +181,7 @@ impl Reading<'_> {
 
     /// The runs of the test: one for each tool that is expected to be answered first, and one of `calls`.
     fn runs(&self) -> Vec<Vec<Step>> {
-        let WrittenTrial { place, first, calls, .. } = self.trial;
+        let WrittenTrial { place, first, calls, submits, .. } = self.trial;
         let mut runs = Vec::new();
         for (word, tools) in first {
             let expected = answer(word);
@@ -180,8 +189,8 @@ impl Reading<'_> {
             runs.extend(tools.iter().filter_map(step));
         }
         runs.push(calls.iter().filter_map(|written| self.written(written)).collect());
-        if first.iter().all(|(_, tools)| tools.is_empty()) && calls.is_empty() {
-            let help = format!("add `calls`, or one of `{}`", ANSWERS.join("`, `"));
+        if first.iter().all(|(_, tools)| tools.is_empty()) && calls.is_empty() && submits.is_none() {
+            let help = format!("add `calls`, `submits`, or one of `{}`", ANSWERS.join("`, `"));
             self.bad(place, format!("the test `{}` expects nothing", self.title), help);
         }
         runs

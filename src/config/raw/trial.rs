@@ -21,6 +21,13 @@ pub(in crate::config) struct Trial {
     /// Tools by what is expected of each as the first call of a run: the word, and the tools.
     pub(in crate::config) first: Vec<(&'static str, Vec<Located<String>>)>,
     pub(in crate::config) calls: Vec<Step>,
+    /// The plan that is submitted: a file, or the plan itself.
+    pub(in crate::config) submits: Option<Located<String>>,
+    pub(in crate::config) goal: Option<Located<String>>,
+    /// What the run has read before it submits.
+    pub(in crate::config) after: Vec<Located<String>>,
+    /// Steps of the plan by what is expected of each: the word, and the steps.
+    pub(in crate::config) verdicts: Vec<(&'static str, Vec<Located<String>>)>,
 }
 
 /// One call of `calls`.
@@ -37,6 +44,9 @@ pub(in crate::config) struct Step {
 
 /// The answers that can be expected, as they are written.
 pub(in crate::config) const ANSWERS: [&str; 4] = ["allow", "plan", "ask", "deny"];
+
+/// What can be expected of a step of a plan, as it is written.
+const VERDICTS: [&str; 3] = ["granted", "asks", "refused"];
 
 impl Trial {
     /// Every test of the file.
@@ -66,6 +76,10 @@ impl Trial {
                 "write `calls = [{ tool = \"upstream.tool\", expect = \"allow\" }]`",
                 |fields| (Step::read(fields), &[]),
             ),
+            submits: fields.text("submits"),
+            goal: fields.text("goal"),
+            after: fields.texts("after").unwrap_or_default(),
+            verdicts: VERDICTS.map(|word| (word, fields.texts(word).unwrap_or_default())).into(),
         }
     }
 }
