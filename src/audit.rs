@@ -44,6 +44,8 @@ mod summary;
 mod tail;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trace;
 mod tree;
 mod verify;
 mod writer;

@@ -10,7 +10,7 @@ use super::commit::cause_of;
 use super::event::Event;
 use super::line::{Kind, Stamp};
 use super::note::{self, Checkpoint, VerifyingKey};
-use super::queue::{Body, Entry, Reply, Rotation};
+use super::queue::{Body, Rotation};
 use super::seal::Signers;
 use super::writer::{Checkpointed, Writer};
 use crate::keyfile::KeyFileError;
@@ -116,10 +116,8 @@ impl Writer {
         let until = stamp.wall.saturating_add(overlap).unwrap_or(stamp.wall);
         let event = Box::new(Event::AuditKey { key: key.clone(), before, until, by });
         let body = Body::Event { event, _permit: permit };
-        self.settle(&mut vec![Entry { stamp, body, reply: Reply::Nobody }]);
-        if self.trouble.is_some() || self.synced < self.lines.chain.last() {
-            return Err(RotateError::Journal(Reason::JournalHalted));
-        }
+        // A journal that goes on in a new segment is not enough: the record may not be in it, or not count.
+        self.settle_alone(stamp, body).map_err(RotateError::Journal)?;
         if let Some(signers) = self.signers.as_mut() {
             signers.put(fresh, until)?;
         }

@@ -16,6 +16,8 @@ use rustix::fs::{self, FallocateFlags, Mode, OFlags, Stat};
 pub(super) struct Disk {
     #[cfg(test)]
     pub(super) faults: super::faults::Faults,
+    #[cfg(test)]
+    pub(super) trace: super::trace::Trace,
 }
 
 /// The calls that can fail.
@@ -34,7 +36,10 @@ impl Disk {
     pub(super) fn create(&self, directory: &OwnedFd, name: &str) -> io::Result<File> {
         self.pass(Op::Create)?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(File::from(fs::openat(directory, name, flags, Mode::RUSR | Mode::WUSR)?))
+        let file = File::from(fs::openat(directory, name, flags, Mode::RUSR | Mode::WUSR)?);
+        #[cfg(test)]
+        self.trace.made(name, &file);
+        Ok(file)
     }
 
     /// Opens a file that exists to read it, or to cut it. Never follows a link.
@@ -58,36 +63,50 @@ impl Disk {
         #[cfg(test)]
         let bytes = self.faults.shorten(bytes);
         file.write_all_at(bytes, offset)?;
+        #[cfg(test)]
+        self.trace.wrote(file, offset, bytes);
         self.pass(Op::Write)
     }
 
     /// Returns once what was written to `file` survives the loss of power.
     pub(super) fn sync(&self, file: &File) -> io::Result<()> {
-        self.pass(Op::Sync)?;
-        file.sync_data()
+        self.pass(Op::Sync).inspect_err(|_| self.forgot(file))?;
+        file.sync_data()?;
+        #[cfg(test)]
+        self.trace.synced(file);
+        Ok(())
     }
 
     /// Gives a file another name, in one step.
     pub(super) fn rename(&self, directory: &OwnedFd, from: &str, to: &str) -> io::Result<()> {
         self.pass(Op::Rename)?;
-        Ok(fs::renameat(directory, from, directory, to)?)
+        fs::renameat(directory, from, directory, to)?;
+        #[cfg(test)]
+        self.trace.renamed(from, to);
+        Ok(())
     }
 
     /// Returns once the names in `directory` survive the loss of power.
     pub(super) fn sync_directory(&self, directory: &OwnedFd) -> io::Result<()> {
         self.pass(Op::SyncDirectory)?;
-        Ok(fs::fsync(directory)?)
+        fs::fsync(directory)?;
+        #[cfg(test)]
+        self.trace.synced_folder();
+        Ok(())
     }
 
     /// Cuts a segment to the `bytes` that count, gives back what was reserved behind them, and makes it
     /// read-only.
-    #[expect(clippy::unused_self, reason = "every change to the disk stands here")]
+    #[cfg_attr(not(test), expect(clippy::unused_self, reason = "every change to the disk stands here"))]
     pub(super) fn close(&self, file: &File, bytes: u64) -> io::Result<()> {
         file.set_len(bytes)?;
         // Most file systems give the space back with the cut. Those that do not, do so here or never.
         let hole = FallocateFlags::KEEP_SIZE | FallocateFlags::PUNCH_HOLE;
         let _ = fs::fallocate(file, hole, bytes, i64::MAX as u64 - bytes);
-        Ok(fs::fchmod(file, Mode::RUSR)?)
+        fs::fchmod(file, Mode::RUSR)?;
+        #[cfg(test)]
+        self.trace.closed(file, bytes);
+        Ok(())
     }
 
     /// What the system says of an open file.
@@ -99,6 +118,15 @@ impl Disk {
     fn pass(&self, op: Op) -> io::Result<()> {
         self.faults.pass(op)
     }
+
+    #[cfg(test)]
+    fn forgot(&self, file: &File) {
+        self.trace.forgot(file);
+    }
+
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, reason = "a test sees here what a failed sync may have lost")]
+    fn forgot(&self, _file: &File) {}
 
     #[cfg(not(test))]
     #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "a test can make the call fail here")]

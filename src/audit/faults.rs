@@ -1,13 +1,30 @@
-//! Faults of a disk, planned by a test: which call fails, how often, and how.
+//! Faults of a disk, planned by a test: which call fails, how often, and how, and which write takes its time.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 use super::disk::Op;
 
 /// The faults that are planned. Clones share the plan.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Faults(Arc<Mutex<Vec<Fault>>>);
+pub(crate) struct Faults(Arc<Mutex<Vec<Fault>>>, Arc<Gate>);
+
+/// What holds a write up.
+#[derive(Debug, Default)]
+struct Gate {
+    state: Mutex<GateState>,
+    opened: Condvar,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum GateState {
+    #[default]
+    Open,
+    /// The next write stops here.
+    Closed,
+    /// One has.
+    Reached,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Fault {
@@ -37,7 +54,26 @@ impl Faults {
         self.0.lock().unwrap().clear();
     }
 
+    /// Has the next write take until [`Faults::let_go`].
+    pub(super) fn hold(&self) {
+        *self.1.state.lock().unwrap() = GateState::Closed;
+    }
+
+    /// Whether a write is held up.
+    pub(super) fn holds(&self) -> bool {
+        *self.1.state.lock().unwrap() == GateState::Reached
+    }
+
+    /// Lets writes go on.
+    pub(super) fn let_go(&self) {
+        *self.1.state.lock().unwrap() = GateState::Open;
+        self.1.opened.notify_all();
+    }
+
     pub(super) fn pass(&self, op: Op) -> io::Result<()> {
+        if op == Op::Write {
+            self.1.pass();
+        }
         let mut plan = self.0.lock().unwrap();
         let Some(fault) = plan.iter_mut().find(|fault| fault.op == op && fault.times > 0) else {
             return Ok(());
@@ -54,5 +90,15 @@ impl Faults {
         let plan = self.0.lock().unwrap();
         let fault = plan.iter().find(|fault| fault.op == Op::Write && fault.times > 0 && fault.after == 0);
         fault.map_or(bytes, |fault| bytes.get(..fault.written).unwrap_or(bytes))
+    }
+}
+
+impl Gate {
+    fn pass(&self) {
+        let mut state = self.state.lock().unwrap();
+        if *state == GateState::Closed {
+            *state = GateState::Reached;
+        }
+        drop(self.opened.wait_while(state, |state| *state == GateState::Reached).unwrap());
     }
 }

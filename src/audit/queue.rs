@@ -273,6 +273,12 @@ impl Shared {
         self.wake.notify_one();
     }
 
+    /// Whether nobody has looked yet.
+    #[cfg(test)]
+    pub(super) fn is_probe_asked(&self) -> bool {
+        self.lock().probe == Probe::Asked
+    }
+
     /// Asks for another key, where nobody else does.
     pub(super) fn ask_for_rotation(&self, rotation: Rotation) {
         let mut queue = self.lock();

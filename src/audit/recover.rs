@@ -3,8 +3,11 @@
 //! Must never skip damage: a tail that was not known durable is torn, is cut and recorded; anything else
 //! stops the start with an error that names the record. Only a person can declare history lost.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufReader, Read as _, Seek, SeekFrom};
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 
 use super::Seq;
@@ -91,7 +94,8 @@ pub(super) struct Found {
     pub(super) tree: Frontier,
 }
 
-/// Reads the journal in `directory`. Changes nothing but an old `standby`, which is no segment.
+/// Reads the journal in `directory`. Changes nothing but an old `standby`, which is no segment; what was not known
+/// durable is written again as it is.
 pub(super) fn recover(directory: &Directory, disk: &Disk) -> Result<Found, RecoverError> {
     // What an unfinished beginning left behind was never part of the journal.
     match rustix::fs::unlinkat(&directory.fd, STANDBY_NAME, rustix::fs::AtFlags::empty()) {
@@ -128,9 +132,6 @@ pub(super) fn recover(directory: &Directory, disk: &Disk) -> Result<Found, Recov
 fn read_last(directory: &Directory, disk: &Disk, segment: &SegmentFile) -> Result<Found, RecoverError> {
     let io = |source| failed("read", directory, &segment.name, source);
     let file = disk.open(&directory.fd, &segment.name, Access::Read).map_err(io)?;
-    // What the last process wrote and did not sync is made durable before anything is built on it. Where
-    // that fails, nothing that follows could be trusted.
-    disk.sync(&file).map_err(|source| failed("sync", directory, &segment.name, source))?;
     let size = file.metadata().map_err(io)?.len();
     let mut fold = Fold::default();
     let mut reader = LineReader::new(BufReader::with_capacity(READ_BYTES, &file), 0);
@@ -146,7 +147,7 @@ fn read_last(directory: &Directory, disk: &Disk, segment: &SegmentFile) -> Resul
             }
         }
     };
-    let Fold { live, committed, next, journal, group, tree, leaves: _ } = fold;
+    let Fold { live, committed, next, journal, group, tree, leaves: _, durable } = fold;
     let Some(committed) = committed else {
         // A segment gets its name after its head is durable: one without a whole head was damaged since.
         let (flaw, offset) = damage.unwrap_or((Flaw::Unfinished, size));
@@ -159,6 +160,11 @@ fn read_last(directory: &Directory, disk: &Disk, segment: &SegmentFile) -> Resul
         return Err(corrupt(directory, segment, seq, offset, flaw));
     }
     drop(group);
+    // What the last process wrote and did not sync is made durable before anything is built on it. Where
+    // that fails, nothing that follows could be trusted.
+    let unsynced = durable.bytes..committed.bytes;
+    harden(directory, disk, segment, &file, unsynced)
+        .map_err(|source| failed("make durable", directory, &segment.name, source))?;
     let mut found = Found {
         live,
         chain: committed.chain,
@@ -189,6 +195,28 @@ struct Fold {
     tree: Frontier,
     /// Their leaf hashes, and those of the lines before them that count with them.
     leaves: Vec<(Seq, Sha256)>,
+    durable: Durable,
+}
+
+/// As far as the process that wrote the segment knew it to be durable.
+#[derive(Default)]
+struct Durable {
+    bytes: u64,
+    /// Lines behind that, and where they end: never more than a writer keeps unsynced.
+    ends: VecDeque<(Seq, u64)>,
+}
+
+impl Durable {
+    /// A commit line ends at `end` and says that all up to `synced` was durable.
+    fn commit(&mut self, synced: Option<Seq>, end: u64) {
+        // A segment gets its name once its head, which is its first group, is durable.
+        if self.bytes == 0 {
+            *self = Self { bytes: end, ends: VecDeque::new() };
+        }
+        while let Some((_, end)) = self.ends.pop_front_if(|(seq, _)| Some(*seq) <= synced) {
+            self.bytes = end;
+        }
+    }
 }
 
 struct Committed {
@@ -212,6 +240,7 @@ impl Fold {
         }
         let chain = record.after();
         self.leaves.push((record.seq, record.leaf));
+        self.durable.ends.push_back((record.seq, end));
         if record.kind == Kind::Commit {
             let (said, found) = (record.members.count.unwrap_or_default(), self.group.len() as u64);
             if said != found {
@@ -221,6 +250,7 @@ impl Fold {
                 apply(&mut self.live, &record);
             }
             self.leaves.drain(..).for_each(|(seq, leaf)| self.tree.append(seq, leaf));
+            self.durable.commit(record.members.synced, end);
             self.committed = Some(Committed { chain, bytes: end });
         } else {
             self.group.push(record);
@@ -228,6 +258,35 @@ impl Fold {
         self.next = Some(chain);
         Ok(())
     }
+}
+
+/// Makes the bytes of `file` durable of which the process before did not know whether they are.
+///
+/// They are written once more, as they are: where a sync of that process failed, the kernel may hold pages that it calls
+/// clean and never wrote, and a sync alone would say nothing of them.
+fn harden(
+    directory: &Directory,
+    disk: &Disk,
+    segment: &SegmentFile,
+    file: &File,
+    unsynced: Range<u64>,
+) -> io::Result<()> {
+    // A segment that was closed has a successor, which states again what was not durable.
+    let is_closed = Disk::look(file)?.st_mode & 0o200 == 0;
+    if is_closed {
+        return disk.sync(file);
+    }
+    let again = disk.open(&directory.fd, &segment.name, Access::Cut)?;
+    let mut buffer = vec![0; READ_BYTES];
+    let mut at = unsynced.start;
+    while at < unsynced.end {
+        let rest = usize::try_from(unsynced.end - at).unwrap_or(READ_BYTES);
+        let Some(part) = buffer.get_mut(..rest.min(READ_BYTES)) else { break };
+        file.read_exact_at(part, at)?;
+        disk.write_at(&again, part, at)?;
+        at += part.len() as u64;
+    }
+    disk.sync(&again)
 }
 
 fn apply(live: &mut Live, record: &Record) {

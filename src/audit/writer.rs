@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use super::begin::{Named, Preamble, Previous, Why};
 use super::directory::Directory;
 use super::disk::{Access, Disk};
@@ -135,14 +137,13 @@ impl Writer {
     /// Writes the `stop` record, and one more commit line that says that it is durable: damage in front of
     /// that is never taken for a torn tail.
     fn finish(&mut self, close: Entry) {
-        let stamp = close.stamp;
-        let Entry { body, reply, .. } = close;
+        let Entry { stamp, body, reply } = close;
+        // The last chance of what is owed, whenever the disk was tried last.
+        self.heal();
         self.checkpoint();
-        self.settle(&mut vec![Entry { stamp, body, reply: Reply::Nobody }]);
-        if self.trouble.is_some() || self.named == Named::Perhaps {
-            return reply.refuse(Reason::JournalHalted);
-        }
-        let stop = self.synced;
+        // Where the disk failed under it, the segment that was begun since takes it.
+        let stopped = self.settle_alone(stamp, body).or_else(|_| self.settle_alone(stamp, Body::Close));
+        let Ok(stop) = stopped else { return reply.refuse(Reason::JournalHalted) };
         match self.seal(&stamp) {
             Ok(()) => reply.confirm(stop),
             Err(error) => {
@@ -150,6 +151,13 @@ impl Writer {
                 reply.refuse(Reason::JournalHalted);
             }
         }
+    }
+
+    /// Commits a record of the writer itself; gives it where it is as durable as its kind has to be.
+    pub(super) fn settle_alone(&mut self, stamp: Stamp, body: Body) -> Result<Seq, Reason> {
+        let (sender, mut answer) = oneshot::channel();
+        self.settle(&mut vec![Entry { stamp, body, reply: Reply::Record(sender) }]);
+        answer.try_recv().unwrap_or(Err(Reason::JournalHalted))
     }
 
     /// Commits a group, or answers it where the journal is halted.

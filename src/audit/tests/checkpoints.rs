@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::audit::disk::Op;
 use crate::audit::line::{leaf, split_digest};
 use crate::audit::note::Signer;
 
@@ -468,4 +469,23 @@ async fn a_key_that_cannot_be_kept_or_recorded_replaces_none() {
     call(&journal, facts(&run(1))).await.unwrap();
     journal.close().await.unwrap();
     assert_eq!(said(&verify_with(&room, &[first], &[])), "", "what signs nothing harms nothing");
+}
+
+#[tokio::test]
+async fn a_key_whose_record_meets_a_failing_disk_replaces_none() {
+    for op in [Op::Write, Op::Sync] {
+        let room = Room::new();
+        let journal = open(&room, AT_THE_END);
+        let first = key(&room);
+        call(&journal, facts(&run(1))).await.unwrap();
+        // The journal goes on at once in another segment, where the record is not, or does not count.
+        room.disk.faults.plan(op, 0, 1, rustix::io::Errno::IO);
+        let refused = journal.rotate_key(Actor { uid: 0 }, Duration::from_secs(60)).await;
+        assert!(matches!(refused, Err(RotateError::Journal(Reason::JournalHalted))), "{op:?}: {refused:?}");
+        assert_eq!(key(&room), first);
+        call(&journal, facts(&run(1))).await.unwrap();
+        journal.rotate_key(Actor { uid: 0 }, Duration::from_secs(60)).await.unwrap();
+        journal.close().await.unwrap();
+        assert_eq!(said(&verify_with(&room, &[first], &[])), "", "{op:?}");
+    }
 }

@@ -5,8 +5,11 @@ use super::*;
 /// A journal of two segments with some calls in each, closed.
 async fn journal() -> Room {
     let room = Room::new();
+    // Lines of two such journals have the same lengths.
+    let clock = Clock::manual("2026-11-27T10:30:00Z".parse().unwrap());
     for _ in 0..2 {
-        let (journal, _) = room.open();
+        let opened = Journal::open_on(room.settings(), clock.clone(), room.disk.clone());
+        let (journal, _) = opened.unwrap();
         start_run(&journal, &run(1)).await.unwrap();
         for _ in 0..5 {
             call(&journal, facts(&run(1))).await.unwrap();

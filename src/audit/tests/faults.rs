@@ -4,6 +4,7 @@ use rustix::io::Errno;
 
 use super::*;
 use crate::audit::disk::Op;
+use crate::audit::trace::Did;
 
 fn why(journal: &Journal) -> Halt {
     match journal.status() {
@@ -79,6 +80,68 @@ async fn f57_a_disk_that_keeps_failing_halts_and_goes_again_when_it_is_mended() 
     assert!(refused >= 2, "{halted:?}");
     journal.close().await.unwrap();
     room.verified();
+}
+
+#[tokio::test]
+async fn f57_a_stop_that_meets_a_failing_disk_is_on_the_record_all_the_same() {
+    for op in [Op::Write, Op::Sync] {
+        let room = Room::new();
+        let (journal, _) = room.open();
+        call(&journal, facts(&run(1))).await.unwrap();
+        room.disk.faults.plan(op, 0, 1, Errno::IO);
+        journal.close().await.unwrap();
+        let lines = room.lines();
+        let last = lines.iter().rfind(|line| line["kind"] != "commit").unwrap();
+        assert_eq!(last["kind"], "stop", "{op:?}");
+        assert!(!room.verified().notes.iter().any(|note| matches!(note, Note::NoStop { .. })), "{op:?}");
+    }
+}
+
+#[tokio::test]
+async fn f57_a_stop_of_a_halted_journal_writes_what_is_owed_where_the_disk_is_well_by_then() {
+    let room = Room::new();
+    let (journal, _) = room.open();
+    start_run(&journal, &run(1)).await.unwrap();
+    let ((), open) = intend(&journal, facts(&run(1))).await.unwrap().begin();
+    for op in [Op::Sync, Op::Write, Op::Create] {
+        room.disk.faults.plan(op, 0, u32::MAX, Errno::IO);
+    }
+    assert_eq!(intend(&journal, facts(&run(1))).await.map(drop), Err(Reason::JournalHalted));
+    let concluded = tokio::spawn(open.conclude(answered()));
+    tokio::task::yield_now().await;
+    until(|| journal.figures().queued == 0).await;
+    room.disk.faults.mend();
+    // Nobody waits until it is tried again.
+    journal.close().await.unwrap();
+    concluded.await.unwrap().unwrap();
+    let report = room.verified();
+    assert_eq!((report.intents, report.outcomes), (1, 1));
+    assert_eq!(room.of_kind(Kind::Stop).len(), 1);
+}
+
+#[tokio::test]
+async fn f57_what_a_failed_sync_may_have_lost_is_written_again_by_the_next_start() {
+    let room = Room::new();
+    let (journal, _) = room.open();
+    start_run(&journal, &run(1)).await.unwrap();
+    let synced = std::fs::read(room.last()).unwrap().len();
+    for op in [Op::Sync, Op::Create] {
+        room.disk.faults.plan(op, 0, u32::MAX, Errno::IO);
+    }
+    journal.record(denial(facts(&run(1)))).await.unwrap();
+    assert_eq!(intend(&journal, facts(&run(1))).await.map(drop), Err(Reason::JournalHalted));
+    // The process dies before the disk is mended. For the next one the kernel still has what it never wrote, and calls it
+    // clean: a sync would say nothing.
+    let whole = std::fs::read(room.last()).unwrap();
+    let killed = room.killed();
+    killed.disk.trace.begin();
+    let (again, _) = killed.open();
+    let done = killed.disk.trace.all();
+    let Did::Wrote { file, at, bytes } = &done[0] else { panic!("{done:?}") };
+    assert_eq!((*at, bytes.as_slice()), (synced, &whole[synced..]));
+    assert_eq!(done[1], Did::Synced { file: *file });
+    again.close().await.unwrap();
+    killed.verified();
 }
 
 #[tokio::test]

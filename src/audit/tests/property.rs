@@ -1,317 +1,234 @@
-//! Random histories, random crashes: what was acknowledged is there, the state is what the records say.
+//! Random histories of several lives, each of which ends in a random crash: what was acknowledged is there, the state is
+//! what the records say, what was signed is what the first key vouches for, and the journal goes on.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod model;
+mod platter;
+mod player;
+
+use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 
 use proptest::prelude::*;
-use rustix::io::Errno;
-use serde_json::Value;
 
 use super::*;
-use crate::audit::disk::Op;
+use crate::audit::trace::Did;
+use model::Model;
+use platter::{Fate, Luck, Platter};
+use player::{Player, Step, steps};
 
-/// One step of a history.
-#[derive(Debug, Clone)]
-enum Step {
-    Start(u8),
-    End(u8),
-    Call {
-        run: u8,
-        adds: Option<u8>,
-        stores: Stores,
-        end: CallEnd,
-    },
-    Denial {
-        run: u8,
-        adds: Option<u8>,
-    },
-    Taint {
-        run: u8,
-        adds: u8,
-    },
-    /// The next sync fails.
-    SyncFails,
-    /// The next write stops after so many bytes.
-    WriteFails(usize),
-}
+/// Histories that are played where nobody says how many.
+const CASES: u32 = 96;
+/// Runs that there may be.
+const RUNS: u8 = 4;
+/// How long a key that was replaced signs too, and what is not waited for stays unsynced: longer than any history here.
+const LONG: Duration = Duration::from_secs(1_000_000);
 
+/// Whether what the kernel has not written back yet is lost in a crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum CallEnd {
-    Concluded,
-    Open,
-    Dropped,
+enum Machine {
+    /// The process died alone.
+    Lives,
+    Dies,
 }
 
-/// What the crash does to lines that were not synced.
+/// How a life ends.
 #[derive(Debug, Clone)]
-enum Crash {
-    /// The process died; the machine lives.
-    Process,
-    /// The machine died: the file ends somewhere behind what was synced.
-    Cut(prop::sample::Index),
-    /// The machine died: some blocks behind what was synced never came to the disk.
-    Holes(Vec<prop::sample::Index>),
+struct Crash {
+    machine: Machine,
+    /// Before which of the things that are done to the disk; at the end, behind all of them.
+    at: Option<prop::sample::Index>,
+    /// What the disk has of what it may have.
+    luck: Luck,
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let stores = prop_oneof![Just(Stores::Nothing), Just(Stores::Subject), Just(Stores::All)];
-    let end = prop_oneof![Just(CallEnd::Concluded), Just(CallEnd::Open), Just(CallEnd::Dropped)];
-    let adds = prop::option::of(0..4_u8);
-    let step = prop_oneof![
-        2 => (0..4_u8).prop_map(Step::Start),
-        1 => (0..4_u8).prop_map(Step::End),
-        6 => (0..4_u8, adds.clone(), stores, end)
-            .prop_map(|(run, adds, stores, end)| Step::Call { run, adds, stores, end }),
-        3 => (0..4_u8, adds).prop_map(|(run, adds)| Step::Denial { run, adds }),
-        1 => (0..4_u8, 0..4_u8).prop_map(|(run, adds)| Step::Taint { run, adds }),
-        1 => Just(Step::SyncFails),
-        1 => (0..900_usize).prop_map(Step::WriteFails),
-    ];
-    prop::collection::vec(step, 1..40)
+/// How often checkpoints come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Signing {
+    /// With a new key and at a stop.
+    Seldom,
+    /// Behind each group.
+    Always,
+}
+
+/// The lives of one journal.
+#[derive(Debug, Clone)]
+struct History {
+    durability: Durability,
+    signing: Signing,
+    lives: Vec<(Vec<Step>, Crash)>,
 }
 
 fn crash() -> impl Strategy<Value = Crash> {
-    prop_oneof![
-        Just(Crash::Process),
-        any::<prop::sample::Index>().prop_map(Crash::Cut),
-        prop::collection::vec(any::<prop::sample::Index>(), 1..4).prop_map(Crash::Holes),
-    ]
+    let machine = prop_oneof![1 => Just(Machine::Lives), 3 => Just(Machine::Dies)];
+    let fate = prop_oneof![1 => Just(Fate::Nothing), 1 => Just(Fate::Everything), 3 => Just(Fate::Anything)];
+    let luck = (fate, any::<u64>()).prop_map(|(fate, seed)| Luck { fate, seed });
+    (machine, prop::option::of(any::<prop::sample::Index>()), luck).prop_map(|(machine, at, luck)| Crash {
+        machine,
+        at,
+        luck,
+    })
 }
 
-/// What the journal acknowledged.
-#[derive(Debug, Default)]
-struct Acknowledged {
-    /// Known durable: survives everything.
-    durable: Vec<Seq>,
-    /// Written: survives the death of the process.
-    written: Vec<Seq>,
-    /// What the agent of each run may have read: everything that was in its provenance when one of its
-    /// records was acknowledged as durable.
-    read: BTreeMap<u8, Provenance>,
-    /// The provenance of each run in the memory of the gateway. It grows whatever the journal answers.
-    memory: BTreeMap<u8, Provenance>,
+fn history() -> impl Strategy<Value = History> {
+    let durability = prop::sample::select(&Durability::ALL);
+    let signing = prop_oneof![Just(Signing::Seldom), Just(Signing::Always)];
+    (durability, signing, prop::collection::vec((steps(), crash()), 1..4))
+        .prop_map(|(durability, signing, lives)| History { durability, signing, lives })
 }
 
-impl Acknowledged {
-    /// What a run's critical section does: the source counts from here on.
-    fn section(&mut self, number: u8, adds: Option<u8>) -> CallFacts {
-        let memory = self.memory.get_mut(&number).unwrap();
-        let provenance = memory.clone();
-        let adds = memory.join(&adds.map(source).unwrap_or_default());
-        CallFacts { provenance, adds, ..facts(&run(number)) }
+/// The files of the keys that sign.
+type Keys = BTreeMap<std::ffi::OsString, Vec<u8>>;
+
+/// A journal over all its lives.
+struct House {
+    room: Room,
+    signing: Signing,
+    clock: Clock,
+    platter: Platter,
+    model: Model,
+    /// Whoever verifies knows no other.
+    first_key: Option<VerifyingKey>,
+    /// How many calls were open in the crash, where that is known.
+    open: Option<u64>,
+}
+
+/// The present life.
+struct Life {
+    journal: Journal,
+    /// The files of the keys, and how much was done to the disk when they came.
+    keys: Vec<(usize, Keys)>,
+}
+
+impl House {
+    fn new(durability: Durability, signing: Signing) -> Self {
+        let room = Room { segment_bytes: 8 * 1024, queue_max: 16, durability, ..Room::new() };
+        let clock = Clock::manual("2026-11-27T10:30:00Z".parse().unwrap());
+        let (platter, model) = (Platter::default(), Model::default());
+        Self { room, signing, clock, platter, model, first_key: None, open: None }
     }
 
-    fn durable(&mut self, number: u8, seq: Seq) {
-        self.durable.push(seq);
-        self.read.insert(number, self.memory[&number].clone());
+    fn settings(&self) -> Settings {
+        let every = if self.signing == Signing::Always { Duration::ZERO } else { LONG };
+        let key = self.room.dir.with_file_name("audit-key");
+        let checkpoints = Some(Checkpoints { key, every });
+        // Whoever waits here waits for a disk that is mended at once, however slow the machine is.
+        let queue_wait = Duration::from_secs(60);
+        Settings { checkpoints, sync_delay_max: LONG, queue_wait, ..self.room.settings() }
+    }
+
+    /// The journal starts, and holds what it has to.
+    fn start(&mut self) -> Life {
+        self.room.disk = Disk::default();
+        let trace = &self.room.disk.trace;
+        trace.begin();
+        let opened = Journal::open_on(self.settings(), self.clock.clone(), self.room.disk.clone());
+        let (journal, recovered) = opened.unwrap();
+        self.room.verified();
+        // What the writer does by itself meanwhile nobody was told of.
+        let mut lines = model::lines(&self.room);
+        let synced = journal.figures().synced_seq;
+        lines.retain(|seq, _| *seq <= synced);
+        self.model.check(trace.count(), lines, &recovered);
+        if let Some(open) = self.open.take() {
+            assert_eq!(recovered.unknown, open);
+        }
+        if self.model.is_fresh() {
+            self.first_key = Some(checkpoints::key(&self.room));
+        }
+        Life { journal, keys: vec![(0, keys(&self.room))] }
+    }
+
+    /// The crash comes, and leaves another folder. Gives the one before.
+    fn crash(&mut self, life: &Life, crash: &Crash) -> Room {
+        let done = self.room.disk.trace.all();
+        let at = crash.at.map_or(done.len(), |at| at.index(done.len() + 1));
+        let mut luck = crash.luck;
+        done[..at].iter().for_each(|did| self.platter.apply(did, &mut luck));
+        if let Some(Did::Wrote { file, at, bytes }) = done.get(at) {
+            // In the midst of it.
+            let bytes = bytes[..luck.below(bytes.len() + 1)].to_vec();
+            self.platter.apply(&Did::Wrote { file: *file, at: *at, bytes }, &mut luck);
+        }
+        if crash.machine == Machine::Dies {
+            self.platter.lose_power(&mut luck);
+        }
+        self.model.crash(at, crash.machine);
+        let Room { segment_bytes, queue_max, durability, .. } = self.room;
+        let next = Room { segment_bytes, queue_max, durability, ..Room::new() };
+        self.platter.mount(&next.dir);
+        let of_owner =
+            |path: &Path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        of_owner(next.dir.parent().unwrap(), 0o700);
+        for (name, bytes) in life.keys_at(at, &mut luck) {
+            let path = next.dir.with_file_name(name);
+            std::fs::write(&path, bytes).unwrap();
+            of_owner(&path, 0o600);
+        }
+        std::mem::replace(&mut self.room, next)
+    }
+
+    /// The journal in `room` ends in order, and whoever knows the first key finds nothing wrong.
+    async fn stop(&self, room: &Room, journal: Journal) {
+        journal.close().await.unwrap();
+        let report = checkpoints::verify_with(room, &[self.first_key.clone().unwrap()], &[]);
+        assert_eq!(checkpoints::said(&report), "", "the first key vouches for all that followed");
     }
 }
 
-fn source(number: u8) -> Provenance {
-    sources([["email", "web", "cron", "files"][usize::from(number)]])
-}
-
-/// Plays a history; gives what was acknowledged and the calls that are still open.
-async fn play(room: &Room, journal: &Journal, steps: &[Step]) -> (Acknowledged, Vec<OpenIntent>) {
-    let is_relaxed = room.durability == Durability::Relaxed;
-    let (mut known, mut open) = (Acknowledged::default(), Vec::new());
-    for step in steps {
-        until_going(journal).await;
-        match step {
-            Step::Start(number) if !known.memory.contains_key(number) => {
-                if let Ok(seq) = start_run(journal, &run(*number)).await {
-                    known.durable.push(seq);
-                    known.memory.insert(*number, sources(["chat"]));
-                }
+impl Life {
+    /// The keys when so much was done to the disk. They come between two of those things, one file after the other.
+    fn keys_at(&self, at: usize, luck: &mut Luck) -> Keys {
+        let mut come = self.keys.iter().rev().skip_while(|(then, _)| *then > at);
+        let (then, last) = come.next().unwrap();
+        match (come.next(), luck.below(3)) {
+            (Some((_, before)), 0) if *then == at => before.clone(),
+            (Some((_, before)), 1) if *then == at => {
+                let retired = last.iter().filter(|(name, _)| *name == "audit-key.before");
+                let files = before.iter().chain(retired);
+                files.map(|(name, bytes)| (name.clone(), bytes.clone())).collect()
             }
-            Step::End(number) if known.memory.contains_key(number) => {
-                let end = Event::RunEnd {
-                    run: run(*number),
-                    why: RunEnding::Idle,
-                    by: None,
-                    until: None,
-                    unstarted: None,
-                };
-                if let Ok(seq) = journal.record(end).await {
-                    known.durable.push(seq);
-                    known.memory.remove(number);
-                    known.read.remove(number);
-                }
-            }
-            Step::Call { run: number, adds, stores, end } if known.memory.contains_key(number) => {
-                let facts = CallFacts { stores: *stores, ..known.section(*number, *adds) };
-                let marks = !facts.adds.is_empty() || *stores != Stores::Nothing;
-                let Ok(intent) = intend(journal, facts).await else { continue };
-                if is_relaxed && !marks {
-                    known.written.push(intent.seq());
-                } else {
-                    known.durable(*number, intent.seq());
-                }
-                let ((), begun) = intent.begin();
-                match end {
-                    CallEnd::Concluded => {
-                        let ended = begun.conclude(answered()).await;
-                        let is_full = room.durability == Durability::Full;
-                        if is_full { &mut known.durable } else { &mut known.written }.extend(ended);
-                    }
-                    CallEnd::Open if open.len() < 8 => open.push(begun),
-                    CallEnd::Open | CallEnd::Dropped => drop(begun),
-                }
-            }
-            Step::Denial { run: number, adds } if known.memory.contains_key(number) => {
-                let facts = known.section(*number, *adds);
-                let adding = !facts.adds.is_empty();
-                match journal.record(denial(facts)).await {
-                    Ok(seq) if adding => known.durable(*number, seq),
-                    Ok(seq) if room.durability == Durability::Full => known.durable.push(seq),
-                    Ok(seq) => known.written.push(seq),
-                    Err(_) => {}
-                }
-            }
-            Step::Taint { run: number, adds } if known.memory.contains_key(number) => {
-                let adds = known.section(*number, Some(*adds)).adds;
-                let event = Event::Taint { run: run(*number), adds, entries: vec![], cause: Claim::new("x") };
-                known.durable.extend(journal.record(event).await);
-            }
-            Step::SyncFails => room.disk.faults.plan(Op::Sync, 0, 1, Errno::IO),
-            Step::WriteFails(written) => room.disk.faults.plan_short_write(*written, Errno::NOSPC),
-            _ => {}
+            _ => last.clone(),
         }
     }
-    (known, open)
 }
 
-/// Does to the copy of the journal what the crash does, behind what was synced and nowhere else.
-fn crashed(room: &Room, synced: u64, crash: &Crash) {
-    let path = room.last();
-    let text = std::fs::read_to_string(&path).unwrap();
-    // A segment gets its name only once its head is durable, whatever was known synced a moment ago
-    // (docs/AUDIT.md §5.2): one that was begun since is no tail.
-    let (mut safe, mut is_head) = (0, true);
-    for line in text.lines() {
-        let value: Value = serde_json::from_str(line).unwrap();
-        if !is_head && value["seq"].as_u64().unwrap() > synced {
-            break;
-        }
-        is_head = is_head && value["kind"] != "commit";
-        safe += line.len() + 1;
-    }
-    let tail = text.len() - safe;
-    if tail == 0 {
-        return;
-    }
-    edit(&path, |bytes| match crash {
-        Crash::Process => {}
-        Crash::Cut(at) => bytes.truncate(safe + at.index(tail)),
-        Crash::Holes(holes) => {
-            for hole in holes {
-                let start = safe + hole.index(tail);
-                let end = (start + 512).min(bytes.len());
-                bytes[start..end].fill(0);
-            }
-        }
-    });
+/// The files of the keys beside the journal.
+fn keys(room: &Room) -> Keys {
+    let files = std::fs::read_dir(room.dir.parent().unwrap()).unwrap().map(Result::unwrap);
+    let keys = files.filter(|file| file.file_type().unwrap().is_file());
+    keys.map(|file| (file.file_name(), std::fs::read(file.path()).unwrap())).collect()
 }
 
-/// The state that the records describe: a slow and obvious second fold, over all lines from the first.
-fn folded(lines: &[Value]) -> (BTreeMap<String, BTreeSet<String>>, BTreeSet<String>) {
-    let refused: BTreeSet<_> = lines
-        .iter()
-        .filter(|line| line["kind"] == "restated" && line["refused"] == true)
-        .map(|line| line["line"]["seq"].as_u64())
-        .collect();
-    let names = |list: &Value| -> BTreeSet<String> {
-        list.as_array().into_iter().flatten().map(|name| name.as_str().unwrap().to_owned()).collect()
-    };
-    let (mut runs, mut stored) = (BTreeMap::<String, BTreeSet<String>>::new(), BTreeSet::new());
-    for line in lines.iter().filter(|line| !refused.contains(&line["seq"].as_u64())) {
-        let run = line["run"].as_str().unwrap_or_default().to_owned();
-        match line["kind"].as_str().unwrap() {
-            "run_start" => drop(runs.insert(run, names(&line["provenance"]))),
-            "run_end" => drop(runs.remove(&run)),
-            "intent" | "denial" | "list" | "suspended" | "resumed" | "taint" => {
-                let known = runs.get_mut(&run).unwrap();
-                known.extend(names(&line["adds"]));
-                if line["kind"] == "intent" && line["stores"] != "nothing" {
-                    stored.extend(known.iter().cloned());
-                }
-            }
-            _ => {}
-        }
+async fn holds(history: History) {
+    let mut house = House::new(history.durability, history.signing);
+    for (steps, crash) in &history.lives {
+        let mut life = house.start();
+        let mut player = Player::new(&house.room, &life.journal, &house.clock, &mut house.model);
+        player.play(steps).await;
+        let Player { open, rotated, .. } = player;
+        life.keys.extend(rotated);
+        let is_at_rest = crash.at.is_none() && crash.machine == Machine::Lives;
+        house.open = is_at_rest.then_some(open.len() as u64);
+        let before = house.crash(&life, crash);
+        before.disk.faults.mend();
+        drop(open);
+        house.stop(&before, life.journal).await;
     }
-    (runs, stored)
-}
-
-fn names(provenance: &Provenance) -> BTreeSet<String> {
-    provenance.iter().map(ToString::to_string).collect()
-}
-
-async fn holds(durability: Durability, steps: Vec<Step>, crash: Crash) {
-    let room = Room { segment_bytes: 8 * 1024, queue_max: 12, durability, ..Room::new() };
-    // Without the delay nothing is synced that nobody waits for: the tail is as long as it can be.
-    let settings = Settings { sync_delay_max: Duration::from_secs(3600), ..room.settings() };
-    let (journal, _) = Journal::open_on(settings, Clock::system(), room.disk.clone()).unwrap();
-    let (known, open) = play(&room, &journal, &steps).await;
-    until_going(&journal).await;
-    room.disk.faults.mend();
-    // What drops owe is still on its way; the crash comes when the writer rests.
-    until(|| journal.figures().calls == open.len() as u64).await;
-    let synced = journal.figures().synced_seq;
-    let killed = room.killed();
-    crashed(&killed, synced, &crash);
-    let (again, recovered) = killed.open();
-    again.close().await.unwrap();
-    killed.verified();
-    let lines = killed.lines();
-    let there: BTreeSet<_> = lines.iter().map(|line| line["seq"].as_u64().unwrap()).collect();
-    assert!(known.durable.iter().all(|seq| there.contains(&seq.0)), "a durable record is lost");
-    if matches!(crash, Crash::Process) {
-        assert!(known.written.iter().all(|seq| there.contains(&seq.0)), "a written record is lost");
-        assert_eq!(recovered.unknown, open.len() as u64);
-    }
-    let of = |kind: &str, key: &str| -> Vec<u64> {
-        lines.iter().filter(|line| line["kind"] == kind).map(|line| line[key].as_u64().unwrap()).collect()
-    };
-    let mut ended = [of("outcome", "intent"), of("unknown", "intent")].concat();
-    ended.sort_unstable();
-    assert_eq!(of("intent", "seq"), ended, "each intent ends exactly once");
-    let (runs, stored) = folded(&lines);
-    let live = recovered.live;
-    let found: BTreeMap<_, _> =
-        live.runs.values().map(|run| (run.run.to_string(), names(&run.provenance))).collect();
-    assert_eq!(found, runs);
-    assert!(live.runs.values().all(|run| run.history == RunHistory::Whole));
-    for (number, read) in &known.read {
-        assert!(
-            read.missing_from(&live.runs[&run(*number)].provenance).is_empty(),
-            "run {number} is laundered"
-        );
-    }
-    let kept: BTreeSet<_> = live
-        .stored
-        .values()
-        .flat_map(|stored| stored.subjects.values().chain([&stored.all]))
-        .flat_map(names)
-        .collect();
-    assert_eq!(kept, stored);
-    drop(open);
-    journal.close().await.unwrap();
-    room.verified();
+    let last = house.start();
+    house.stop(&house.room, last.journal).await;
 }
 
 proptest! {
     // `PROPTEST_CASES=10000` plays as many as one has patience for.
     #![proptest_config(match std::env::var_os("PROPTEST_CASES") {
         Some(_) => ProptestConfig::default(),
-        None => ProptestConfig::with_cases(32),
+        None => ProptestConfig::with_cases(CASES),
     })]
 
     #[test]
-    fn i6_whatever_happens_what_was_acknowledged_is_there(
-        durability in prop::sample::select(&Durability::ALL),
-        steps in steps(),
-        crash in crash(),
-    ) {
+    fn i6_whatever_happens_what_was_acknowledged_is_there(history in history()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        runtime.block_on(holds(durability, steps, crash));
+        runtime.block_on(holds(history));
     }
 }
