@@ -100,10 +100,13 @@ impl Directory {
     pub(super) fn open_to_write(path: &Path) -> Result<Self, DirectoryError> {
         if let Some(state_dir) = path.parent() {
             make(state_dir)?;
+            keep_name(state_dir);
             let fd = open(state_dir)?;
             guard(state_dir, &stat(state_dir, &fd)?, &[0o700])?;
+            make(path)?;
+            // Also where it was there: nobody knows whether the process that made it came to this.
+            fs::fsync(&fd).map_err(|error| failed("sync", state_dir, error))?;
         }
-        make(path)?;
         let fd = open(path)?;
         guard(path, &stat(path, &fd)?, &[0o700])?;
         // The lock is on the folder itself: a lock file could be deleted and made anew by a second process.
@@ -165,6 +168,16 @@ fn make(path: &Path) -> Result<(), DirectoryError> {
         Err(source) => return Err(DirectoryError::Io { what: "make", path: path.to_owned(), source }),
     }
     Ok(())
+}
+
+/// Makes the name of the state directory survive the loss of power, where this process may look into what it stands in:
+/// mostly an operator made it long ago.
+fn keep_name(state_dir: &Path) {
+    let parent = state_dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
+    if let Err(error) = std::fs::File::open(parent).and_then(|parent| parent.sync_all()) {
+        tracing::debug!(%error, parent = %parent.display(), "the folder of the state directory cannot be synced");
+    }
 }
 
 fn open(path: &Path) -> Result<OwnedFd, DirectoryError> {

@@ -11,7 +11,7 @@ use crate::support::audit::{check_signed, of_kind, segments};
 use crate::support::load::{Answers, Load, Seen, answers, check_answers, kills};
 use crate::support::receiver::{Receiver, status};
 use crate::support::sink::{assert_whole, two_sinks};
-use crate::support::tracer::{Point, Threads, Tracer, start_killed};
+use crate::support::tracer::{Point, Threads, Tracer, start_killed, start_noted};
 use crate::support::{Site, check_audit};
 
 /// What the journal does with files.
@@ -154,6 +154,21 @@ async fn f55_a_first_start_that_is_killed_before_any_of_its_file_operations_is_f
     }
     for operation in ["mkdir", "unlinkat", "fallocate", "pwrite64", "fdatasync", "renameat", "fsync"] {
         assert!(met.contains(&operation), "never killed before {operation}");
+    }
+}
+
+#[tokio::test]
+async fn f55_the_folders_of_a_journal_are_durable_before_it_takes_a_call() {
+    let site = Site::with_oracle("");
+    let noted = site.path("noted");
+    assert!(start_noted(&site, "mkdir,fsync", &noted).stop().success());
+    let noted = std::fs::read_to_string(noted).unwrap();
+    let home = site.path("gateway.toml").parent().unwrap().display().to_string();
+    for (folder, parent) in [("state", String::new()), ("state/journal", "/state".to_owned())] {
+        let made = format!("{folder}\", 0700)");
+        let behind = noted.split_once(&made).unwrap_or_else(|| panic!("{folder} is not made: {noted}")).1;
+        let next = behind.lines().find(|line| line.contains("fsync(")).unwrap();
+        assert!(next.contains(&format!("<{home}{parent}>")), "{folder}: {next}");
     }
 }
 

@@ -1,4 +1,5 @@
-//! `strace` as the hand that kills a gateway right before the system call that is named, or has that call fail.
+//! `strace` as the hand that kills a gateway right before the system call that is named, or has that call fail, or only
+//! notes it.
 //!
 //! It counts the calls of each thread by themselves. What it kills has not done the call that it was killed before, and
 //! has done everything before that.
@@ -46,6 +47,15 @@ pub fn start_killed(site: &Site, point: &Point<'_>) -> Result<Gateway, String> {
     site.try_start_by(command)
 }
 
+/// Starts the gateway under it: noted in `to` is every call of these `syscalls`, and the names of the files.
+pub fn start_noted(site: &Site, syscalls: &str, to: &std::path::Path) -> Gateway {
+    let mut command = Command::new("strace");
+    command.args(["-D", "-f", "-y", "-o"]).arg(to).args(["-e", &format!("trace={syscalls}")]);
+    command.arg(env!("CARGO_BIN_EXE_sluicegate"));
+    command.args(["serve", "--config", "gateway.toml"]).current_dir(site.path(""));
+    site.try_start_by(command).unwrap_or_else(|said| panic!("{MISSING}: {said}"))
+}
+
 /// What of a gateway is traced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Threads {
@@ -68,6 +78,13 @@ impl Tracer {
         let args = ["-o", "/dev/null", "-e"].map(str::to_owned);
         let what = [format!("trace={syscalls}"), "-e".to_owned(), format!("inject={syscalls}:error={error}")];
         Self::attach(gateway, Threads::Journal, &[args, what].concat())
+    }
+
+    /// Notes every call of these `syscalls`, of all threads, and the names of the files, in `to`, until it is dropped.
+    pub fn note(gateway: &Gateway, syscalls: &str, to: &std::path::Path) -> Self {
+        let what = ["-y".to_owned(), "-o".to_owned(), to.display().to_string()];
+        let which = ["-e".to_owned(), format!("trace={syscalls}")];
+        Self::attach(gateway, Threads::All, &[what.as_slice(), &which].concat())
     }
 
     fn attach(gateway: &Gateway, threads: Threads, args: &[String]) -> Self {
