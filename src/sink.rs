@@ -44,6 +44,7 @@ use tokio::task::JoinSet;
 use crate::audit::{Position, Seq};
 use crate::clock::Clock;
 use courier::Courier;
+use cursor::Cursor;
 pub use cursor::CursorError;
 pub use ocsf::OcsfVersion;
 pub use settings::*;
@@ -103,21 +104,36 @@ pub struct Sinks {
 
 /// How far the sinks are.
 #[derive(Debug, Clone, Default)]
-pub struct Had(Arc<Mutex<Vec<watch::Receiver<Seq>>>>);
+pub struct Had(Arc<Mutex<Vec<Place>>>);
+
+/// How far one of them says that it is, and where that is kept.
+type Place = (watch::Receiver<Seq>, Cursor);
 
 impl Had {
-    /// Where one of them tells it, which lacks everything from `first` on.
-    fn of(&self, first: Seq) -> watch::Sender<Seq> {
+    /// Where one of them, which keeps its place in `cursor`, tells it; it lacks everything from `first` on.
+    fn of(&self, first: Seq, cursor: &Cursor) -> watch::Sender<Seq> {
         let (sender, receiver) = watch::channel(first);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(receiver);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((receiver, cursor.clone()));
         sender
     }
 
-    /// The first record that one of them has not had; beyond any where there are none.
+    /// The first record that one of them will ask for again, even after a loss of power; beyond any where there are
+    /// none. Waits for the disk.
     #[must_use]
     pub fn needed(&self) -> Seq {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.iter().map(|had| *had.borrow()).min().unwrap_or(Seq(u64::MAX))
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let sure = |(had, cursor): Place| {
+            // What it tells is kept already. Should it be lost, the sink would look for what is not there any more.
+            let needed = *had.borrow();
+            cursor.sync().map_or_else(
+                |error| {
+                    tracing::warn!(%error, "the journal keeps what a sink may ask for: its place is not known durable");
+                    Seq(0)
+                },
+                |()| needed,
+            )
+        };
+        all.into_iter().map(sure).min().unwrap_or(Seq(u64::MAX))
     }
 }
 

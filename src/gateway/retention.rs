@@ -23,7 +23,7 @@ pub struct Retention {
     pub dir: PathBuf,
     /// How long after it was last written a segment is kept (`audit.retention`).
     pub after: Duration,
-    /// The first record that somebody who reads the journal has not had.
+    /// The first record that somebody who reads the journal may ask for, even after a loss of power. May wait for the disk.
     pub needed: Arc<dyn Fn() -> Seq + Send + Sync>,
 }
 
@@ -50,8 +50,8 @@ impl Gateway {
     }
 
     async fn retire(&self, retention: &Retention, before: Timestamp) -> std::io::Result<()> {
-        let (dir, needed) = (retention.dir.clone(), (retention.needed)());
-        let found = tokio::task::spawn_blocking(move || audit::retirable(&dir, before, needed)).await;
+        let (dir, needed) = (retention.dir.clone(), Arc::clone(&retention.needed));
+        let found = tokio::task::spawn_blocking(move || audit::retirable(&dir, before, needed())).await;
         let found = found.map_err(std::io::Error::other)?.map_err(std::io::Error::other)?;
         let Some(retired) = found else { return Ok(()) };
         let (first, last, segments, bytes) = (retired.first, retired.last, retired.segments(), retired.bytes);

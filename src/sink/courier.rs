@@ -89,7 +89,7 @@ impl Courier {
             Begin::Oldest => Position::default(),
             Begin::Now => Position::behind(&source.dir, *source.synced.borrow()),
         });
-        let had = had.of(sure.next);
+        let had = had.of(sure.next, &cursor);
         // Where it begins now it begins also if it ends before it took anything.
         cursor.keep(sure)?;
         let (dead, count) = DeadLetters::open(dir, &settings.name).map_err(|source| CursorError::Io {
@@ -225,15 +225,18 @@ impl Courier {
 
     /// The sink has everything before `at`.
     fn arrived(&mut self, at: Position) {
-        self.had.send_replace(at.next);
         self.underway.retain(|(_, position)| position.next > at.next);
         if at == self.sure {
             return;
         }
         self.sure = at;
-        if let Err(error) = self.cursor.keep(at) {
+        match self.cursor.keep(at) {
+            // Only now may what it had be removed (CASES F69).
+            Ok(()) => _ = self.had.send_replace(at.next),
             // The records come twice, should the gateway end before it can be kept.
-            tracing::error!(sink = self.settings.name, %error, "the place of a sink cannot be kept");
+            Err(error) => {
+                tracing::error!(sink = self.settings.name, %error, "the place of a sink cannot be kept");
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::audit::Position;
+use crate::whole;
 
 /// Why the place of a sink cannot be read or kept.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +74,16 @@ impl Cursor {
         let mut file = create(&new).map_err(|source| io("write", source))?;
         file.write_all(&text).map_err(|source| io("write", source))?;
         fs::rename(&new, &self.path).map_err(|source| io("replace", source))
+    }
+
+    /// Returns once what was kept survives a loss of power.
+    pub(super) fn sync(&self) -> Result<(), CursorError> {
+        let synced = File::open(&self.path).and_then(|file| file.sync_all());
+        synced.and_then(|()| whole::sync_folder(&self.path)).map_err(|source| CursorError::Io {
+            doing: "sync",
+            path: self.path.clone(),
+            source,
+        })
     }
 }
 

@@ -1,12 +1,10 @@
 //! What is kept of the journal and for how long, and the checkpoint that is kept elsewhere.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::Stdio;
-
 use crate::support::Client;
 use crate::support::Site;
-use crate::support::audit::of_kind;
+use crate::support::audit::{of_kind, wait_for};
 use crate::support::gateway::{CHAT_KEY, Gateway};
+use crate::support::tracer::start_noted;
 
 const ANCHOR: &str = "[[audit.sinks]]\nname = \"anchor\"\ntype = \"checkpoint\"\npath = \"kept.note\"\n";
 
@@ -31,17 +29,6 @@ fn segments(site: &Site) -> usize {
         .count()
 }
 
-/// Waits until the running gateway has recorded something of this kind.
-fn wait_for(site: &Site, kind: &str) {
-    let mut command = site.command(&["audit", "tail", "--json", "--since-start"]);
-    let mut tail = command.stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(tail.stdout.take().unwrap()).lines();
-    let kind = format!("\"kind\":\"{kind}\"");
-    assert!(lines.any(|line| line.unwrap().contains(&kind)), "the tail ended");
-    tail.kill().unwrap();
-    tail.wait().unwrap();
-}
-
 #[tokio::test]
 async fn old_segments_go_on_the_record_and_what_is_left_verifies() {
     let site = Site::with_oracle(&format!("[audit]\nretention = \"1ms\"\n{ANCHOR}"));
@@ -49,7 +36,7 @@ async fn old_segments_go_on_the_record_and_what_is_left_verifies() {
     let run = of_kind(&site, "run_start")[0]["run"].clone();
     lived(&site, 3).await;
     let gateway = site.start();
-    wait_for(&site, "retired");
+    wait_for(&site, &["\"kind\":\"retired\""]);
     call(&gateway, "last").await;
     assert!(gateway.stop().success());
     assert!(segments(&site) <= 3, "{}", segments(&site));
@@ -80,13 +67,46 @@ async fn what_a_sink_has_not_had_stays() {
     assert_eq!((segments(&site), of_kind(&site, "retired").len()), (before + 1, 0));
     site.edit(|config| config.replace(gone, ""));
     let gateway = site.start();
-    wait_for(&site, "retired");
+    wait_for(&site, &["\"kind\":\"retired\""]);
     assert!(gateway.stop().success());
     assert!(segments(&site) < before);
 }
 
+/// In this order, each behind the one before, stand lines of `noted` that hold all of these.
+fn assert_in_order(noted: &[String], wanted: &[&[&str]]) {
+    let mut lines = noted.iter();
+    for parts in wanted {
+        let is_it = |line: &String| parts.iter().all(|part| line.contains(part));
+        assert!(lines.any(is_it), "{parts:?} is not in its place: {noted:#?}");
+    }
+}
+
 #[tokio::test]
-async fn the_checkpoint_that_is_kept_elsewhere_finds_a_journal_that_was_cut_or_made_anew() {
+async fn f69_the_places_of_sinks_are_durable_before_what_they_had_is_removed() {
+    let copy = "[[audit.sinks]]\nname = \"copy\"\ntype = \"file\"\npath = \"copy.jsonl\"\n";
+    let site = Site::with_oracle(&format!("[audit]\nretention = \"1ms\"\n{copy}"));
+    lived(&site, 4).await;
+    let gateway = start_noted(&site, "unlink,unlinkat,fsync,fdatasync", &site.path("noted"));
+    // A start takes the newest segment up and begins one; of the others nothing stays.
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+    let mut looks = tokio::time::interval(std::time::Duration::from_millis(5));
+    while segments(&site) > 2 {
+        assert!(tokio::time::Instant::now() < deadline, "nothing is removed");
+        looks.tick().await;
+    }
+    assert!(gateway.stop().success());
+    let noted = std::fs::read_to_string(site.path("noted")).unwrap();
+    let noted: Vec<_> = noted.lines().map(str::to_owned).collect();
+    let removes: &[&str] = &["unlink", "state/journal/0", ".jsonl"];
+    let synced: [&[&str]; 3] =
+        [&["fsync", "state/sinks/copy.json>"], &["fsync", "state/sinks>"], &["fdatasync", "state/journal/"]];
+    assert_in_order(&noted, &[&synced[..], &[removes], &[&["fsync", "state/journal>"]]].concat());
+    let first = noted.iter().position(|line| removes.iter().all(|part| line.contains(part))).unwrap();
+    assert_in_order(&noted[..first], &synced);
+}
+
+#[tokio::test]
+async fn a79_the_checkpoint_that_is_kept_elsewhere_finds_a_journal_that_was_cut_or_made_anew() {
     let (site, other) = (Site::with_oracle(ANCHOR), Site::with_oracle(""));
     lived(&site, 2).await;
     lived(&other, 3).await;

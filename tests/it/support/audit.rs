@@ -1,7 +1,9 @@
 //! What must be true of a journal after every test, against the ledger of what was executed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use serde_json::Value;
 
@@ -41,6 +43,16 @@ pub fn records(site: &Site) -> Vec<Value> {
 /// The records of one kind.
 pub fn of_kind(site: &Site, kind: &str) -> Vec<Value> {
     records(site).into_iter().filter(|record| record["kind"] == kind).collect()
+}
+
+/// Waits until the running gateway has recorded something with all these `parts`.
+pub fn wait_for(site: &Site, parts: &[&str]) {
+    let mut command = site.command(&["audit", "tail", "--json", "--since-start"]);
+    let mut tail = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(tail.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| parts.iter().all(|part| line.contains(part))), "the tail ended");
+    tail.kill().unwrap();
+    tail.wait().unwrap();
 }
 
 /// The oracle check that ends every integration test (CASES.md): nothing was executed without an intent,
