@@ -374,10 +374,11 @@ impl Stage<'_> {
     }
 }
 
-/// A call of which something is to be kept that cannot be does not go on (I6).
+/// A call of which something is to be kept that is not does not go on (I6): it could not be, or what is visible now was
+/// hidden a moment ago.
 fn check_kept(facts: &CallFacts) -> Result<(), Reason> {
-    match &facts.kept {
-        Some(kept) if kept.whole == Whole::Lacking => Err(Reason::ValuesNotKept),
-        Some(_) | None => Ok(()),
+    match facts.kept.as_ref().map(|kept| kept.whole) {
+        Some(Whole::Lacking | Whole::Hidden) => Err(Reason::ValuesNotKept),
+        Some(Whole::Yes) | None => Ok(()),
     }
 }

@@ -156,14 +156,26 @@ pub enum Whole {
     Yes,
     /// Nothing could be kept.
     Lacking,
+    /// Nothing is, because whoever called may not know of the tool.
+    Hidden,
 }
 
 impl Kept {
     /// Nothing of what `keep` asks for, which could not be had.
     #[must_use]
     pub fn lacking(keep: &Keep) -> Self {
+        Self::nothing(keep, Whole::Lacking)
+    }
+
+    /// Nothing of what `keep` asks for, of a call of what its caller may not know of.
+    #[must_use]
+    pub fn hidden(keep: &Keep) -> Self {
+        Self::nothing(keep, Whole::Hidden)
+    }
+
+    fn nothing(keep: &Keep, whole: Whole) -> Self {
         let (values, hashes) = (Vec::new(), Vec::new());
-        Self { digest: keep.digest, values, key: None, hashes, hash_key: None, whole: Whole::Lacking }
+        Self { digest: keep.digest, values, key: None, hashes, hash_key: None, whole }
     }
 }
 

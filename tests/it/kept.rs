@@ -4,10 +4,12 @@ use std::path::Path;
 
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
 use serde_json::{Value, json};
+use sluicegate::model::digest::Sha256;
 
 use crate::support::audit::{of_kind, records};
 use crate::support::gateway::{CHAT_KEY, EMAIL_KEY, Gateway, OTHER_KEY};
 use crate::support::tls::write;
+use crate::support::tracer::Tracer;
 use crate::support::{Client, Site};
 
 const TOOLS: &str = r#"tools = [
@@ -47,7 +49,7 @@ fn assert_verifies(site: &Site) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn records_hold_what_was_asked_for_of_calls_that_pass_and_of_those_that_do_not() {
+async fn a77_records_hold_what_was_asked_for_of_calls_that_pass_and_of_those_that_do_not() {
     let site = site("plain");
     let gateway = site.start();
     let chat = client(&gateway, CHAT_KEY).await;
@@ -72,6 +74,36 @@ async fn records_hold_what_was_asked_for_of_calls_that_pass_and_of_those_that_do
     assert_eq!((&whole["kept"][0]["pointer"], whole.get("sha256")), (&json!(""), None));
     let journal = records(&site).iter().map(Value::to_string).collect::<String>();
     assert!(!journal.contains("unsaid") && !journal.contains("guessable"));
+    // Who tries all values finds none: the hash is keyed, and the key is not in the journal.
+    let key = std::fs::read_to_string(site.path("state/kept-hash-key")).unwrap();
+    let secret = key.split_whitespace().max_by_key(|word| word.len()).unwrap();
+    let plain = Sha256::of(b"\"DE02120300000000202051\"").to_string();
+    assert!(secret.len() >= 43 && !journal.contains(secret) && !journal.contains(&plain), "{key}");
+    assert_verifies(&site);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a70_a_refused_call_is_on_the_record_however_large_it_is_with_its_size_and_digest() {
+    let site = site("plain");
+    site.edit(|config| config + "[limits]\nbody_max = \"16MiB\"\n");
+    let gateway = site.start();
+    let mail = client(&gateway, EMAIL_KEY).await;
+    let large = json!({ "id": "1", "body": "x".repeat(10 << 20) });
+    assert_eq!(call(&mail, "tools__send", &large).await, "plan_required");
+    assert_eq!(call(&mail, "tools__write", &large).await, "Unknown tool: tools__write");
+    assert!(call(&mail, &"n".repeat(1 << 20), &large).await.starts_with("Unknown tool: nnn"));
+    assert!(gateway.stop().success());
+    let [sent, hidden, missing] = of_kind(&site, "denial").try_into().unwrap();
+    let (bytes, digest) = (large.to_string().len(), Sha256::of(large.to_string().as_bytes()).to_string());
+    let kept = &sent["arguments"]["kept"][0];
+    assert_eq!((&kept["whole_bytes"], kept["json"].as_str().unwrap().len()), (&json!(bytes), 2048));
+    for denial in [&hidden, &missing] {
+        let arguments = &denial["arguments"];
+        assert_eq!((&arguments["bytes"], &arguments["sha256"]), (&json!(bytes), &json!(digest)), "{denial}");
+    }
+    let cut = &missing["truncated"][0];
+    assert_eq!((&cut["member"], &cut["bytes"]), (&json!("claimed.name"), &json!(1 << 20)), "{missing}");
+    assert!(records(&site).iter().all(|record| record.to_string().len() < 16 * 1024), "each stays small");
     assert_verifies(&site);
 }
 
@@ -157,6 +189,46 @@ async fn a_call_of_which_nothing_can_be_kept_does_not_go_on() {
     assert_verifies(&site);
 }
 
+/// What a gateway does to its files beside the journal while `client` calls `tool`, the first that its subject calls.
+async fn done_to_files(site: &Site, gateway: &Gateway, client: &Client, tool: &str) -> Vec<String> {
+    const CALLS: [&str; 8] =
+        ["pwrite64", "fsync", "fdatasync", "rename", "renameat", "mkdir", "unlink", "ftruncate"];
+    let noted = site.path("noted");
+    let tracer = Tracer::note(gateway, &format!("openat,{}", CALLS.join(",")), &noted);
+    let whole = json!({ "id": "1", "to": "ann@example.com", "iban": "DE02120300000000202051" });
+    assert_eq!(call(client, tool, &whole).await, format!("Unknown tool: {tool}"));
+    drop(tracer);
+    let state = site.path("state").display().to_string();
+    let text = std::fs::read_to_string(noted).unwrap();
+    assert!(text.contains("fdatasync"), "the record of it is seen: {text}");
+    // Others are recorded meanwhile: tool servers start.
+    let of_state = text.lines().filter(|line| line.contains(&state) && !line.contains("/journal"));
+    let name = |line: &str| line.split_whitespace().nth(1).unwrap().split('(').next().unwrap().to_owned();
+    of_state.map(name).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a84_a_hidden_tool_costs_the_files_what_one_that_does_not_exist_costs_them() {
+    let site = Site::with_oracle("[audit]\ndurability = \"full\"\n");
+    let whole =
+        "tools = [{ tool = \"refuse\", audit = { whole = \"2KiB\", hash = [\"/iban\"], digest = false } }]\n";
+    site.edit(|config| config.replace("call_timeout = \"5s\"\n", &format!("call_timeout = \"5s\"\n{whole}")));
+    let gateway = site.start();
+    let (ann, bob) = (client(&gateway, CHAT_KEY).await, client(&gateway, OTHER_KEY).await);
+    let hidden = done_to_files(&site, &gateway, &ann, "tools__refuse").await;
+    let missing = done_to_files(&site, &gateway, &bob, "tools__nothing").await;
+    assert_eq!((hidden, missing), (vec![], vec![]));
+    assert_eq!(std::fs::read_dir(site.path("state/kept-keys")).unwrap().count(), 0, "nobody needs a key");
+    assert!(gateway.stop().success());
+    let denials = of_kind(&site, "denial");
+    assert!(denials.iter().all(|denial| denial["reason"] == "not_visible"), "{denials:?}");
+    assert_eq!((denials.len(), of_kind(&site, "run_start").len()), (2, 2), "the same records of each");
+    // What an operator does not want to have recorded is not recorded of hidden calls either.
+    assert_eq!((&denials[0]["tool"], &denials[0]["arguments"]), (&json!("tools.refuse"), &json!({})));
+    assert!(site.executed().is_empty());
+    assert_verifies(&site);
+}
+
 /// Every file below `dir` but the keys themselves.
 fn files(dir: &Path, found: &mut Vec<(String, Vec<u8>)>) {
     for entry in std::fs::read_dir(dir).unwrap() {
@@ -219,7 +291,7 @@ async fn said_to_callers(gateway: &Gateway, chat: &Client) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn i10_no_secret_is_in_the_journal_a_sink_a_log_an_error_or_a_page() {
+async fn i10_a76_no_secret_is_in_the_journal_a_sink_a_log_an_error_or_a_page() {
     let site = site_with_secrets();
     let gateway = site.start();
     let chat = client(&gateway, CHAT_KEY).await;
