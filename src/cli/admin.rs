@@ -12,7 +12,7 @@ use super::exit;
 use crate::config::{self, Config};
 use crate::console::{Client, ClientError};
 use crate::model::reason::{Group, Reason, Retry};
-use crate::model::text::printable;
+use crate::model::text::{harmless_json, printable};
 
 /// Which gateway is meant.
 #[derive(Debug, Clone, clap::Args)]
@@ -69,7 +69,7 @@ fn is_about_the_request(reason: &str) -> bool {
 /// Writes an answer as JSON.
 pub(super) fn json<T: serde::Serialize>(value: &T, out: &mut impl Write) -> anyhow::Result<()> {
     let text = serde_json::to_string_pretty(value)?;
-    Ok(writeln!(out, "{text}")?)
+    Ok(writeln!(out, "{}", harmless_json(&text))?)
 }
 
 /// When something was, for people.

@@ -93,6 +93,24 @@ pub fn printable(text: &str) -> String {
     out
 }
 
+/// `json`, which means the same, with what could steer a terminal escaped: line breaks are kept between its parts, where
+/// they mean nothing.
+#[must_use]
+pub fn harmless_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c == '\n' || !is_hidden(c) {
+            out.push(c);
+            continue;
+        }
+        // Only in a string; RFC 8259, 7: beyond the basic plane as a pair of surrogates.
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            out.push_str(&format!("\\u{unit:04x}"));
+        }
+    }
+    out
+}
+
 /// Whether `c` could make a line look like something else: a control or format character.
 #[must_use]
 pub fn is_hidden(c: char) -> bool {
@@ -129,6 +147,15 @@ mod tests {
         assert_eq!(cut.as_str(), "äö…");
         assert_eq!(cut.whole().map(|whole| whole.bytes), Some(12));
         assert_eq!(Bounded::<8>::new("short").as_str(), "short");
+    }
+
+    #[test]
+    fn a69_json_for_a_terminal_means_the_same() {
+        let value = serde_json::json!({ "a\u{202e}": "\u{9b}2J\u{e0041}\n\u{7f}é" });
+        let json = serde_json::to_string_pretty(&value).unwrap();
+        let harmless = harmless_json(&json);
+        assert!(!harmless.contains(|c| c != '\n' && is_hidden(c)), "{harmless}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&harmless).unwrap(), value);
     }
 
     #[test]

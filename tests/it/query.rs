@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::gateway::{CHAT_KEY, EMAIL_KEY};
+use crate::support::gateway::{CHAT_KEY, EMAIL_KEY, OTHER_KEY};
 use crate::support::{Client, Site, check_audit};
 
 async fn recorded() -> Site {
@@ -68,6 +68,67 @@ async fn calls_are_found_by_everything_that_they_are_recorded_with() {
     );
     let (code, _, err) = site.run(&["audit", "query", "--tool", ""]);
     assert!(code != 0 && err.contains("no pattern"), "{err}");
+    check_audit(&site);
+}
+
+/// What a caller asks for in the hope that somebody opens the record: in a spreadsheet, a browser, a terminal.
+const BAITS: [&str; 12] = [
+    "=HYPERLINK(\"http://evil.example\",\"look\")",
+    "+1+1",
+    "-2+3",
+    "@SUM(1)",
+    " =1+1",
+    "\t=1+1",
+    "\r\n=1+1",
+    "\u{ff1d}1+1",
+    "<script>alert(1)</script>",
+    "\"><img src=x onerror=alert(1)>",
+    "a\",\"b\r\nc",
+    "\u{1b}]0;owned\u{7}\u{9b}2J\u{202e}txt",
+];
+/// A subject that a careless issuer vouches for.
+const SUBJECT: &str = "=cmd|'/C_calc'!A0";
+
+#[tokio::test]
+async fn a75_what_callers_wrote_is_text_to_a_spreadsheet_a_browser_and_a_terminal() {
+    let site = Site::with_oracle("");
+    site.edit(|config| config.replace("\"user:2\"", &format!("{SUBJECT:?}")));
+    let gateway = site.start();
+    let client = Client::new(&gateway.url, OTHER_KEY).initialize("2025-11-25").await;
+    for bait in BAITS {
+        assert_eq!(client.call(bait, "1").await.json()["error"]["code"], -32602, "{bait}");
+    }
+    assert!(gateway.stop().success());
+    let shown = |text: &str| sluicegate::model::text::printable(text);
+    let (_, csv, _) = site.run(&["audit", "query", "--csv"]);
+    assert_eq!(csv.matches("\r\n").count(), BAITS.len() + 1, "a line a call, and the head: {csv:?}");
+    for (line, bait) in csv.trim_end().split("\r\n").skip(1).zip(BAITS) {
+        let cells: Vec<_> =
+            line.strip_prefix('"').unwrap().strip_suffix('"').unwrap().split("\",\"").collect();
+        let quotes = line.matches('"').count();
+        assert!(
+            quotes.is_multiple_of(2) && !line.contains(|c| shown(&String::from(c)).len() > 4),
+            "{line:?}"
+        );
+        let formulas = ['=', '+', '-', '@', '\t', '\r', '\u{ff1d}'];
+        assert!(cells.iter().all(|cell| !cell.trim_start().starts_with(formulas)), "{line}");
+        assert_eq!(cells[3], format!("'{SUBJECT}"));
+        assert!(line.contains(&shown(bait).replace('"', "\"\"")), "{line}");
+    }
+    for more in
+        [&["query"][..], &["query", "--json"], &["stats"], &["stats", "--json"], &["tail", "--no-follow"]]
+    {
+        let (code, out, err) = site.run(&[&["audit"], more].concat());
+        assert_eq!((code, err.as_str()), (0, ""));
+        assert!(!out.contains(|c| c != '\n' && shown(&String::from(c)).len() > 4), "{more:?}: {out:?}");
+    }
+    let asked: Vec<_> =
+        rows(&site, &[]).iter().map(|row| row["target"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(asked, BAITS);
+    let (_, _, err) = site.run(&["audit", "report", "--html", "report.html"]);
+    assert_eq!(err, "");
+    let page = std::fs::read_to_string(site.path("report.html")).unwrap();
+    assert!(page.contains("&lt;script&gt;") && !page.contains("<script") && !page.contains("<img"), "{page}");
     check_audit(&site);
 }
 

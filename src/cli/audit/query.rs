@@ -15,7 +15,7 @@ use crate::cli::recorded::Moment;
 use crate::clock::Clock;
 use crate::index::{Index, IndexError};
 use crate::model::glob::Glob;
-use crate::model::text::printable;
+use crate::model::text::{harmless_json, printable};
 
 /// Which calls are meant.
 #[derive(Debug, clap::Args)]
@@ -156,7 +156,7 @@ pub(super) fn query(places: Places<'_>, args: &QueryArgs, out: &mut impl Write) 
         }
         told += 1;
         match (args.json, args.csv) {
-            (true, _) => writeln!(out, "{}", serde_json::to_string(&row)?)?,
+            (true, _) => writeln!(out, "{}", harmless_json(&serde_json::to_string(&row)?))?,
             (_, true) => out.write_all(csv(&cells(&row)).as_bytes())?,
             _ => writeln!(out, "{}", printable(&text(&row)))?,
         }
@@ -187,7 +187,7 @@ pub(super) fn stats(places: Places<'_>, args: &StatsArgs, out: &mut impl Write) 
             serde_json::json!({ "key": key, "forwarded": forwarded, "refused": refused })
         });
         let told = serde_json::json!({ "by": args.by, "counts": each.collect::<Vec<_>>(), "beyond": beyond });
-        writeln!(out, "{told}")?;
+        writeln!(out, "{}", harmless_json(&told.to_string()))?;
         return Ok(());
     }
     let mut sorted: Vec<_> = counts.into_iter().collect();
@@ -311,15 +311,17 @@ fn cells(row: &Row) -> [String; 13] {
     ]
 }
 
-/// One line of a table (RFC 4180). What a spreadsheet would take for a formula is text.
+/// One line of a table (RFC 4180). What a spreadsheet would take for a formula is text (CASES A75), and nothing is hidden.
 fn csv(cells: &[String; 13]) -> String {
     let quoted = |cell: &String| {
-        let guard = if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
-        format!("\"{guard}{}\"", cell.replace('"', "\"\""))
+        let guard = if cell.trim_start().starts_with(FORMULAS) { "'" } else { "" };
+        format!("\"{guard}{}\"", printable(cell).replace('"', "\"\""))
     };
     cells.iter().map(quoted).collect::<Vec<_>>().join(",") + "\r\n"
 }
 
+/// What a formula begins with, in full width too, as spreadsheets in some languages take it.
+const FORMULAS: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
 /// Most keys that are counted apart.
 const KEYS_MAX: usize = 10_000;
 /// Longest bar, in characters.
