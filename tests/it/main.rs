@@ -65,6 +65,7 @@ mod shipped;
 mod siem;
 mod sink_forms;
 mod sinks;
+mod stopped;
 mod streams;
 mod support;
 mod tasks;

@@ -212,7 +212,7 @@ async fn a_receiver_of_otlp_gets_everything_once_with_what_tells_it_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_that_is_rejected_beside_others_is_set_aside_alone_and_a_warning_is_no_rejection() {
+async fn f63_a_record_that_is_rejected_beside_others_is_set_aside_alone_and_a_warning_is_no_rejection() {
     let otlp = Otlp::start(
         |body| !is_denial(body),
         |_, bodies| {

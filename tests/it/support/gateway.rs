@@ -240,8 +240,13 @@ impl Gateway {
     }
 
     /// Asks it to stop and waits until it has.
-    pub fn stop(mut self) -> std::process::ExitStatus {
+    pub fn stop(self) -> std::process::ExitStatus {
         self.signal(rustix::process::Signal::TERM);
+        self.ended()
+    }
+
+    /// Waits until it has ended.
+    pub fn ended(mut self) -> std::process::ExitStatus {
         self.child.wait().unwrap()
     }
 }
