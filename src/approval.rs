@@ -149,6 +149,12 @@ impl Questions {
         }
     }
 
+    /// Whether the question `id` is open and nobody answered it yet.
+    #[must_use]
+    pub fn waits(&self, id: &QuestionId) -> bool {
+        self.get(id).is_some_and(|it| it.standing == Standing::Waiting)
+    }
+
     /// The yes to exactly this call, if a person said one that counts at `now`.
     #[must_use]
     pub fn yes(&self, exact: &Exact, now: Timestamp) -> Option<QuestionId> {

@@ -17,6 +17,7 @@ mod chronicle;
 mod custody;
 mod exchange;
 mod handshake;
+mod held;
 mod housekeeping;
 mod keep;
 mod life;
@@ -81,6 +82,7 @@ pub use retention::Retention;
 
 use chronicle::JournalOfRuns;
 use exchange::{Caller, Exchange};
+use held::Waiters;
 use page::Cursors;
 use parked::Parked;
 use port::{Accepted, Arrival, Reply};
@@ -103,6 +105,7 @@ pub struct Gateway {
     cursors: Cursors,
     parked: Parked,
     questions: Questions,
+    waiters: Waiters,
     watches: Places,
     tasks: TaskTable,
     worlds: Worlds,

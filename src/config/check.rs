@@ -300,6 +300,7 @@ fn socket_limits(limits: &raw::Limits, read: Quantities<'_>) -> downstream::Limi
         head_timeout: read.duration(&limits.head_timeout, "head_timeout", room::HEAD_TIMEOUT_DEFAULT),
         sessions_max: read.count(&limits.sessions_max, "sessions_max", room::SESSIONS_MAX_DEFAULT),
         session_idle: read.duration(&limits.session_idle, "session_idle", room::SESSION_IDLE_DEFAULT),
+        ask_hold: read.duration(&limits.ask_hold, "ask_hold", room::ASK_HOLD_DEFAULT),
         streams_max: read.count(&limits.streams_max, "streams_max", room::STREAMS_MAX_DEFAULT),
         stream_age_max: read.duration(&limits.stream_age_max, "stream_age_max", room::STREAM_AGE_MAX_DEFAULT),
         resume_window: read.duration(&limits.resume_window, "resume_window", room::RESUME_WINDOW_DEFAULT),

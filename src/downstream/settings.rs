@@ -78,6 +78,8 @@ pub struct Limits {
     pub sessions_max: usize,
     /// A session that was not used for this long is closed (`limits.session_idle`).
     pub session_idle: Duration,
+    /// How long a call that waits for a person is held (`limits.ask_hold`).
+    pub ask_hold: Duration,
     /// Open streams (GET, `subscriptions/listen`) at once (`limits.streams_max`).
     pub streams_max: usize,
     /// A connection of a stream that its client can come back to is closed after this long
@@ -104,6 +106,8 @@ pub const BODY_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 pub const HEAD_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 /// `limits.sessions_max` where the configuration is silent.
 pub const SESSIONS_MAX_DEFAULT: usize = 4096;
+/// `limits.ask_hold` where the configuration is silent: official clients give a request up after 60 seconds.
+pub const ASK_HOLD_DEFAULT: Duration = Duration::from_secs(45);
 /// `limits.session_idle` where the configuration is silent.
 pub const SESSION_IDLE_DEFAULT: Duration = Duration::from_secs(60 * 60);
 /// `limits.streams_max` where the configuration is silent.

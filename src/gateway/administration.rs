@@ -98,7 +98,11 @@ impl Administration for Gateway {
             acceptances.push(acceptance);
         }
         match self.upstreams.accept(&acceptances).await {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                // Whoever is told that it is accepted may call it at once.
+                self.worlds.follow(&self.upstreams).await;
+                Ok(())
+            }
             Err(AcceptError::Stale(id)) => Err(stale(&id)),
             Err(error @ AcceptError::Lock(_)) => Err(AdministrationError::Unavailable {
                 reason: Reason::Fault,

@@ -66,6 +66,7 @@ impl Gateway {
         let event = Event::Approval { change: word.change(), asked, by: Some(by) };
         self.journal.record(event).await.map_err(unavailable)?;
         self.questions.answer(id, word);
+        self.waiters.look();
         Ok(())
     }
 

@@ -16,7 +16,6 @@ use super::exchange::Exchange;
 use super::line::{Line, Seat};
 use super::missing::Missing;
 use super::named::{self, Named, What};
-use super::own::Own;
 use super::port::{CALL_EVENTS_MAX, Ongoing, Reply, Shape};
 use super::refusal::Refusal;
 use super::relay::Leg;
@@ -53,10 +52,7 @@ impl Gateway {
             return self.go_on(exchange, goes_on).await;
         }
         let named = named::read(&exchange)?;
-        if let Some(own) = self.worlds.within(|world| Own::find(world, &named)) {
-            return self.own(&exchange, &named, own).await;
-        }
-        self.start(&exchange, named, None).await
+        self.call_or_hold(exchange, named).await
     }
 
     /// The same of whatever `exchange` calls; `then` is done with what came of it, if anything did.

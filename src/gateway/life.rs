@@ -12,6 +12,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::Gateway;
 use super::chronicle::JournalOfRuns;
+use super::held::Waiters;
 use super::page::Cursors;
 use super::parked::Parked;
 use super::reload::Reloads;
@@ -108,6 +109,8 @@ pub struct TableLimits {
     pub session_idle: Duration,
     /// Open streams at once (`limits.streams_max`).
     pub streams_max: usize,
+    /// How long a call that waits for a person is held (`limits.ask_hold`).
+    pub ask_hold: Duration,
     /// How long a stream is kept for a client that lost its connection (`limits.resume_window`).
     pub resume_window: Duration,
 }
@@ -162,6 +165,7 @@ impl Gateway {
             rules: configured.rules,
             plans: configured.plans,
             approvers: configured.approvers,
+            ask_hold: limits.ask_hold,
             authenticator: configured.authenticator,
             minter: configured.minter,
             entry_points,
@@ -178,6 +182,7 @@ impl Gateway {
             cursors,
             parked: Parked::default(),
             questions,
+            waiters: Waiters::default(),
             watches: Places::default(),
             tasks: TaskTable::default(),
             worlds: Worlds::new(World::compile(Arc::new(in_force), catalogue, fleet, rooms.clock.clone())),
@@ -227,6 +232,7 @@ impl Gateway {
     pub async fn end(&self, tasks: Tasks, patience: Duration) -> Result<(), Reason> {
         self.gate.drain();
         self.parked.close();
+        self.waiters.close();
         self.streams.close();
         if tokio::time::timeout(patience, self.gate.drained()).await.is_err() {
             tracing::warn!("calls are still in flight: their tool servers are stopped under them");

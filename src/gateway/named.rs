@@ -11,6 +11,7 @@ use crate::model::reason::Reason;
 use crate::wire::{Method, Object, Params};
 
 /// What the client named.
+#[derive(Clone)]
 pub(super) struct Named {
     pub(super) what: What,
     /// The wire name of a tool or prompt, or the URI of a resource or template.

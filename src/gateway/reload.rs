@@ -95,6 +95,7 @@ impl Gateway {
             rules: configured.rules,
             plans: configured.plans,
             approvers: configured.approvers,
+            ask_hold: configured.limits.ask_hold,
             authenticator: configured.authenticator.following(&before.in_force.authenticator),
             minter: configured.minter,
             entry_points,

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -37,6 +38,8 @@ pub(super) struct InForce {
     pub(super) plans: plan::Rules,
     /// Who may answer questions.
     pub(super) approvers: Vec<Approver>,
+    /// How long a call that waits for a person is held.
+    pub(super) ask_hold: Duration,
     pub(super) authenticator: Authenticator,
     /// What makes run tokens, where it is configured.
     pub(super) minter: Option<Arc<Minter>>,

@@ -160,3 +160,63 @@ async fn a_person_says_yes_to_a_step_of_a_plan_and_its_calls_may_be_made() {
     assert_eq!(site.executed(), ["ann", "ann"]);
     check_signed(&site);
 }
+
+/// A call whose client takes progress, as it is held.
+async fn held(client: &Client, arguments: Value) -> crate::support::client::Events {
+    let params =
+        json!({ "name": "tools__write", "arguments": arguments, "_meta": { "progressToken": "p-7" } });
+    client.hold(9, "tools/call", params).await
+}
+
+#[tokio::test]
+async fn a_client_that_takes_progress_is_held_until_a_person_answers() {
+    let site = Site::with_oracle("");
+    let gateway = site.start();
+    let chat = Client::new(&gateway.url, CHAT_KEY);
+    for (word, expected) in [("approve", json!(null)), ("deny", json!(true))] {
+        let mut call = held(&chat, json!({ "id": word })).await;
+        let told = call.next().await;
+        assert_eq!(
+            (&told["method"], &told["params"]["progressToken"]),
+            (&json!("notifications/progress"), &json!("p-7"))
+        );
+        let waiting = questions(&site);
+        answer(&site, word, waiting.last().unwrap()["id"].as_str().unwrap());
+        let mut last = call.next().await;
+        while last["method"] == "notifications/progress" {
+            last = call.next().await;
+        }
+        assert_eq!((&last["id"], &last["result"]["isError"]), (&json!(9), &expected), "{last}");
+    }
+    // Who hangs up is not waited for, and the question stays.
+    let mut gone = held(&chat, json!({ "id": "gone" })).await;
+    gone.next().await;
+    drop(gone);
+    assert_eq!(questions(&site).last().unwrap()["standing"], "waiting");
+    assert!(gateway.stop().success());
+    assert_eq!(site.executed(), ["approve"]);
+    let denials = of_kind(&site, "denial");
+    assert_eq!(
+        denials.iter().map(|denial| &denial["reason"]).collect::<Vec<_>>(),
+        ["approval_denied", "approval_pending"],
+        "also the one of who hung up"
+    );
+    check_signed(&site);
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_answers_is_held_no_longer_than_it_may_be() {
+    let site = Site::with_oracle("[limits]\nask_hold = \"1s\"\n");
+    let gateway = site.start();
+    let mut call = held(&Client::new(&gateway.url, CHAT_KEY), json!({ "id": "x" })).await;
+    let mut last = call.next().await;
+    while last["method"] == "notifications/progress" {
+        last = call.next().await;
+    }
+    assert_eq!(last["result"]["structuredContent"]["reason"], "approval_pending", "{last}");
+    // One that is held when the gateway ends is told at once.
+    let mut call = held(&Client::new(&gateway.url, CHAT_KEY), json!({ "id": "y" })).await;
+    call.next().await;
+    assert!(gateway.stop().success());
+    assert!(site.executed().is_empty());
+}

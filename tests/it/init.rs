@@ -186,7 +186,7 @@ async fn the_servers_of_two_clients_are_taken_over_served_and_called_through_wha
     }
     let (code, answer) = desk.doctor(&[]);
     assert_eq!(code, 0, "{answer:#}");
-    assert!(answer["good"].to_string().contains("the running gateway lists 9 tools"), "{answer:#}");
+    assert!(answer["good"].to_string().contains("the running gateway lists 10 tools"), "{answer:#}");
     assert!(gateway.stop().success());
     check_audit(&desk.site);
 }

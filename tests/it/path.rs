@@ -127,7 +127,7 @@ async fn refusals_of_official_shape_keep_structured_content_away_from_tools_with
     assert_eq!(with_schema["result"]["isError"], true);
     let without = client.call("tools__write", "w").await.json();
     assert_eq!(without["result"]["structuredContent"]["reason"], "approval_pending");
-    assert!(without["result"]["content"][0]["text"].as_str().unwrap().contains("approval"));
+    assert!(without["result"]["content"][0]["text"].as_str().unwrap().contains("approve"));
     assert!(gateway.stop().success());
 }
 

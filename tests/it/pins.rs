@@ -168,14 +168,14 @@ async fn what_is_trusted_may_change_and_the_old_digest_is_on_the_record() {
     let gateway = site.start();
     let chat = client(&gateway).await;
     assert_eq!(chat.call("shaped__send", "1").await.reason(), "ok");
-    reshape(&site, &shape("after"));
+    reshape(&site, &shape("altered"));
     // The server announces after each call that its lists changed. Where it is asked between this and that, the call
     // meets an instance that offers something else than was decided on, which is refused whatever the pins are.
     let second = chat.call("shaped__send", "2").await.reason();
     assert!(["ok", "pin_changed"].contains(&second.as_str()), "{second}");
     let is_after = || async {
         let list = chat.request(1, "tools/list", &json!({})).await.json();
-        list.to_string().contains("\"after\"")
+        list.to_string().contains("\"altered\"")
     };
     let taken = async { while !is_after().await {} };
     tokio::time::timeout(PATIENCE, taken).await.expect("the change is taken");

@@ -149,8 +149,10 @@ async fn plans_are_taken_only_where_something_can_be_met_by_one() {
 fn flowing() -> Site {
     let site = Site::with_oracle(&crate::support::tokens::minting());
     site.edit(|config| {
+        let stored = "accept_stored = \"the oracle gives nothing back\"\n";
         let tools = "tools = [\n    { tool = \"echo\", classes = [\"writes\"] },\n    { tool = \"read\", classes = [\"reads\"] },\n    { tool = \"count\", classes = [\"reads\"] },\n]\n";
-        let config = config.replace("call_timeout = \"5s\"\n", &format!("call_timeout = \"5s\"\n{tools}"));
+        let config = config.replace("call_timeout = \"5s\"\n", &format!("call_timeout = \"5s\"\n{stored}{tools}"));
+        let config = config.replace("allow = [\"tools.read\", \"browser.read\"]", "allow = [\"*\"]");
         let browser = "tools = [\n    { tool = \"count\", classes = [\"executes\"] },\n    { tool = \"echo\", classes = [\"sends\"] },\n    { tool = \"read\", classes = [\"reads\"] },\n]\n";
         let config = config.replace("returns = \"web\"\n", &format!("returns = \"web\"\n{browser}"));
         format!(

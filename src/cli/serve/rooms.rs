@@ -143,6 +143,7 @@ pub(super) fn parts(
             runs_max: config.runs_max,
             sessions_max: config.limits.sessions_max,
             session_idle: config.limits.session_idle,
+            ask_hold: config.limits.ask_hold,
             streams_max: config.limits.streams_max,
             resume_window: config.limits.resume_window,
         },

@@ -125,17 +125,18 @@ async fn callers(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a29_every_call_is_decided_by_one_configuration_and_none_by_an_old_one_after_the_answer() {
     let mut edited = Edited::new("");
+    edited.edit("ask = [\"tools.write\"]", "plan = [\"tools.write\"]");
     let gateway = edited.site.start();
     let probe = Client::new(&gateway.url, CHAT_KEY).initialize("2025-11-25").await;
     let stop = Arc::new(AtomicBool::new(false));
     let callers = callers(&gateway, "tools__write", &stop).await;
     for round in 0..8 {
-        // Odd configurations ask a person, even ones let it pass.
+        // Odd configurations want a plan, even ones let it pass.
         let (from, to) =
             if round % 2 == 0 { ("[\"tools.write\"]", "[]") } else { ("[]", "[\"tools.write\"]") };
-        edited.edit(&format!("ask = {from}"), &format!("ask = {to}"));
+        edited.edit(&format!("plan = {from}"), &format!("plan = {to}"));
         assert_eq!(edited.take_effect()["epoch"], round + 2);
-        let expected = if round % 2 == 0 { "ok" } else { "approval_pending" };
+        let expected = if round % 2 == 0 { "ok" } else { "plan_required" };
         assert_eq!(probe.call("tools__write", &format!("probe_{round}")).await.reason(), expected);
     }
     stop.store(true, Ordering::Relaxed);
@@ -143,7 +144,7 @@ async fn a29_every_call_is_decided_by_one_configuration_and_none_by_an_old_one_a
     for caller in callers {
         seen.extend(caller.await.unwrap());
     }
-    assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["approval_pending", "ok"]);
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["ok", "plan_required"]);
     assert!(gateway.stop().success());
     let is_even = |record: &Value| record["decision"]["epoch"].as_u64().unwrap().is_multiple_of(2);
     assert!(audit::of_kind(&edited.site, "intent").iter().all(is_even));

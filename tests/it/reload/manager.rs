@@ -85,7 +85,9 @@ async fn until(client: &Client, reason: &str) {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     let mut tries = tokio::time::interval(Duration::from_millis(50));
     for number in 0.. {
-        if client.call("tools__write", &format!("{reason}_{number}")).await.reason() == reason {
+        let said = client.call("tools__write", &format!("{reason}_{number}")).await.reason();
+        // Each try is a question of its own, of which there can be only so many.
+        if said == reason || (reason, said.as_str()) == ("approval_pending", "questions_full") {
             return;
         }
         assert!(tokio::time::Instant::now() < deadline, "the change is not heeded");
