@@ -118,6 +118,13 @@ impl Questions {
         Ok(())
     }
 
+    /// Takes in the call that the question `id` is about, where it is not known any more: it was made again.
+    pub fn show(&self, id: &QuestionId, call: StoredCall) {
+        if let Some(question) = self.lock().get_mut(id) {
+            question.call.get_or_insert(call);
+        }
+    }
+
     /// Forgets a question that could not be put on the record.
     pub fn withdraw(&self, id: &QuestionId) {
         self.lock().remove(id);
@@ -268,6 +275,9 @@ mod tests {
         let second = QuestionId::of([2; 16]);
         assert_eq!(questions.may_answer(&second, Word::Approve, at(1)).err(), Some(AnswerError::Unseen));
         assert!(questions.may_answer(&second, Word::Deny, at(1)).is_ok());
+        // Its agent makes it again: the same digests are the same call.
+        questions.show(&second, call());
+        assert!(questions.may_answer(&second, Word::Approve, at(1)).is_ok());
     }
 
     #[test]

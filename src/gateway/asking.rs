@@ -34,6 +34,12 @@ pub(super) fn exact(world: &World, facts: &CallFacts) -> Option<Exact> {
     })
 }
 
+/// The call as it is kept while a person is asked.
+fn stored(named: &Named, facts: &CallFacts) -> StoredCall {
+    let rules = facts.decision.iter().flat_map(|decision| &decision.rules).map(ToString::to_string);
+    StoredCall { name: named.name.clone(), params: named.params.clone(), rules: rules.collect() }
+}
+
 impl Gateway {
     /// Asks a person about the call that `refusal` refuses, and tells its agent where the answer will be.
     pub(super) async fn ask_people(
@@ -51,7 +57,10 @@ impl Gateway {
         let (id, reason) = match known.map(|known| (known.asked.id, known.standing)) {
             Some((id, Standing::Denied)) => (Some(id), Reason::ApprovalDenied),
             // One that was answered in this moment is found by the next try.
-            Some((id, Standing::Waiting | Standing::Approved)) => (Some(id), Reason::ApprovalPending),
+            Some((id, Standing::Waiting | Standing::Approved)) => {
+                self.questions.show(&id, stored(named, &refusal.facts));
+                (Some(id), Reason::ApprovalPending)
+            }
             None => match self.put_question(exact, exchange, named, &refusal.facts, now).await {
                 Ok(id) => (Some(id), Reason::ApprovalPending),
                 Err(reason) => (None, reason),
@@ -75,10 +84,7 @@ impl Gateway {
         let until = now.saturating_add(QUESTION_LASTS).unwrap_or(Timestamp::MAX);
         let subject = exchange.caller.principal.subject.clone();
         let asked = Asked { id: id.clone(), exact, subject, at: now, until };
-        let rules = facts.decision.iter().flat_map(|decision| &decision.rules).map(ToString::to_string);
-        let (name, params) = (named.name.clone(), named.params.clone());
-        let call = StoredCall { name, params, rules: rules.collect() };
-        self.questions.ask(asked.clone(), call)?;
+        self.questions.ask(asked.clone(), stored(named, facts))?;
         let recorded = self.record_question(ApprovalChange::Asked, asked).await;
         recorded.inspect_err(|_| self.questions.withdraw(&id))?;
         Ok(id)

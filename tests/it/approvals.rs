@@ -1,5 +1,6 @@
 //! Questions to people over the real binary: a call waits, a person answers, and the yes counts once, for that call.
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::support::audit::check_signed;
@@ -105,12 +106,19 @@ async fn a_yes_survives_a_kill_and_is_spent_once_also_over_one() {
     let (code, _, err) = site.run(&["approvals", "approve", &open]);
     assert!(code != 0 && err.contains("not known any more"), "{err}");
     assert_eq!(chat.call("tools__write", "yes").await.reason(), "ok");
+    assert_eq!(
+        asked(&chat.call("tools__write", "open").await),
+        open,
+        "made again, it can be looked at again"
+    );
+    answer(&site, "approve", &open);
     gateway.kill();
     let gateway = site.start();
     let chat = client(&gateway, CHAT_KEY).await;
     assert_ne!(asked(&chat.call("tools__write", "yes").await), yes);
+    assert_eq!(chat.call("tools__write", "open").await.reason(), "ok");
     assert!(gateway.stop().success());
-    assert_eq!(site.executed(), ["yes"]);
+    assert_eq!(site.executed(), ["yes", "open"]);
     check_signed(&site);
 }
 
@@ -219,4 +227,21 @@ async fn a_call_that_nobody_answers_is_held_no_longer_than_it_may_be() {
     call.next().await;
     assert!(gateway.stop().success());
     assert!(site.executed().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_calls_at_once_one_takes_the_one_yes() {
+    let site = Site::with_oracle("");
+    let gateway = site.start();
+    let chat = client(&gateway, CHAT_KEY).await;
+    let id = asked(&chat.call("tools__write", "once").await);
+    answer(&site, "approve", &id);
+    let again = json!({ "name": RESUME, "arguments": { "id": id } });
+    let same = json!({ "name": "tools__write", "arguments": { "id": "once" } });
+    let calls = (100..116).map(|id| chat.request(id, "tools/call", if id % 2 == 0 { &again } else { &same }));
+    let reasons: Vec<_> = join_all(calls).await.iter().map(Exchange::reason).collect();
+    assert_eq!(reasons.iter().filter(|reason| *reason == "ok").count(), 1, "{reasons:?}");
+    assert!(gateway.stop().success());
+    assert_eq!(site.executed(), ["once"]);
+    check_signed(&site);
 }

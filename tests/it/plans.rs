@@ -1,5 +1,6 @@
 //! Plans over the real binary: what is planned before the untrusted is read may still be done after it, and nothing else.
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::support::audit::check_signed;
@@ -232,4 +233,22 @@ async fn what_a_run_has_read_its_child_does_not_send() {
     assert_eq!(call(&parent, "tools__read").await, "ok");
     assert_eq!(call(&child, "browser__echo").await, "flow_denies");
     assert!(gateway.stop().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_calls_at_once_one_takes_the_one_use() {
+    let site = site();
+    let gateway = site.start();
+    let client = chat(&gateway).await;
+    assert_eq!(verdicts(&submit(&client, &send_to("ann")).await), ["granted"]);
+    assert_eq!(client.call("browser__read", "page").await.reason(), "ok");
+    let params = json!({ "name": "tools__send", "arguments": { "id": "ann" } });
+    let calls = (100..132).map(|id| client.request(id, "tools/call", &params));
+    let mut reasons: Vec<_> = join_all(calls).await.iter().map(Exchange::reason).collect();
+    reasons.sort();
+    reasons.dedup_by(|a, b| a == b && a == "plan_required");
+    assert_eq!(reasons, ["ok", "plan_required"]);
+    assert!(gateway.stop().success());
+    assert_eq!(site.executed(), ["page", "ann"]);
+    check_signed(&site);
 }
