@@ -184,11 +184,26 @@ fn other(kind: Kind, record: &Value) -> String {
             Value::Object(_) if key == "principal" => {
                 line.push_str(&format!("  {}", text(record, "/principal/subject").unwrap_or("-")));
             }
+            Value::Object(_) if key == "submitted" => line.push_str(&submitted(value)),
+            Value::Object(_) if key == "asked" => {
+                let [id, tool] = ["/id", "/exact/tool"].map(|pointer| text(value, pointer).unwrap_or("-"));
+                line.push_str(&format!("  {id}  about {tool}"));
+            }
             _ => {}
         }
     }
     let seq = record.get("seq").and_then(Value::as_u64).unwrap_or_default();
     format!("{line}  #{seq}")
+}
+
+/// What came of a plan, and of each of its steps.
+fn submitted(plan: &Value) -> String {
+    let steps = plan.get("steps").and_then(Value::as_array).into_iter().flatten();
+    let step = |step: &Value| {
+        let (id, verdict) = (text(step, "/id").unwrap_or("-"), text(step, "/verdict").unwrap_or("-"));
+        format!("  {id} {verdict}")
+    };
+    format!("  {}{}", text(plan, "/result").unwrap_or("-"), steps.map(step).collect::<String>())
 }
 
 const ENVELOPE: [&str; 7] = ["v", "seq", "t", "mono_ns", "prev", "kind", "digest"];

@@ -38,12 +38,12 @@ const GREEN: Colour = Colour("\x1b[32m");
 const RED: Colour = Colour("\x1b[31m");
 const PLAIN: Colour = Colour("\x1b[0m");
 
-/// The colour of a record that is a call, a list or a refusal; the rest is left to `audit tail`.
+/// The colour of a record that is a call, a list, a refusal, a plan or a question; the rest is left to `audit tail`.
 fn colour(item: &Item) -> Option<Colour> {
     match item.kind {
         Kind::Outcome => Some(GREEN),
         Kind::Denial | Kind::AuthFailures | Kind::Unknown => Some(RED),
-        Kind::List => Some(PLAIN),
+        Kind::List | Kind::Plan | Kind::Approval => Some(PLAIN),
         _ => None,
     }
 }
