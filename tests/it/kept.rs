@@ -257,7 +257,7 @@ fn site_with_secrets() -> Site {
     site.edit(|config| {
         let env = format!("{TOOLS}env = {{ TOKEN = {{ file = \"upstream.token\" }} }}\n");
         let sink = "[[audit.sinks]]\nname = \"gone\"\ntype = \"http\"\nurl = \"http://127.0.0.1:9/\"\nheaders = { Authorization = { file = \"receiver.token\" } }\n";
-        config.replace(TOOLS, &env) + sink
+        config.replace(TOOLS, &env) + sink + "[limits]\nask_hold = \"1s\"\n"
     });
     site
 }
@@ -273,9 +273,13 @@ async fn said_to_callers(gateway: &Gateway, chat: &Client) -> String {
             json!({ "name": tool, "arguments": arguments, "_meta": { "progressToken": seeded("progress") } });
         let answer = chat.request(3, "tools/call", &params).await;
         // What the tool itself says is the caller's to know.
-        if answer.reason() != "ok" {
-            said.push_str(&String::from_utf8_lossy(&answer.body));
+        if answer.reason() == "ok" {
+            continue;
         }
+        // Progress comes under the caller's own token, and to nobody else.
+        let told =
+            answer.events_or_one().into_iter().filter(|told| told["method"] != "notifications/progress");
+        said.extend(told.map(|told| told.to_string()));
     }
     let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
     let broken = format!(
