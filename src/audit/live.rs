@@ -132,11 +132,15 @@ impl Live {
                     self.bury_at(at, Tombstone { entry_point, txn, run, why, until });
                 }
             }
-            Change::Used { run, provenance, adds, until } => self.note_use(at, run, provenance, adds, until),
-            Change::Planned { run, provenance, adds, until, grant } => {
-                self.note_use(at, run, provenance, adds, until);
+            Change::Used { run, provenance, adds, until, grant } => {
                 if let Some(run) = self.runs.get_mut(run) {
-                    run.plans.add(grant.clone());
+                    run.used = run.used.max(at);
+                    run.provenance.join(adds);
+                    provenance.map(|provenance| run.provenance.join(provenance));
+                    run.seen(until);
+                    if let Some(grant) = grant {
+                        run.plans.add(grant.clone());
+                    }
                 }
             }
             Change::StepAnswered { run, grant, step, word } => {
@@ -186,21 +190,6 @@ impl Live {
             Some(standing) => _ = self.questions.insert(asked.id.clone(), (asked.clone(), standing)),
             None => _ = self.questions.remove(&asked.id),
         }
-    }
-
-    fn note_use(
-        &mut self,
-        at: Timestamp,
-        run: &RunId,
-        provenance: Option<&Provenance>,
-        adds: &Provenance,
-        until: Option<Timestamp>,
-    ) {
-        let Some(run) = self.runs.get_mut(run) else { return };
-        run.used = run.used.max(at);
-        run.provenance.join(adds);
-        provenance.map(|provenance| run.provenance.join(provenance));
-        run.seen(until);
     }
 
     /// The part of the fold that has to do with budgets: what a record made `at` this time counts.

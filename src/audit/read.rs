@@ -346,13 +346,7 @@ impl Record {
                 entries: members.entries.as_deref().unwrap_or_default(),
             },
             Kind::Revocation | Kind::Source => self.barrier()?,
-            Kind::Denial | Kind::List | Kind::Suspended | Kind::Resumed => match &members.run {
-                Some(run) => {
-                    let (provenance, adds) = (members.provenance.as_ref(), members.adds.as_ref()?);
-                    Change::Used { run, provenance, adds, until: members.principal.as_ref()?.until }
-                }
-                None => self.late(),
-            },
+            Kind::Denial | Kind::List | Kind::Suspended | Kind::Resumed | Kind::Plan => self.used()?,
             Kind::Intent => Change::Intended(self.intended()?),
             Kind::Outcome | Kind::Unknown => Change::Ended(members.intent?),
             Kind::StoredCleared => Change::StoredCleared {
@@ -378,40 +372,25 @@ impl Record {
             | Kind::Upstream
             | Kind::Reload
             | Kind::Checkpoint => Change::None,
-            Kind::Plan | Kind::Grant | Kind::Approval => self.of_plans()?,
-        })
-    }
-
-    /// What a record of plans or questions changes.
-    fn of_plans(&self) -> Option<Change<'_>> {
-        let members = &self.members;
-        Some(match self.kind {
-            Kind::Plan => match (&members.run, &members.grant) {
-                (Some(run), Some(grant)) => {
-                    let (provenance, adds) = (members.provenance.as_ref(), members.adds.as_ref()?);
-                    let until = members.principal.as_ref()?.until;
-                    Change::Planned { run, provenance, adds, until, grant }
-                }
-                (Some(run), None) => {
-                    let (provenance, adds) = (members.provenance.as_ref(), members.adds.as_ref()?);
-                    Change::Used { run, provenance, adds, until: members.principal.as_ref()?.until }
-                }
-                (None, _) => self.late(),
-            },
-            Kind::Grant => match (members.run.as_ref()?, members.change.as_deref()?) {
-                (run, "done") => Change::StepDone { run, concluded: members.concluded.as_ref()? },
-                (run, change) => {
-                    let word = [Word::Approve, Word::Deny];
-                    let word = word.into_iter().find(|word| word.change().as_str() == change)?;
-                    let (grant, step) = (members.grant_number?, members.step_id.as_deref()?);
-                    Change::StepAnswered { run, grant, step, word }
-                }
-            },
+            Kind::Grant => self.grant_changed()?,
             Kind::Approval => Change::Question {
                 change: ApprovalChange::parse(members.change.as_deref()?)?,
                 asked: members.asked.as_deref()?,
             },
-            _ => return None,
+        })
+    }
+
+    /// What became of a grant.
+    fn grant_changed(&self) -> Option<Change<'_>> {
+        let members = &self.members;
+        Some(match (members.run.as_ref()?, members.change.as_deref()?) {
+            (run, "done") => Change::StepDone { run, concluded: members.concluded.as_ref()? },
+            (run, change) => {
+                let word = [Word::Approve, Word::Deny];
+                let word = word.into_iter().find(|word| word.change().as_str() == change)?;
+                let (grant, step) = (members.grant_number?, members.step_id.as_deref()?);
+                Change::StepAnswered { run, grant, step, word }
+            }
         })
     }
 
@@ -453,14 +432,22 @@ impl Record {
         })
     }
 
-    /// What a request that belonged to no run says of one that has ended.
-    fn late(&self) -> Change<'_> {
-        match self.members.principal.as_ref() {
-            Some(Who { entry_point, txn: Some(txn), until, .. }) => {
+    /// What a request says of its run, and what was granted by it; of one that has ended, where it belonged to none.
+    fn used(&self) -> Option<Change<'_>> {
+        let members = &self.members;
+        Some(match (&members.run, &members.principal) {
+            (Some(run), who) => Change::Used {
+                run,
+                provenance: members.provenance.as_ref(),
+                adds: members.adds.as_ref()?,
+                until: who.as_ref()?.until,
+                grant: members.grant.as_deref(),
+            },
+            (None, Some(Who { entry_point, txn: Some(txn), until, .. })) => {
                 Change::Late { entry_point, txn, until: *until }
             }
-            Some(_) | None => Change::None,
-        }
+            (None, Some(_) | None) => Change::None,
+        })
     }
 
     fn barrier(&self) -> Option<Change<'_>> {

@@ -99,10 +99,7 @@ impl Gateway {
         if !facts.adds.is_empty() {
             self.announce_taint(run);
         }
-        let granted = match &result {
-            PlanResult::Granted(_, grant) => Some(grant.clone()),
-            PlanResult::Refused(_) | PlanResult::Invalid(_) => None,
-        };
+        let granted = result.grant().cloned();
         let reason = match &result {
             PlanResult::Granted(..) => Reason::Allowed,
             PlanResult::Refused(_) => Reason::PlanRefused,
@@ -115,7 +112,7 @@ impl Gateway {
         let seq = self.journal.record(event).await.map_err(|halted| refuse(facts.clone(), halted))?;
         let until = granted.as_ref().map(|grant| grant.terms().until);
         if let Some(grant) = granted {
-            run.section(self.clock.wall(), |section| section.grant(*grant))
+            run.section(self.clock.wall(), |section| section.grant(grant))
                 .map_err(|closed| refuse(facts.clone(), closed))?;
         }
         let verdict = if reason == Reason::Allowed { Answer::Allow } else { Answer::Deny };

@@ -3,18 +3,18 @@
 //! Must never say anything else than what the reader of the same record says ([`super::super::read`]): a test compares
 //! the two.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::audit::Seq;
 use crate::audit::encode;
-use crate::audit::event::{Event, GrantChange, PlanResult};
+use crate::audit::event::{Event, GrantChange};
 use crate::audit::live::{Change, Intended, Live, LiveRun};
 use crate::audit::queue::{Body, Entry};
 use crate::model::claim::Claim;
 use crate::model::facts::CallFacts;
-use crate::model::principal::Principal;
 use crate::model::target::Target;
-use crate::plan::Held;
+use crate::plan::{Grant, Held};
 
 pub(super) fn fold_entry(live: &mut Live, seq: Seq, entry: &Entry) {
     let at = entry.stamp.wall;
@@ -82,11 +82,17 @@ fn intended(facts: &CallFacts, tool: Option<Arc<str>>) -> Intended<'_> {
     }
 }
 
-/// What a request that belonged to no run says of one that has ended.
-fn late(principal: &Principal) -> Change<'_> {
-    match principal.claimed() {
-        Some(txn) => Change::Late { entry_point: &principal.entry_point, txn, until: principal.until },
-        None => Change::None,
+/// What a request says of its run, and what was granted by it; of one that has ended, where it belonged to none.
+fn used<'a>(facts: &'a CallFacts, grant: Option<&'a Grant>) -> Change<'a> {
+    let CallFacts { principal, provenance, adds, .. } = facts;
+    match (&facts.run, principal.claimed()) {
+        (Some(run), _) => {
+            Change::Used { run, provenance: Some(provenance), adds, until: principal.until, grant }
+        }
+        (None, Some(txn)) => {
+            Change::Late { entry_point: &principal.entry_point, txn, until: principal.until }
+        }
+        (None, None) => Change::None,
     }
 }
 
@@ -95,31 +101,8 @@ fn change_of(event: &Event, at: jiff::Timestamp) -> Change<'_> {
         Event::Denial { facts, .. }
         | Event::List { facts, .. }
         | Event::Suspended { facts, .. }
-        | Event::Resumed { facts, .. } => match &facts.run {
-            Some(run) => Change::Used {
-                run,
-                provenance: Some(&facts.provenance),
-                adds: &facts.adds,
-                until: facts.principal.until,
-            },
-            None => late(&facts.principal),
-        },
-        Event::Plan { facts, plan, .. } => match (&facts.run, &plan.result) {
-            (Some(run), PlanResult::Granted(_, grant)) => Change::Planned {
-                run,
-                provenance: Some(&facts.provenance),
-                adds: &facts.adds,
-                until: facts.principal.until,
-                grant,
-            },
-            (Some(run), _) => Change::Used {
-                run,
-                provenance: Some(&facts.provenance),
-                adds: &facts.adds,
-                until: facts.principal.until,
-            },
-            (None, _) => late(&facts.principal),
-        },
+        | Event::Resumed { facts, .. } => used(facts, None),
+        Event::Plan { facts, plan, .. } => used(facts, plan.result.grant()),
         Event::Grant { run, change: GrantChange::Done(concluded), .. } => Change::StepDone { run, concluded },
         Event::Grant { run, change: GrantChange::Answered { grant, step, word, .. }, .. } => {
             Change::StepAnswered { run, grant: *grant, step: step.as_str(), word: *word }
@@ -142,9 +125,7 @@ fn change_of(event: &Event, at: jiff::Timestamp) -> Change<'_> {
             let unstarted = unstarted.as_ref().map(|claim| (&claim.entry_point, &claim.txn));
             Change::RunEnded { run, why: *why, until: *until, unstarted }
         }
-        Event::Barrier { change, by } => {
-            Change::Barrier { change: std::borrow::Cow::Borrowed(change), by: *by }
-        }
+        Event::Barrier { change, by } => Change::Barrier { change: Cow::Borrowed(change), by: *by },
         Event::Taint { run, adds, entries, .. } => Change::Joined { run, adds, entries },
         Event::StoredCleared { upstream, subject, .. } => {
             Change::StoredCleared { upstream, subject: subject.as_ref() }

@@ -72,7 +72,7 @@ fn submitted(object: &mut Object<'_>, plan: &PlanFacts) {
         }
         object.objects("steps", plan.result.steps().iter(), step);
     });
-    if let PlanResult::Granted(_, grant) = &plan.result {
+    if let Some(grant) = plan.result.grant() {
         object.json("grant", grant);
     }
 }

@@ -72,6 +72,15 @@ impl PlanResult {
         }
     }
 
+    /// What is granted.
+    #[must_use]
+    pub const fn grant(&self) -> Option<&Grant> {
+        match self {
+            Self::Invalid(_) | Self::Refused(_) => None,
+            Self::Granted(_, grant) => Some(grant),
+        }
+    }
+
     /// What the review said of each step.
     #[must_use]
     pub fn steps(&self) -> &[StepFacts] {

@@ -45,14 +45,8 @@ pub(in crate::audit) enum Change<'a> {
         provenance: Option<&'a Provenance>,
         adds: &'a Provenance,
         until: Option<Timestamp>,
-    },
-    /// A plan of a run was granted.
-    Planned {
-        run: &'a RunId,
-        provenance: Option<&'a Provenance>,
-        adds: &'a Provenance,
-        until: Option<Timestamp>,
-        grant: &'a Grant,
+        /// What was granted to it.
+        grant: Option<&'a Grant>,
     },
     /// A step of a grant was done.
     StepDone {
