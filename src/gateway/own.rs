@@ -16,10 +16,9 @@ use super::named::{Named, What};
 use super::page::Shown;
 use super::port::Reply;
 use super::refusal::Refusal;
-use super::reply::META_KEY;
+use super::reply::{Output, Told, ToolAnswer};
 use super::world::World;
 use crate::plan::INPUT_SCHEMA;
-use crate::wire::{Id, Revision, encode};
 
 /// One of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,38 +120,15 @@ impl Gateway {
     }
 }
 
-/// Whether what is told is an error of the caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Told {
-    Well,
-    Error,
-}
-
-/// The answer to a call of one of them: `sentence` for models, and `value` for programs.
+/// The answer to a call of one of them: `sentence` for models, and `facts` for programs; `error` where something is
+/// wrong.
 pub(super) fn answer(
-    id: &Id,
-    revision: Revision,
-    told: Told,
+    exchange: &Exchange,
     sentence: &str,
-    value: &impl Serialize,
+    facts: &impl Serialize,
+    error: Option<&Told>,
 ) -> Reply {
-    let value = serde_json::to_value(value).unwrap_or_default();
-    let text = |text: String| json!({ "type": "text", "text": text });
-    let mut result = json!({
-        "content": [text(sentence.to_owned()), text(value.to_string())],
-        "structuredContent": value,
-        "isError": told == Told::Error,
-    });
-    if let Some(result) = result.as_object_mut() {
-        if told == Told::Error {
-            let facts = ["decision", "reason", "retryable", "decision_id"];
-            let facts = facts.into_iter().filter_map(|key| Some((key.to_owned(), value.get(key)?.clone())));
-            result.insert("_meta".to_owned(), json!({ META_KEY: Value::Object(facts.collect()) }));
-        }
-        if revision.is_modern() {
-            result.insert("resultType".to_owned(), json!("complete"));
-        }
-    }
-    let body = encode::result(id, result.to_string().as_bytes());
+    let answer = ToolAnswer { sentence, facts, error, output: Output::Unstructured };
+    let body = answer.encode(&exchange.request.id, exchange.revision);
     Reply::Json { status: StatusCode::OK, body, session: None }
 }

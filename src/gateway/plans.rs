@@ -12,9 +12,10 @@ use serde::Serialize;
 use super::Gateway;
 use super::exchange::Exchange;
 use super::named::Named;
-use super::own::{self, Told as Ending};
+use super::own;
 use super::port::Reply;
 use super::refusal::Refusal;
+use super::reply;
 use super::traced::{End, Ended};
 use super::world::{World, plan_tool};
 use crate::audit::{Claim, Event, PlanFacts, PlanResult, StepFacts};
@@ -22,10 +23,10 @@ use crate::model::decision::Answer;
 use crate::model::digest::Sha256;
 use crate::model::facts::CallFacts;
 use crate::model::principal::Principal;
-use crate::model::reason::{Reason, Retry};
+use crate::model::reason::Reason;
 use crate::model::target::Target;
 use crate::plan::{
-    Circumstances, Grant, People, Plan, Problem, Remaining, Review, Terms, Told, Tool, review,
+    self, Circumstances, Grant, People, Plan, Problem, Remaining, Review, Terms, Told, Tool, review,
 };
 use crate::policy::{Ceiling, Offered};
 use crate::run::{Run, Section};
@@ -38,17 +39,15 @@ const GRANT_LASTS: SignedDuration = SignedDuration::from_hours(1);
 struct Reviewed {
     facts: CallFacts,
     result: PlanResult,
-    told: Vec<Told>,
+    steps: Vec<Told>,
     problems: Vec<Problem>,
 }
 
 /// What whoever submitted a plan is told.
 #[derive(Serialize)]
 struct Answered<'a> {
-    decision: &'static str,
-    reason: Reason,
-    retryable: bool,
-    decision_id: u64,
+    #[serde(flatten)]
+    told: &'a reply::Told,
     /// The digest of the plan.
     plan: Sha256,
     /// Until when what is granted counts.
@@ -95,16 +94,12 @@ impl Gateway {
         });
         let refuse = |facts, reason| Refusal::error(facts, reason, exchange.id());
         let reviewed = reviewed.map_err(|closed| refuse(facts.clone(), closed))?;
-        let Reviewed { facts, result, told, problems } = reviewed.map_err(|refusal| *refusal)?;
+        let Reviewed { facts, result, steps, problems } = reviewed.map_err(|refusal| *refusal)?;
         if !facts.adds.is_empty() {
             self.announce_taint(run);
         }
         let granted = result.grant().cloned();
-        let reason = match &result {
-            PlanResult::Granted(..) => Reason::Allowed,
-            PlanResult::Refused(_) => Reason::PlanRefused,
-            PlanResult::Invalid(_) => Reason::PlanInvalid,
-        };
+        let reason = result.reason();
         let latency = self.latency_until_now(exchange.caller.arrived);
         let (sha256, bytes) = (Sha256::of(&raw), u64::try_from(raw.len()).unwrap_or(u64::MAX));
         let plan = Box::new(PlanFacts { sha256, bytes, result });
@@ -115,24 +110,17 @@ impl Gateway {
             run.section(self.clock.wall(), |section| section.grant(grant))
                 .map_err(|closed| refuse(facts.clone(), closed))?;
         }
-        let verdict = if reason == Reason::Allowed { Answer::Allow } else { Answer::Deny };
-        self.metrics.call(Some(verdict), reason, CallTimes { gateway: latency.total, upstream: None });
-        let end = if reason == Reason::Allowed { End::answered() } else { End::refused(reason) };
-        let arrived = exchange.caller.arrived;
-        self.tell_trace(&Ended { facts: &facts, seq: Some(seq.0), arrived, latency, end });
-        let ending = if reason == Reason::Allowed { Ending::Well } else { Ending::Error };
-        let answered = Answered {
-            decision: verdict.as_str(),
-            reason,
-            retryable: reason.retry() == Retry::Later,
-            decision_id: seq.0,
-            plan: sha256,
-            until,
-            steps: &told,
-            problems: &problems,
+        let seq = Some(seq.0);
+        let (verdict, end, told) = match until {
+            Some(_) => (Answer::Allow, End::answered(), reply::Told::allowed(seq)),
+            None => (Answer::Deny, End::refused(reason), reply::Told::refused(reason, seq)),
         };
-        let sentence = sentence(reason, &told);
-        Ok(own::answer(&exchange.request.id, exchange.revision, ending, &sentence, &answered))
+        self.metrics.call(Some(verdict), reason, CallTimes { gateway: latency.total, upstream: None });
+        let arrived = exchange.caller.arrived;
+        self.tell_trace(&Ended { facts: &facts, seq, arrived, latency, end });
+        let answered = Answered { told: &told, plan: sha256, until, steps: &steps, problems: &problems };
+        let error = until.is_none().then_some(&told);
+        Ok(own::answer(exchange, &sentence(reason, &steps), &answered, error))
     }
 
     /// What is left of the plans of the run.
@@ -172,7 +160,7 @@ impl Gateway {
             true => "No plan was granted in this run yet.",
             false => "What is left of the plans of this run:",
         };
-        Ok(own::answer(&exchange.request.id, exchange.revision, Ending::Well, sentence, &status))
+        Ok(own::answer(exchange, sentence, &status, None))
     }
 }
 
@@ -223,7 +211,7 @@ impl Reviewing<'_> {
             Ok(fitted) => fitted,
             Err(problems) => {
                 let result = PlanResult::Invalid(problems.len());
-                return Ok(Reviewed { facts, result, told: Vec::new(), problems });
+                return Ok(Reviewed { facts, result, steps: Vec::new(), problems });
             }
         };
         let closed = section.closed();
@@ -255,8 +243,8 @@ impl Reviewing<'_> {
             now: section.now(),
         };
         let reviewed = review(fitted, under, &ceiling);
-        let steps = steps(&reviewed);
-        let told = reviewed.steps().iter().map(crate::plan::Reviewed::told).collect();
+        let recorded = recorded(&reviewed);
+        let steps = reviewed.steps().iter().map(plan::Reviewed::told).collect();
         let terms = Terms {
             run: self.run.id().clone(),
             number,
@@ -264,10 +252,10 @@ impl Reviewing<'_> {
             basis: self.world.basis_of(reviewed.plan()),
         };
         let result = match reviewed.grant(terms) {
-            Some(grant) => PlanResult::Granted(steps, Box::new(grant)),
-            None => PlanResult::Refused(steps),
+            Some(grant) => PlanResult::Granted(recorded, Box::new(grant)),
+            None => PlanResult::Refused(recorded),
         };
-        Ok(Reviewed { facts, result, told, problems: Vec::new() })
+        Ok(Reviewed { facts, result, steps, problems: Vec::new() })
     }
 
     /// The tool that the wire calls `name`, where the caller may know of it (I5).
@@ -282,9 +270,9 @@ impl Reviewing<'_> {
 }
 
 /// What the review said of each step, for the record.
-fn steps(review: &Review) -> Vec<StepFacts> {
+fn recorded(review: &Review) -> Vec<StepFacts> {
     let tools = review.plan().steps().iter().map(|step| Claim::new(step.tool()));
-    let each = |(reviewed, tool): (&crate::plan::Reviewed, Claim)| StepFacts {
+    let each = |(reviewed, tool): (&plan::Reviewed, Claim)| StepFacts {
         id: reviewed.step.clone(),
         tool,
         verdict: reviewed.verdict.clone(),

@@ -3,6 +3,8 @@
 //! Must never carry internals outside. One match per question, and no arm for a group that is not named: a
 //! new reason does not compile until the catalogue says which group it belongs to.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use http::StatusCode;
 use serde::Serialize;
@@ -66,6 +68,11 @@ impl Remedy {
 }
 
 impl Told {
+    /// The gateway itself did what was asked.
+    pub(super) fn allowed(decision_id: Option<u64>) -> Self {
+        Self::new("allow", Reason::Allowed, decision_id)
+    }
+
     pub(super) fn refused(reason: Reason, decision_id: Option<u64>) -> Self {
         Self::new("deny", reason, decision_id)
     }
@@ -166,37 +173,55 @@ pub(super) fn error(id: Option<&Id>, message: &str, told: &Told) -> Bytes {
 }
 
 /// The result of a `tools/call` on a tool that is visible and did not pass (DESIGN §6, Denials).
-///
-/// `structuredContent` stands only where the tool has no `outputSchema`: official clients validate it
-/// against the schema even on errors.
 pub(super) fn tool_error(id: &Id, told: &Told, output: Output, revision: Revision) -> Bytes {
-    #[derive(Serialize)]
-    struct Text<'a> {
-        r#type: &'static str,
-        text: &'a str,
+    ToolAnswer { sentence: told.reason.sentence(), facts: told, error: Some(told), output }
+        .encode(id, revision)
+}
+
+/// What the gateway itself answers to a `tools/call`.
+pub(super) struct ToolAnswer<'a, F> {
+    /// For models.
+    pub(super) sentence: &'a str,
+    /// For programs.
+    pub(super) facts: &'a F,
+    /// What is wrong, where something is.
+    pub(super) error: Option<&'a Told>,
+    /// What the tool says of its output. `structuredContent` stands only where it has no `outputSchema`: official
+    /// clients validate it against the schema even on errors.
+    pub(super) output: Output,
+}
+
+impl<F: Serialize> ToolAnswer<'_, F> {
+    pub(super) fn encode(self, id: &Id, revision: Revision) -> Bytes {
+        #[derive(Serialize)]
+        struct Text<'a> {
+            r#type: &'static str,
+            text: &'a str,
+        }
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct ToolResult<'a, F> {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            result_type: Option<&'static str>,
+            content: [Text<'a>; 2],
+            #[serde(skip_serializing_if = "Option::is_none")]
+            structured_content: Option<&'a F>,
+            is_error: bool,
+            #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+            meta: Option<BTreeMap<&'static str, &'a Told>>,
+        }
+        let Self { sentence, facts, error, output } = self;
+        let in_text = serde_json::to_string(facts).unwrap_or_default();
+        let text = |text| Text { r#type: "text", text };
+        let result = ToolResult {
+            result_type: revision.is_modern().then_some("complete"),
+            content: [text(sentence), text(&in_text)],
+            structured_content: (output == Output::Unstructured).then_some(facts),
+            is_error: error.is_some(),
+            meta: error.map(|told| [(META_KEY, told)].into()),
+        };
+        encode::result(id, &serde_json::to_vec(&result).unwrap_or_default())
     }
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct ToolError<'a> {
-        #[serde(skip_serializing_if = "Option::is_none")]
-        result_type: Option<&'static str>,
-        content: [Text<'a>; 2],
-        #[serde(skip_serializing_if = "Option::is_none")]
-        structured_content: Option<&'a Told>,
-        is_error: bool,
-        #[serde(rename = "_meta")]
-        meta: std::collections::BTreeMap<&'static str, &'a Told>,
-    }
-    let facts = serde_json::to_string(told).unwrap_or_default();
-    let text = |text| Text { r#type: "text", text };
-    let result = ToolError {
-        result_type: revision.is_modern().then_some("complete"),
-        content: [text(told.reason.sentence()), text(&facts)],
-        structured_content: (output == Output::Unstructured).then_some(told),
-        is_error: true,
-        meta: [(META_KEY, told)].into(),
-    };
-    encode::result(id, &serde_json::to_vec(&result).unwrap_or_default())
 }
 
 /// How the caller of something that is visible is told that it did not pass, or failed (DESIGN §6, Denials).

@@ -5,6 +5,7 @@
 use super::Claim;
 use crate::model::approval::Word;
 use crate::model::digest::Sha256;
+use crate::model::reason::Reason;
 use crate::model::run::Actor;
 use crate::plan::{Concluded, Grant, StepId, Verdict};
 
@@ -69,6 +70,16 @@ impl PlanResult {
             Self::Invalid(_) => "invalid",
             Self::Refused(_) => "refused",
             Self::Granted(..) => "granted",
+        }
+    }
+
+    /// The reason code of the answer.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::Invalid(_) => Reason::PlanInvalid,
+            Self::Refused(_) => Reason::PlanRefused,
+            Self::Granted(..) => Reason::Allowed,
         }
     }
 
