@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 
 use super::world::World;
 use crate::model::approval::QuestionId;
@@ -71,9 +72,10 @@ impl Tried {
         (!section.grants().is_empty()).then_some(Self { run, tool, values, trigger })
     }
 
-    fn attempt(&self, section: &Section<'_>) -> Option<Attempt<'_>> {
+    /// What grants are asked about: read once for a call.
+    pub(super) fn attempt(&self, now: Timestamp) -> Option<Attempt<'_>> {
         let Self { run, tool, values, trigger } = self;
-        Attempt::read(run, tool, values, trigger, section.now())
+        Attempt::read(run, tool, values, trigger, now)
     }
 }
 
@@ -81,16 +83,15 @@ impl Tried {
 pub(super) fn ask(
     world: &World,
     section: &mut Section<'_>,
-    tried: Option<&Tried>,
+    attempt: Option<&Attempt<'_>>,
     call: &Call,
     brings: &Provenance,
 ) -> Said {
-    if tried.is_some() {
+    if attempt.is_some() {
         world.hold_grants(section);
     }
     let section = &*section;
-    let attempt = tried.and_then(|tried| tried.attempt(section));
-    let step = attempt.as_ref().and_then(|attempt| section.step(attempt));
+    let step = attempt.and_then(|attempt| section.step(attempt));
     let unmet = step.map(|step| unmet(section, step));
     let flows = raised(world.flows(), section.history(), deed(world, call, brings));
     let flows = flows.into_iter().filter(|flow| !step.is_some_and(|step| step.meets_flow(flow)));
@@ -101,12 +102,11 @@ pub(super) fn ask(
 pub(super) fn take(
     world: &World,
     section: &mut Section<'_>,
-    tried: Option<&Tried>,
+    attempt: Option<&Attempt<'_>>,
     call: (&Call, &Provenance),
     facts: &mut CallFacts,
 ) -> Option<Use> {
-    let attempt = tried.and_then(|tried| tried.attempt(section));
-    let used = attempt.and_then(|attempt| section.use_step(&attempt));
+    let used = attempt.and_then(|attempt| section.use_step(attempt));
     facts.step = used.as_ref().map(Use::told);
     facts.past = section.note(deed(world, call.0, call.1)).map(Box::new);
     used

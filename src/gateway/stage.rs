@@ -31,7 +31,7 @@ use crate::model::name::{PromptName, UpstreamName};
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
 use crate::model::target::Target;
-use crate::plan::Use;
+use crate::plan::{Attempt, Use};
 use crate::policy::{Permit, Ruling, Standing};
 use crate::run::Section;
 use crate::upstream::{COST_DEFAULT, Fleet, Server, Settled, Share, Tool};
@@ -117,7 +117,9 @@ impl Stage<'_> {
             // No word of the tool server comes back.
             Mark::Clean => Provenance::default(),
         };
-        let (permit, tried, yes) = self.decided(section, call, &brings, &mut facts)?;
+        let tried = self.tried(section, &facts, &call);
+        let attempt = tried.as_ref().and_then(|tried| tried.attempt(section.now()));
+        let (permit, yes) = self.decided(section, call, attempt.as_ref(), &brings, &facts)?;
         facts.decision = Some(permit.decision().clone());
         check_kept(&facts).map_err(|reason| self.closed(facts.clone(), reason))?;
         self.check_settled().map_err(|reason| self.closed(facts.clone(), reason))?;
@@ -132,7 +134,7 @@ impl Stage<'_> {
         // A slice keeps the whole request in memory, so only where it may be asked for again.
         let values = if is_looked_at { call.values.clone() } else { Bytes::new() };
         facts.approval = yes.inspect(|yes| self.gateway.questions.spend(yes));
-        let used = planned::take(self.world, section, tried.as_ref(), (call, &brings), &mut facts);
+        let used = planned::take(self.world, section, attempt.as_ref(), (call, &brings), &mut facts);
         facts.adds.join(&section.taint(&brings));
         section.store(call);
         let adds = facts.adds.clone();
@@ -149,14 +151,14 @@ impl Stage<'_> {
         &self,
         section: &mut Section<'_>,
         call: Call,
+        attempt: Option<&Attempt<'_>>,
         brings: &Provenance,
-        facts: &mut CallFacts,
-    ) -> Result<(Permit, Option<Tried>, Option<QuestionId>), Box<Refusal>> {
+        facts: &CallFacts,
+    ) -> Result<(Permit, Option<QuestionId>), Box<Refusal>> {
         let principal = &self.exchange.caller.principal;
-        let tried = self.tried(section, facts, &call);
         let mut said = match &self.at {
             Some(At::Task(_, task)) => Said::of_used(section, task.step()),
-            _ => planned::ask(self.world, section, tried.as_ref(), &call, brings),
+            _ => planned::ask(self.world, section, attempt, &call, brings),
         };
         said.yes = self.yes(section, facts);
         let closed = section.closed();
@@ -169,7 +171,7 @@ impl Stage<'_> {
             now: section.now(),
         };
         match self.world.policy.decide(principal, standing, call) {
-            Ruling::Permit(permit) => Ok((permit, tried, said.yes)),
+            Ruling::Permit(permit) => Ok((permit, said.yes)),
             Ruling::Refuse(_, decision) => Err(self.refused(facts.clone(), decision)),
         }
     }
