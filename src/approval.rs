@@ -97,7 +97,7 @@ impl Questions {
         all
     }
 
-    /// Whether any run has a yes, so that it is worth a look.
+    /// Whether anything was asked for `run`, so that a yes is worth a look.
     #[must_use]
     pub fn has_any(&self, run: &RunId) -> bool {
         self.lock().values().any(|it| it.asked.exact.run == *run)

@@ -5,9 +5,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use jiff::Timestamp;
+
 use super::Gateway;
 use super::administration::unavailable;
-use crate::approval::Question;
+use crate::approval::{AnswerError, Question};
 use crate::audit::{Event, GrantChange};
 use crate::console::{About, AdministrationError, Approvals, QuestionEntry};
 use crate::model::approval::{QuestionId, Standing, Word};
@@ -18,7 +21,8 @@ use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
 use crate::model::run::Actor;
 use crate::model::target::Target;
-use crate::plan::{Grant, State, StepId};
+use crate::model::trigger::Trigger;
+use crate::plan::{Grant, Remaining, State, StepId};
 use crate::run::Run;
 
 impl Approvals for Gateway {
@@ -39,7 +43,7 @@ impl Approvals for Gateway {
     }
 
     async fn answer_question(&self, by: Actor, id: &str, word: Word) -> Result<(), AdministrationError> {
-        let missing = || AdministrationError::Missing(crate::approval::AnswerError::Missing.to_string());
+        let missing = || AdministrationError::Missing(AnswerError::Missing.to_string());
         let parsed = QuestionId::parse(id).ok_or_else(missing)?;
         if self.questions.get(&parsed).is_some() {
             return self.answer_call(by, &parsed, word).await;
@@ -112,9 +116,11 @@ impl Gateway {
     /// The steps of the run that wait for a person.
     fn waiting_steps(&self, run: &Run) -> Vec<WaitingStep> {
         let now = self.clock.wall();
-        let held = run.section(run.started(), |section| section.plans()).unwrap_or_default();
-        let in_force = held.grants().iter().filter(|grant| grant.is_in_force(now));
-        in_force.flat_map(WaitingStep::of).collect()
+        let waiting = run.section(run.started(), |section| {
+            let in_force = section.grants().iter().filter(|grant| grant.is_in_force(now));
+            in_force.flat_map(WaitingStep::of).collect()
+        });
+        waiting.unwrap_or_default()
     }
 }
 
@@ -125,12 +131,12 @@ struct WaitingStep {
     plan: Sha256,
     tool: String,
     arguments: Option<String>,
-    until: jiff::Timestamp,
+    until: Timestamp,
 }
 
 impl WaitingStep {
     fn of(grant: &Grant) -> Vec<Self> {
-        let waits = |left: &crate::plan::Remaining| left.state == State::Waiting;
+        let waits = |left: &Remaining| left.state == State::Waiting;
         let steps = grant.remaining().filter(waits).map(|left| {
             let planned = grant.plan().steps().iter().find(|step| *step.id() == left.step);
             Self {
@@ -171,9 +177,9 @@ impl WaitingStep {
     }
 }
 
-fn call_entry(trigger: Option<crate::model::trigger::Trigger>, question: Question) -> QuestionEntry {
+fn call_entry(trigger: Option<Trigger>, question: Question) -> QuestionEntry {
     let Question { asked, standing, call } = question;
-    let arguments = |raw: bytes::Bytes| String::from_utf8_lossy(&raw).into_owned();
+    let arguments = |raw: Bytes| String::from_utf8_lossy(&raw).into_owned();
     let (why, arguments) = match call {
         Some(call) => {
             (call.rules, Some(call.params.get("arguments").map_or_else(|| "{}".to_owned(), arguments)))

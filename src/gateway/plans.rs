@@ -25,9 +25,7 @@ use crate::model::facts::CallFacts;
 use crate::model::principal::Principal;
 use crate::model::reason::Reason;
 use crate::model::target::Target;
-use crate::plan::{
-    self, Circumstances, Grant, People, Plan, Problem, Remaining, Review, Terms, Told, Tool, review,
-};
+use crate::plan::{self, Circumstances, People, Plan, Problem, Remaining, Review, Terms, Told, Tool, review};
 use crate::policy::{Ceiling, Offered};
 use crate::run::{Run, Section};
 use crate::telemetry::CallTimes;
@@ -203,8 +201,8 @@ impl Reviewing<'_> {
         if section.is_closed() {
             return Err(refuse(&facts, Reason::SourceClosed));
         }
-        let held = section.plans();
-        let number = held.next_number().ok_or_else(|| refuse(&facts, Reason::PlansFull))?;
+        let section = &*section;
+        let number = section.next_grant().ok_or_else(|| refuse(&facts, Reason::PlansFull))?;
         let trigger = section.trigger(principal).clone();
         let fitted = plan.and_then(|plan| plan.fit(|name| self.tool(section, principal, name), &trigger));
         let fitted = match fitted {
@@ -228,7 +226,6 @@ impl Reviewing<'_> {
             now: section.now(),
         };
         let subject = [principal.subject.as_str().to_owned()];
-        let grants: Vec<&Grant> = held.grants().iter().collect();
         let rules = &self.world.in_force.plans;
         let under = Circumstances {
             provenance: section.provenance(),
@@ -236,9 +233,9 @@ impl Reviewing<'_> {
             goal: trigger.goal.as_ref(),
             subject: &subject,
             flows: &rules.flows,
-            history: held.history(),
+            history: section.history(),
             shapes: &rules.shapes,
-            grants: &grants,
+            grants: section.grants(),
             people: People::Reachable,
             now: section.now(),
         };

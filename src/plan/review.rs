@@ -51,7 +51,7 @@ pub struct Circumstances<'a> {
     /// `[[requests]]`.
     pub shapes: &'a [Shape],
     /// What was granted to the run already.
-    pub grants: &'a [&'a Grant],
+    pub grants: &'a [Grant],
     /// Whether anybody can be asked.
     pub people: People,
     /// When it is reviewed.

@@ -103,10 +103,10 @@ impl Section<'_> {
         self.state.plans.held.answer(grant, step, word)
     }
 
-    /// What the run holds of plans, as it is now.
+    /// The number of the next grant; `None` where the run has as many as it may have.
     #[must_use]
-    pub fn plans(&self) -> Held {
-        self.state.plans.held.clone()
+    pub fn next_grant(&self) -> Option<u32> {
+        self.state.plans.held.next_number()
     }
 
     /// Takes in a grant that is on the record, durably.

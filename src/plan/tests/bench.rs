@@ -234,7 +234,7 @@ impl World {
         self.judge(self.fit(steps), &[])
     }
 
-    pub(super) fn judge(&self, fitted: Fitted, grants: &[&Grant]) -> Review {
+    pub(super) fn judge(&self, fitted: Fitted, grants: &[Grant]) -> Review {
         let under = Circumstances {
             provenance: &self.provenance,
             trigger: &self.trigger,

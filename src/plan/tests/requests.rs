@@ -1,6 +1,7 @@
 //! Request shapes: what a source may ask for without a person.
 
 use std::collections::BTreeMap;
+use std::slice::from_ref;
 
 use super::bench::{SENDER, World, call, glob, name, place, source, verdicts};
 use crate::model::name::{AttributeName, Goal};
@@ -151,9 +152,9 @@ fn the_count_of_a_shape_is_for_the_whole_run() {
     // What an earlier grant speaks for is taken; what it closed without using is not.
     let again = || world.fit(&event("s1", attendees, ""));
     let mut grant = world.grant(&event("s1", attendees, ""));
-    assert_eq!(verdicts(&world.judge(again(), &[&grant])), ["person: plan_uncovered"]);
+    assert_eq!(verdicts(&world.judge(again(), from_ref(&grant))), ["person: plan_uncovered"]);
     grant.close();
-    assert_eq!(verdicts(&world.judge(again(), &[&grant])), ["granted: covered within"]);
+    assert_eq!(verdicts(&world.judge(again(), from_ref(&grant))), ["granted: covered within"]);
 
     let mut used = world.grant(&event("s1", attendees, ""));
     let called = call("calendar.create", &format!(r#"{{"attendees":["{SENDER}"],"title":"x"}}"#));
@@ -162,5 +163,5 @@ fn the_count_of_a_shape_is_for_the_whole_run() {
     let proof = used.take(&attempt).unwrap();
     assert_eq!(proof.count(), 1);
     used.close();
-    assert_eq!(verdicts(&world.judge(again(), &[&used])), ["person: plan_uncovered"]);
+    assert_eq!(verdicts(&world.judge(again(), from_ref(&used))), ["person: plan_uncovered"]);
 }
