@@ -99,7 +99,8 @@ impl Gateway {
     }
 
     async fn call_named(self: &Arc<Self>, exchange: &Exchange, named: Named) -> Result<Reply, Box<Refusal>> {
-        match self.worlds.within(|world| Own::find(world, &named)) {
+        let is_there = |own: &Own| self.worlds.within(|world| world.own.contains(own));
+        match Own::named(&named).filter(is_there) {
             Some(own) => self.own(exchange, &named, own).await,
             None => self.start(exchange, named, None).await,
         }

@@ -18,7 +18,8 @@ use super::port::Reply;
 use super::refusal::Refusal;
 use super::reply::{Output, Told, ToolAnswer};
 use super::world::World;
-use crate::plan::INPUT_SCHEMA;
+use crate::plan::{Flow, FlowAnswer, INPUT_SCHEMA};
+use crate::policy::Rules;
 
 /// One of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,28 +74,36 @@ static TOOLS: LazyLock<[(Own, Bytes); 3]> = LazyLock::new(|| {
 });
 
 impl Own {
-    /// The tool that `named` names, where it is there.
-    pub(super) fn find(world: &World, named: &Named) -> Option<Self> {
+    pub(super) const ALL: [Self; 3] = [Self::SubmitPlan, Self::PlanStatus, Self::Resume];
+
+    /// Those that are there under these lists and flows: where something can be met by a plan, and where a person may
+    /// be asked about something.
+    pub(super) fn under(lists: &Rules, flows: &[Flow]) -> Vec<Self> {
+        let has = |answer| flows.iter().any(|flow| flow.answer == answer);
+        let takes_plans = lists.has_plan() || has(FlowAnswer::Plan);
+        let asks_people = lists.has_ask() || has(FlowAnswer::Ask);
+        let is_there = |own: &Self| match own {
+            Self::SubmitPlan | Self::PlanStatus => takes_plans,
+            Self::Resume => asks_people,
+        };
+        Self::ALL.into_iter().filter(is_there).collect()
+    }
+
+    /// The tool that `named` names, whether or not it is there.
+    pub(super) fn named(named: &Named) -> Option<Self> {
         let own = match named.name.as_str() {
             SUBMIT_PLAN => Self::SubmitPlan,
             PLAN_STATUS => Self::PlanStatus,
             RESUME => Self::Resume,
             _ => return None,
         };
-        (named.what == What::Tool && own.is_there(world)).then_some(own)
-    }
-
-    fn is_there(self, world: &World) -> bool {
-        match self {
-            Self::SubmitPlan | Self::PlanStatus => world.takes_plans(),
-            Self::Resume => world.asks_people(),
-        }
+        (named.what == What::Tool).then_some(own)
     }
 }
 
 /// The definitions of those that are there, as they are listed.
 pub(super) fn listed(world: &World) -> impl Iterator<Item = Shown> {
-    TOOLS.iter().filter(|(own, _)| own.is_there(world)).map(|(_, tool)| Shown::new(tool.clone()))
+    TOOLS.iter().filter(|(own, _)| world.own.contains(own)).map(|(_, tool)| Shown::new(tool.clone()))
 }
 
 impl Gateway {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::own::Own;
 use crate::clock::Clock;
 use crate::identity::{Authenticator, EntryPoints, ListenerVouches, Minter};
 use crate::model::approver::Approver;
@@ -20,7 +21,7 @@ use crate::model::digest::Sha256;
 use crate::model::principal::Principal;
 use crate::model::provenance::Provenance;
 use crate::model::target::Target;
-use crate::plan::{self, Flow, FlowAnswer, Plan, basis};
+use crate::plan::{self, Flow, Plan, basis};
 use crate::policy::{KnownTool, Policy, Rules};
 use crate::run::{Against, Rests, Run, Section};
 use crate::telemetry::Finding;
@@ -59,6 +60,8 @@ pub(super) struct World {
     pub(super) policy: Policy,
     pub(super) catalogue: Arc<Catalogue>,
     pub(super) fleet: Fleet,
+    /// The gateway's own tools that are there.
+    pub(super) own: Vec<Own>,
     clock: Clock,
 }
 
@@ -84,24 +87,13 @@ impl World {
             let (tool, place, message) = (&misfit.tool, &misfit.place, &misfit.message);
             tracing::error!(%tool, %place, "a condition closes the tool: {message}");
         }
-        Self { in_force, policy, catalogue, fleet, clock }
+        let own = Own::under(&in_force.rules, &in_force.plans.flows);
+        Self { in_force, policy, catalogue, fleet, own, clock }
     }
 
     /// The time by which what is only recorded yet is looked at.
     pub(super) fn now(&self) -> Timestamp {
         self.clock.wall()
-    }
-
-    /// Whether anything here can be met by a plan.
-    pub(super) fn takes_plans(&self) -> bool {
-        let asks = |flow: &Flow| flow.answer == FlowAnswer::Plan;
-        self.in_force.rules.has_plan() || self.flows().iter().any(asks)
-    }
-
-    /// Whether a person may be asked about anything here.
-    pub(super) fn asks_people(&self) -> bool {
-        let asks = |flow: &Flow| flow.answer == FlowAnswer::Ask;
-        self.in_force.rules.has_ask() || self.flows().iter().any(asks)
     }
 
     /// The flows that are in force.
@@ -143,7 +135,7 @@ impl World {
     pub(super) fn fingerprint(&self, principal: &Principal, under: Option<&Provenance>) -> Sha256 {
         let tools = self.listed(principal, under);
         // The gateway's own tools come and go with these.
-        let own = [u8::from(self.takes_plans()), u8::from(self.asks_people())];
+        let own = Own::ALL.map(|own| u8::from(self.own.contains(&own)));
         let tools = tools.iter().map(|tool| tool.listed_digest.as_bytes().as_slice());
         Sha256::of_parts(&std::iter::once(own.as_slice()).chain(tools).collect::<Vec<_>>())
     }
