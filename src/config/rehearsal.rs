@@ -10,15 +10,17 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::{Compiled, Config};
-use crate::model::approver::{Approver, Question};
+use crate::model::approver::{Approver, Question, may_answer};
 use crate::model::label::Labels;
 use crate::model::name::ToolId;
 use crate::model::principal::Principal;
 use crate::model::provenance::Provenance;
 use crate::model::target::Target;
-use crate::plan::{Circumstances, Fitted, History, People, Plan, Problem, Review, Rules, Verdict, review};
+use crate::plan::{
+    Circumstances, Fitted, History, People, Plan, Problem, Review, Rules, Tool, Verdict, review,
+};
 use crate::policy::{Ceiling, Offered, Policy};
-use crate::upstream::{Catalogue, Settings};
+use crate::upstream::Catalogue;
 
 /// What plans are reviewed by.
 #[derive(Debug, Clone, Copy)]
@@ -27,8 +29,6 @@ pub struct Rehearsal<'a> {
     pub policy: &'a Policy,
     /// The accepted tools.
     pub catalogue: &'a Catalogue,
-    /// What was said of them.
-    pub upstreams: &'a [Settings],
     /// Flows and request shapes.
     pub plans: &'a Rules,
     /// Who may answer questions; the uid that owns the gateway where there is none.
@@ -40,8 +40,8 @@ impl Config {
     #[must_use]
     pub fn rehearsal<'a>(&'a self, compiled: &'a Compiled) -> Rehearsal<'a> {
         let Compiled { policy, catalogue, .. } = compiled;
-        let Self { upstreams, plans, approvers, .. } = self;
-        Rehearsal { policy, catalogue, upstreams, plans, approvers }
+        let Self { plans, approvers, .. } = self;
+        Rehearsal { policy, catalogue, plans, approvers }
     }
 }
 
@@ -99,29 +99,22 @@ impl Rehearsal<'_> {
 
     /// Whether somebody may answer for every step that needs a person.
     fn has_people(&self, review: &Review, principal: &Principal, sources: &Provenance) -> bool {
-        if self.approvers.is_empty() {
-            return true;
-        }
         let steps = review.plan().steps().iter().zip(review.steps());
         let mut asked = steps.filter(|(_, reviewed)| matches!(reviewed.verdict, Verdict::Person(_)));
         asked.all(|(step, _)| {
             self.catalogue.find(step.tool()).is_some_and(|tool| {
                 let target = Target::Tool(tool.id.clone());
                 let question = Question { sources, target: &target, subject: &principal.subject };
-                self.approvers.iter().any(|approver| approver.may_answer(question))
+                may_answer(self.approvers, question, |_anybody| true)
             })
         })
     }
 
     /// The tool of this wire name, where `principal` may know of it.
-    fn tool(&self, wire_name: &str, principal: &Principal, now: Timestamp) -> Option<crate::plan::Tool> {
+    fn tool(&self, wire_name: &str, principal: &Principal, now: Timestamp) -> Option<Tool> {
         let tool = self.catalogue.find(wire_name)?;
-        let id = &tool.id;
-        if !self.policy.shows(principal, &Target::Tool(id.clone()), now) {
-            return None;
-        }
-        Some(crate::plan::Tool {
-            id: id.clone(),
+        self.policy.shows(principal, &Target::Tool(tool.id.clone()), now).then(|| Tool {
+            id: tool.id.clone(),
             labels: Labels::clone(&tool.labels),
             schema: tool.input_schema.clone(),
             returns: tool.returns.clone(),

@@ -14,7 +14,7 @@ use crate::approval::{AnswerError, Question};
 use crate::audit::{Event, GrantChange};
 use crate::console::{About, AdministrationError, Approvals, QuestionEntry};
 use crate::model::approval::{QuestionId, Standing, Word};
-use crate::model::approver::{self, Approver, Person};
+use crate::model::approver::{self, Person};
 use crate::model::digest::Sha256;
 use crate::model::name::Subject;
 use crate::model::provenance::Provenance;
@@ -93,8 +93,7 @@ impl Gateway {
         answered.map(drop).map_err(unavailable)
     }
 
-    /// Whether the configuration lets `by` answer a question on `target` (`[[approvers]]`, DESIGN §4.5). Where it names
-    /// nobody, whoever owns the gateway may: nobody else reaches the socket.
+    /// Whether the configuration lets `by` answer a question on `target` (`[[approvers]]`, DESIGN §4.5).
     fn check_approver(
         &self,
         by: Actor,
@@ -104,9 +103,8 @@ impl Gateway {
     ) -> Result<(), AdministrationError> {
         let in_force = Arc::clone(&self.worlds.now().in_force);
         let question = approver::Question { sources, target, subject };
-        let may =
-            |approver: &Approver| approver.person == Person::Uid(by.uid) && approver.may_answer(question);
-        if in_force.approvers.is_empty() || in_force.approvers.iter().any(may) {
+        let is_asking = |person: &Person| *person == Person::Uid(by.uid);
+        if approver::may_answer(&in_force.approvers, question, is_asking) {
             return Ok(());
         }
         let reason = Reason::NotAnApprover;

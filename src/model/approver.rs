@@ -104,6 +104,13 @@ impl Approver {
     }
 }
 
+/// Whether one of `approvers`, of those whose person is one that `is`, may answer `question`. Where a configuration
+/// names nobody, whoever owns the gateway may: nobody else reaches its socket.
+pub fn may_answer(approvers: &[Approver], question: Question<'_>, is: impl Fn(&Person) -> bool) -> bool {
+    approvers.is_empty()
+        || approvers.iter().any(|approver| is(&approver.person) && approver.may_answer(question))
+}
+
 /// What `after` changes in the approvers `before`. Where there are none, only the uid that owns the gateway is one.
 #[must_use]
 pub fn changes(before: &[Approver], after: &[Approver]) -> Changes {

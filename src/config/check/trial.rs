@@ -51,8 +51,8 @@ pub(super) fn check(
     scope: Scope<'_>,
 ) -> Coverage {
     let Some(known) = known else { return Coverage::default() };
-    let Known { policy, catalogue, upstreams, .. } = known;
-    let rehearsal = Rehearsal { policy, catalogue, upstreams, plans, approvers };
+    let Known { policy, catalogue, .. } = known;
+    let rehearsal = Rehearsal { policy, catalogue, plans, approvers };
     let (mut calls, mut exercised) = (0, Exercised::new());
     for trial in written {
         let title = trial.name.as_ref().map_or("a test without a name", |name| name.value.as_str());
