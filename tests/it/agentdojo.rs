@@ -7,7 +7,6 @@ mod policy;
 mod suite;
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
@@ -15,7 +14,7 @@ use sluicegate::console;
 use sluicegate::model::approval::{QuestionId, Word};
 
 use crate::support::gateway::{CHAT_KEY, Gateway};
-use crate::support::{Client, Site};
+use crate::support::{Client, Site, document};
 use policy::{Policy, label};
 use suite::{InjectionTask, Suite, UserTask};
 
@@ -218,22 +217,5 @@ async fn a_plan_keeps_the_work_and_stops_what_an_obedient_agent_is_told() {
             assert!(2 * sums.questions <= sums.tasks, "{} questions", sums.questions);
         }
     }
-    stands_in_the_document(&format!("{table}{rest}\n"));
-}
-
-fn stands_in_the_document(table: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/EVALUATION.md");
-    let document = std::fs::read_to_string(&path).unwrap();
-    let (begin, end) = ("<!-- generated: agentdojo -->\n", "<!-- end: agentdojo -->");
-    let start = document.find(begin).expect("the mark of the table") + begin.len();
-    let stop = document.find(end).expect("the mark of its end");
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        let mut document = document;
-        document.replace_range(start..stop, table);
-        return std::fs::write(path, document).unwrap();
-    }
-    assert!(
-        document.get(start..stop) == Some(table),
-        "docs/EVALUATION.md is not what the run says: run it with UPDATE_DOCS=1\n{table}"
-    );
+    document::holds("docs/EVALUATION.md", &[("agentdojo", format!("{table}{rest}\n"))]);
 }

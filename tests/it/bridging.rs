@@ -6,7 +6,6 @@
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use http::Method;
@@ -14,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::support::client::{Events, message};
 use crate::support::gateway::CHAT_KEY;
-use crate::support::{Client, Exchange, Site, check_audit};
+use crate::support::{Client, Exchange, Site, check_audit, document};
 
 const CLIENTS: [&str; 4] = ["2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"];
 const SERVERS: [&str; 5] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"];
@@ -386,22 +385,5 @@ async fn every_feature_is_carried_between_every_pair_of_revisions_or_refused_as_
     }
     assert!(gateway.stop().success());
     check_audit(&site);
-    stands_in_the_document(&table);
-}
-
-fn stands_in_the_document(table: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/CONFORMANCE.md");
-    let document = std::fs::read_to_string(&path).unwrap();
-    let (begin, end) = ("<!-- generated: bridging -->\n", "<!-- end: bridging -->");
-    let start = document.find(begin).expect("the mark of the table") + begin.len();
-    let stop = document.find(end).expect("the mark of its end");
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        let mut document = document;
-        document.replace_range(start..stop, table);
-        return std::fs::write(path, document).unwrap();
-    }
-    assert!(
-        document.get(start..stop) == Some(table),
-        "docs/CONFORMANCE.md is not what the run says: run it with UPDATE_DOCS=1"
-    );
+    document::holds("docs/CONFORMANCE.md", &[("bridging", table)]);
 }

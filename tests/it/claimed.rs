@@ -3,15 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::support::audit::of_kind;
-use crate::support::tokens::minting;
+use crate::support::tokens::{minted, minting};
 use crate::support::{Client, Site, check_audit};
 
 /// A token of the gateway's own for mail of `user:1`, with `more` to say.
 fn token(site: &Site, more: &[&str]) -> String {
-    let label = ["token", "mint", "--source", "email", "--subject", "user:1", "--role", "assistant"];
-    let (code, out, err) = site.run(&[&label, more].concat());
-    assert_eq!(code, 0, "{more:?}: {err}");
-    out.trim().to_owned()
+    let label = ["--source", "email", "--subject", "user:1", "--role", "assistant"];
+    minted(site, &[&label, more].concat())
 }
 
 /// What a tool says to whoever holds `token`.

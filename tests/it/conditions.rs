@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::audit::of_kind;
 use crate::support::gateway::Gateway;
+use crate::support::tokens::minted;
 use crate::support::{Client, Site, check_audit};
 
 const HEAD: &str = r#"
@@ -46,10 +47,7 @@ fn site(rest: &str) -> Site {
 }
 
 fn mint(site: &Site, arguments: &[&str]) -> String {
-    let all = [&["token", "mint", "--subject", "user:1", "--role", "assistant"], arguments].concat();
-    let (code, out, err) = site.run(&all);
-    assert_eq!(code, 0, "{err}");
-    out.trim().to_owned()
+    minted(site, &[&["--subject", "user:1", "--role", "assistant"], arguments].concat())
 }
 
 async fn send(gateway: &Gateway, token: &str, arguments: Value) -> String {

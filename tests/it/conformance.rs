@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{Site, check_audit};
+use crate::support::{Site, check_audit, document};
 
 /// The suites of `tests/interop/conformance`, each with the heading of its table.
 const SUITES: [(&str, &str); 4] = [
@@ -28,13 +28,11 @@ const CLIENTS: &str = "clients";
 #[test]
 fn docs_conformance_md_every_scenario_that_the_bare_server_passes_passes_through_the_gateway() {
     let known = gaps(&std::fs::read_to_string(root().join("tests/interop/conformance-gaps.txt")).unwrap());
-    let mut document = std::fs::read_to_string(root().join("docs/CONFORMANCE.md")).unwrap();
-    let stood = document.clone();
-    let mut seen = BTreeMap::new();
+    let (mut tables, mut seen) = (Vec::new(), BTreeMap::new());
     for (suite, heading) in SUITES {
         let scenarios = run(suite);
         assert!(!scenarios.is_empty(), "{suite} has no scenario");
-        replace(&mut document, suite, &table(heading, &scenarios));
+        tables.push((suite, table(heading, &scenarios)));
         for scenario in scenarios {
             let name = format!("{suite} {}", scenario["scenario"].as_str().unwrap());
             seen.insert(name, lost(&scenario));
@@ -42,18 +40,11 @@ fn docs_conformance_md_every_scenario_that_the_bare_server_passes_passes_through
     }
     let scenarios = run(CLIENTS);
     assert_eq!(scenarios.len(), 11, "{scenarios:?}");
-    replace(&mut document, CLIENTS, &client_table(&scenarios));
+    tables.push((CLIENTS, client_table(&scenarios)));
     for scenario in scenarios {
         seen.insert(format!("{CLIENTS} {}", scenario["scenario"].as_str().unwrap()), lost(&scenario));
     }
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(root().join("docs/CONFORMANCE.md"), &document).unwrap();
-    } else {
-        assert!(
-            document == stood,
-            "docs/CONFORMANCE.md is not what the run says: run the test with UPDATE_DOCS=1"
-        );
-    }
+    document::holds("docs/CONFORMANCE.md", &tables);
     let findings = findings(&seen, &known);
     assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n"));
 }
@@ -145,14 +136,6 @@ fn client_table(scenarios: &[Value]) -> String {
         let _ = writeln!(text, "| `{}` | {} |", cell("scenario"), cell("http"));
     }
     text
-}
-
-/// Puts `text` between the marks of `suite`.
-fn replace(document: &mut String, suite: &str, text: &str) {
-    let (begin, end) = (format!("<!-- generated: {suite} -->\n"), format!("<!-- end: {suite} -->"));
-    let start = document.find(&begin).expect("the mark of the suite") + begin.len();
-    let stop = document.find(&end).expect("the mark of the suite's end");
-    document.replace_range(start..stop, text);
 }
 
 fn root() -> PathBuf {

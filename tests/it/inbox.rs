@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::support::audit::{check_signed, of_kind};
-use crate::support::tokens::minting;
+use crate::support::tokens::{minted, minting};
 use crate::support::{Client, Site};
 
 /// One mail, and what its text has the agent do.
@@ -79,11 +79,9 @@ fn inbox() -> Vec<Mail> {
 /// A token of the run that `mail` started.
 fn token(site: &Site, mail: &Mail) -> String {
     let sender = format!("sender={}", mail.sender);
-    let label = ["token", "mint", "--source", "email", "--subject", "user:1", "--role", "assistant"];
+    let label = ["--source", "email", "--subject", "user:1", "--role", "assistant"];
     let run = ["--txn", mail.txn, "--trigger", &sender];
-    let (code, out, err) = site.run(&[&label[..], &run].concat());
-    assert_eq!(code, 0, "{err}");
-    out.trim().to_owned()
+    minted(site, &[&label[..], &run].concat())
 }
 
 async fn call(client: &Client, tool: &str, arguments: Value) -> crate::support::Exchange {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::audit::of_kind;
 use crate::support::gateway::CHAT_KEY;
-use crate::support::tokens::{AUDIENCE, MAILHOOK_KEY, leaks, minting, verified};
+use crate::support::tokens::{AUDIENCE, MAILHOOK_KEY, leaks, minted, minting, verified};
 use crate::support::{Client, Site, check_audit};
 use crate::token_endpoint::Asked;
 
@@ -289,10 +289,7 @@ async fn i3_a_minted_token_calls_under_its_label_and_no_other() {
     site.configure(&format!("{}{refine}", text.replace("[sources.email]\n", trigger)));
     let gateway = site.start();
     let token = |arguments: &[&str]| {
-        let (code, out, err) =
-            mint(&site, &[&["--source", "email", "--role", "assistant"], arguments].concat());
-        assert_eq!(code, 0, "{err}");
-        out.trim().to_owned()
+        minted(&site, &[&["--source", "email", "--role", "assistant"], arguments].concat())
     };
     let stranger = Client::new(&gateway.url, &token(&["--subject", "user:1", "--trigger", "auth=none"]));
     let colleague = Client::anonymous(&gateway.url).header(

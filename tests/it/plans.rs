@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::support::audit::check_signed;
 use crate::support::audit::of_kind;
 use crate::support::gateway::{CHAT_KEY, EMAIL_KEY, Gateway};
+use crate::support::tokens::minted;
 use crate::support::{Client, Exchange, Site};
 
 const SUBMIT: &str = "sluicegate__submit_plan";
@@ -206,23 +207,10 @@ async fn what_one_server_wrote_another_does_not_execute_in_that_run_also_after_a
 async fn what_a_run_has_read_its_child_does_not_send() {
     let site = flowing();
     let gateway = site.start();
-    let label = [
-        "token",
-        "mint",
-        "--source",
-        "email",
-        "--subject",
-        "user:1",
-        "--role",
-        "assistant",
-        "--txn",
-        "mail-1",
-    ];
+    let label = ["--source", "email", "--subject", "user:1", "--role", "assistant", "--txn", "mail-1"];
     let token = |agents: &[&str]| {
         let agents: Vec<&str> = agents.iter().flat_map(|agent| ["--agent", agent]).collect();
-        let (code, out, err) = site.run(&[&label[..], &agents].concat());
-        assert_eq!(code, 0, "{err}");
-        out.trim().to_owned()
+        minted(&site, &[&label[..], &agents].concat())
     };
     let (parent, child) = (token(&["inbox"]), token(&["helper", "inbox"]));
     let call = async |token: &str, tool: &str| {

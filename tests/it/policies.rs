@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::examples::at_any_port;
 use crate::support::gateway::Gateway;
+use crate::support::tokens::minted;
 use crate::support::{Client, Site, check_audit, interop};
 
 /// An example as it stands there; only its places are this test's own.
@@ -37,7 +38,7 @@ impl Place {
         std::fs::write(Path::new(&served).join("docs/public/faq.md"), "Ask away.").unwrap();
         git(&Path::new(&served).join("repo"));
         let gateway = site.try_start_with(&[("PATH", &path())]).unwrap();
-        let token = mint(&site, label);
+        let token = minted(&site, label);
         // The first list starts the servers and accepts what they offer.
         let listed = Client::new(&gateway.place("web"), &token).modern(1, "tools/list", json!({})).await;
         assert!(!crate::support::client::names(&listed).is_empty());
@@ -105,12 +106,6 @@ impl Place {
     }
 }
 
-fn mint(site: &Site, label: &[&str]) -> String {
-    let (code, out, err) = site.run(&[&["token", "mint"], label].concat());
-    assert_eq!(code, 0, "{err}");
-    out.trim().to_owned()
-}
-
 /// The real servers that `tests/interop/install` installs, before what the machine has.
 fn path() -> OsString {
     let folders = ["bin", "servers/bin", "node_modules/.bin"].map(interop);
@@ -161,7 +156,7 @@ async fn a66_a_personal_assistant_books_for_a_stranger_and_sends_nothing_after_a
     );
     let more = meeting(json!(["s@b.example", "eve@evil.example"]));
     assert_eq!(place.call(&stranger, "calendar__create_event", more).await, "source_denies");
-    let user = mint(&place.site, &["--source", "chat", "--subject", "user:1", "--role", "owner"]);
+    let user = minted(&place.site, &["--source", "chat", "--subject", "user:1", "--role", "owner"]);
     let letter = json!({ "to": "friend@b.example", "subject": "s", "body": "b" });
     assert_eq!(place.call(&user, "mail__send", letter.clone()).await, "allowed");
     assert_eq!(place.call(&user, "browser__open", json!({ "url": "https://example.com" })).await, "allowed");
@@ -213,7 +208,7 @@ async fn a_ci_bot_branches_for_a_pipeline_and_only_reads_for_an_issue() {
     let refused = place.call(&issue, "git__git_create_branch", branch.clone()).await;
     assert_eq!(refused, "Unknown tool: git__git_create_branch", "hidden, as if it did not exist");
     let pipeline = [&["--source", "webhook.pipeline", "--trigger", "branch=main"], &label[..]].concat();
-    let pipeline = mint(&place.site, &pipeline);
+    let pipeline = minted(&place.site, &pipeline);
     assert_eq!(place.call(&pipeline, "git__git_create_branch", branch).await, "allowed");
     place.end();
 }

@@ -6,6 +6,7 @@ pub mod broker;
 pub mod certificate;
 pub mod client;
 pub mod collector;
+pub mod document;
 pub mod gateway;
 pub mod issuer;
 pub mod load;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::mint::with_input;
 use crate::support::audit::of_kind;
 use crate::support::gateway::{CHAT_KEY, Gateway};
-use crate::support::tokens::{AUDIENCE, MAILHOOK_KEY, minting, verified};
+use crate::support::tokens::{AUDIENCE, MAILHOOK_KEY, minted, minting, verified};
 use crate::support::{Client, Site, check_audit};
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -137,8 +137,7 @@ async fn every_refusal_of_the_token_endpoint_has_its_error_and_its_record() {
     let site = site();
     let gateway = site.start();
     let good = || Asked::good(&gateway);
-    let label = ["token", "mint", "--source", "email", "--subject", "user:1"];
-    let operators = site.run(&label).1.trim().to_owned();
+    let operators = minted(&site, &["--source", "email", "--subject", "user:1"]);
     let details = |json: Value| json.to_string();
     let cases = [
         (good().with("grant_type", "authorization_code"), "unsupported_grant_type", "params_invalid"),
@@ -398,10 +397,9 @@ async fn a_revoked_dispatcher_gets_no_token_and_those_it_got_count_no_more_until
     assert!(code != 0 && err.contains("revoked"), "{code}: {err}");
     assert_eq!(call(&token, "after").await, "credential_revoked");
     assert_eq!(call(unused, "unused").await, "credential_revoked");
-    let label = ["token", "mint", "--source", "email", "--subject", "user:1", "--role", "assistant"];
-    let (code, operators, err) = site.run(&label);
-    assert_eq!(code, 0, "who else may mint still may: {err}");
-    let others = Client::new(&gateway.url, operators.trim());
+    // Who else may mint still may.
+    let operators = minted(&site, &["--source", "email", "--subject", "user:1", "--role", "assistant"]);
+    let others = Client::new(&gateway.url, &operators);
     let params = json!({ "name": "tools__read", "arguments": { "id": "operator" } });
     assert_eq!(others.modern(1, "tools/call", params).await.reason(), "ok");
 

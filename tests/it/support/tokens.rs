@@ -27,6 +27,14 @@ may_assert = {{ sources = ["email"], subjects = ["user:*"], roles = ["assistant"
     )
 }
 
+/// A token of the gateway's own with this label, minted by the operator.
+#[track_caller]
+pub fn minted(site: &Site, label: &[&str]) -> String {
+    let (code, out, err) = site.run(&[&["token", "mint"], label].concat());
+    assert_eq!(code, 0, "{label:?}: {err}");
+    out.trim().to_owned()
+}
+
 /// Header and claims of a token, verified with the JWKS in the state directory.
 pub fn verified(site: &Site, token: &str) -> (Value, Value) {
     let decode = |text: &str| BASE64URL_NOPAD.decode(text.as_bytes()).unwrap();
