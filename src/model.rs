@@ -21,6 +21,7 @@ pub mod keep;
 pub mod label;
 pub mod mint;
 pub mod name;
+pub mod person;
 pub mod pin;
 pub mod place;
 pub mod planned;

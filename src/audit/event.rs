@@ -21,6 +21,7 @@ use crate::model::decision::PolicyEpoch;
 use crate::model::digest::Sha256;
 use crate::model::facts::{CLAIM_BYTES_MAX, CallFacts, RunId};
 use crate::model::name::{Subject, UpstreamName};
+use crate::model::person::Person;
 use crate::model::pin::PinMove;
 use crate::model::principal::{Origin, Principal};
 use crate::model::provenance::Provenance;
@@ -106,7 +107,7 @@ pub enum Event {
         /// The question.
         asked: Box<Asked>,
         /// Who answered.
-        by: Option<Actor>,
+        by: Option<Person>,
     },
     /// Requests that were refused before or at authentication, counted (`auth_failures`).
     AuthenticationFailures {

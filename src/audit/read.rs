@@ -26,10 +26,11 @@ use crate::model::claim::{Claim, Tombstone};
 use crate::model::digest::Sha256;
 use crate::model::facts::RunId;
 use crate::model::name::{EntryPointName, SourceName, Subject, Txn, UpstreamName};
+use crate::model::person::Person;
 use crate::model::planned::{Past, StepUse};
 use crate::model::principal::Origin;
 use crate::model::provenance::Provenance;
-use crate::model::run::{Actor, RunEnding, RunHistory};
+use crate::model::run::{RunEnding, RunHistory};
 use crate::model::target::{self, Class};
 use crate::model::trigger::TriggerEntry;
 use crate::plan::{Concluded, Grant, Held};
@@ -175,7 +176,7 @@ pub(super) struct Members {
     txn: Option<Txn>,
     change: Option<String>,
     source: Option<SourceName>,
-    by: Option<Actor>,
+    by: Option<Person>,
     #[serde(skip)]
     state: StatePart,
     /// A line that is stated again, as it stood.
@@ -464,6 +465,6 @@ impl Record {
             (Kind::Source, "opened") => BarrierChange::Open(members.source.clone()?),
             _ => return None,
         };
-        Some(Change::Barrier { change: Cow::Owned(change), by: members.by? })
+        Some(Change::Barrier { change: Cow::Owned(change), by: members.by.as_ref()?.actor()? })
     }
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::{Compiled, Config};
-use crate::model::approver::{Approver, Question, may_answer};
+use crate::model::approver::{Approver, Question, has_approver};
 use crate::model::label::Labels;
 use crate::model::name::ToolId;
 use crate::model::principal::Principal;
@@ -105,7 +105,7 @@ impl Rehearsal<'_> {
             self.catalogue.find(step.tool()).is_some_and(|tool| {
                 let target = Target::Tool(tool.id.clone());
                 let question = Question { sources, target: &target, subject: &principal.subject };
-                may_answer(self.approvers, question, |_anybody| true)
+                has_approver(self.approvers, question)
             })
         })
     }

@@ -11,8 +11,8 @@ use super::api::AdministrationError;
 use crate::model::approval::{Standing, Word};
 use crate::model::facts::RunId;
 use crate::model::name::Subject;
+use crate::model::person::Person;
 use crate::model::provenance::Provenance;
-use crate::model::run::Actor;
 use crate::model::trigger::Trigger;
 
 /// What people may ask and answer.
@@ -20,13 +20,13 @@ pub trait Approvals: Send + Sync {
     /// The questions that are not over, the oldest first.
     fn questions(&self) -> impl Future<Output = Vec<QuestionEntry>> + Send;
 
-    /// Takes an answer, on the record.
+    /// Takes the answer of a person, on the record.
     ///
     /// # Errors
     /// [`AdministrationError`] where it does not count.
     fn answer_question(
         &self,
-        by: Actor,
+        by: &Person,
         id: &str,
         word: Word,
     ) -> impl Future<Output = Result<(), AdministrationError>> + Send;

@@ -118,7 +118,7 @@ impl<A: Administration + Minting> Desk<A> {
             ["v1", "approvals", id] => {
                 require(head, &Method::POST)?;
                 let Answering { word } = read_json(head, body).await?;
-                administration.answer_question(operator, id, word).await?;
+                administration.answer_question(&operator.into(), id, word).await?;
                 Ok(no_content())
             }
             ["v1", "pins"] => {

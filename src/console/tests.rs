@@ -18,6 +18,7 @@ use crate::model::name::{EntryPointName, SourceName, Subject};
 use crate::model::pin::{Finding, Suspicion};
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
+use crate::model::person::Person;
 use crate::model::run::{Actor, RunHistory};
 use crate::model::text::Bounded;
 use crate::socket::{HostRule, Peer};
@@ -50,8 +51,8 @@ impl Approvals for Gateway {
         Vec::new()
     }
 
-    async fn answer_question(&self, by: Actor, id: &str, word: Word) -> Result<(), AdministrationError> {
-        self.custody.lock().unwrap().push(format!("{} {id} {word:?}", by.uid));
+    async fn answer_question(&self, by: &Person, id: &str, word: Word) -> Result<(), AdministrationError> {
+        self.custody.lock().unwrap().push(format!("{by} {id} {word:?}"));
         Err(AdministrationError::Missing("no question of this id waits for an answer".to_owned()))
     }
 }

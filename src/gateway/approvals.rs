@@ -14,12 +14,12 @@ use crate::approval::{AnswerError, Question};
 use crate::audit::{Event, GrantChange};
 use crate::console::{About, AdministrationError, Approvals, QuestionEntry};
 use crate::model::approval::{QuestionId, Standing, Word};
-use crate::model::approver::{self, Person};
+use crate::model::approver;
 use crate::model::digest::Sha256;
 use crate::model::name::Subject;
+use crate::model::person::Person;
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
-use crate::model::run::Actor;
 use crate::model::target::Target;
 use crate::model::trigger::Trigger;
 use crate::plan::{Grant, Remaining, State, StepId};
@@ -42,7 +42,7 @@ impl Approvals for Gateway {
         all
     }
 
-    async fn answer_question(&self, by: Actor, id: &str, word: Word) -> Result<(), AdministrationError> {
+    async fn answer_question(&self, by: &Person, id: &str, word: Word) -> Result<(), AdministrationError> {
         let missing = || AdministrationError::Missing(AnswerError::Missing.to_string());
         let parsed = QuestionId::parse(id).ok_or_else(missing)?;
         if self.questions.get(&parsed).is_some() {
@@ -61,13 +61,13 @@ impl Approvals for Gateway {
 }
 
 impl Gateway {
-    async fn answer_call(&self, by: Actor, id: &QuestionId, word: Word) -> Result<(), AdministrationError> {
+    async fn answer_call(&self, by: &Person, id: &QuestionId, word: Word) -> Result<(), AdministrationError> {
         let question = self.questions.may_answer(id, word, self.clock.wall());
         let question = question.map_err(|error| AdministrationError::Impossible(error.to_string()))?;
         let target = Target::Tool(question.asked.exact.tool.clone());
         self.check_approver(by, &question.asked.exact.provenance, &target, &question.asked.subject)?;
         let asked = Box::new(question.asked);
-        let event = Event::Approval { change: word.change(), asked, by: Some(by) };
+        let event = Event::Approval { change: word.change(), asked, by: Some(by.clone()) };
         self.journal.record(event).await.map_err(unavailable)?;
         self.questions.answer(id, word);
         self.waiters.look();
@@ -76,7 +76,7 @@ impl Gateway {
 
     async fn answer_step(
         &self,
-        by: Actor,
+        by: &Person,
         run: &Run,
         waiting: WaitingStep,
         word: Word,
@@ -86,7 +86,7 @@ impl Gateway {
         let missing = || AdministrationError::Missing("the tool of this step is gone".to_owned());
         let target = Target::Tool(tool.ok_or_else(missing)?);
         self.check_approver(by, &run.provenance(), &target, run.subject())?;
-        let change = GrantChange::Answered { grant, step: step.clone(), word, by };
+        let change = GrantChange::Answered { grant, step: step.clone(), word, by: by.clone() };
         let event = Event::Grant { run: run.id().clone(), plan, change };
         self.journal.record(event).await.map_err(unavailable)?;
         let answered = run.section(run.started(), |section| section.answer_step(grant, step.as_str(), word));
@@ -96,15 +96,14 @@ impl Gateway {
     /// Whether the configuration lets `by` answer a question on `target` (`[[approvers]]`, DESIGN §4.5).
     fn check_approver(
         &self,
-        by: Actor,
+        by: &Person,
         sources: &Provenance,
         target: &Target,
         subject: &Subject,
     ) -> Result<(), AdministrationError> {
         let in_force = Arc::clone(&self.worlds.now().in_force);
         let question = approver::Question { sources, target, subject };
-        let is_asking = |person: &Person| *person == Person::Uid(by.uid);
-        if approver::may_answer(&in_force.approvers, question, is_asking) {
+        if approver::may_answer(&in_force.approvers, question, by) {
             return Ok(());
         }
         let reason = Reason::NotAnApprover;

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 
 use super::change::Changes;
 use super::glob::{Glob, covers};
-use super::name::{EntryPointName, SourceName, Subject};
+use super::name::{SourceName, Subject};
+use super::person::Person;
 use super::place::Place;
 use super::provenance::Provenance;
 use super::target::Target;
@@ -29,29 +30,6 @@ pub struct Approver {
     pub subjects: Option<Vec<Glob>>,
     /// Where it was written.
     pub place: Place,
-}
-
-/// A person, by what vouches for them.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Person {
-    /// Whoever asks at the admin socket under this uid.
-    Uid(u32),
-    /// A subject, signed in by this entry point.
-    Subject {
-        /// The entry point.
-        entry_point: EntryPointName,
-        /// The subject.
-        subject: Subject,
-    },
-}
-
-impl std::fmt::Display for Person {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Uid(uid) => write!(out, "uid {uid}"),
-            Self::Subject { entry_point, subject } => write!(out, "{subject} by {entry_point}"),
-        }
-    }
 }
 
 /// What a question is about.
@@ -104,11 +82,20 @@ impl Approver {
     }
 }
 
-/// Whether one of `approvers`, of those whose person is one that `is`, may answer `question`. Where a configuration
-/// names nobody, whoever owns the gateway may: nobody else reaches its socket.
-pub fn may_answer(approvers: &[Approver], question: Question<'_>, is: impl Fn(&Person) -> bool) -> bool {
-    approvers.is_empty()
-        || approvers.iter().any(|approver| is(&approver.person) && approver.may_answer(question))
+/// Whether `person` may answer `question`. Where a configuration names nobody, whoever owns the gateway may: no other
+/// uid reaches its socket, and whoever signs in is nobody there.
+#[must_use]
+pub fn may_answer(approvers: &[Approver], question: Question<'_>, person: &Person) -> bool {
+    match approvers.is_empty() {
+        true => person.actor().is_some(),
+        false => approvers.iter().any(|one| one.person == *person && one.may_answer(question)),
+    }
+}
+
+/// Whether there is anybody who may answer `question`.
+#[must_use]
+pub fn has_approver(approvers: &[Approver], question: Question<'_>) -> bool {
+    approvers.is_empty() || approvers.iter().any(|one| one.may_answer(question))
 }
 
 /// What `after` changes in the approvers `before`. Where there are none, only the uid that owns the gateway is one.
@@ -138,6 +125,7 @@ pub fn changes(before: &[Approver], after: &[Approver]) -> Changes {
 
 #[cfg(test)]
 mod tests {
+    use super::super::name::EntryPointName;
     use super::*;
 
     fn glob(text: &str) -> Option<Vec<Glob>> {
@@ -150,7 +138,7 @@ mod tests {
 
     fn of_uid(uid: u32) -> Approver {
         let place = Place { file: "gateway.toml".into(), line: 1, column: 1 };
-        Approver { person: Person::Uid(uid), sources: None, tools: None, subjects: None, place }
+        Approver { person: Person::Uid { uid }, sources: None, tools: None, subjects: None, place }
     }
 
     fn limited() -> Approver {
@@ -179,6 +167,28 @@ mod tests {
         assert!(!may(&limited, &["email"], "", "user:1"));
         assert!(!may(&limited, &["email"], "mail.send", "service:1"));
         assert!(may(&of_uid(0), &["web"], "", "service:1"), "without limits, for everything");
+    }
+
+    #[test]
+    fn a_signed_in_person_answers_only_where_the_configuration_names_them() {
+        let provenance = Provenance::of(sources(&["email"]));
+        let target = Target::Tool("mail.send".parse().unwrap());
+        let of = Subject::new("user:1").unwrap();
+        let question = Question { sources: &provenance, target: &target, subject: &of };
+        let signed_in = |entry_point: &str, subject: &str| Person::Subject {
+            entry_point: EntryPointName::new(entry_point).unwrap(),
+            subject: Subject::new(subject).unwrap(),
+        };
+        let (ann, owner) = (signed_in("people.corp", "user:ann"), Person::Uid { uid: 1000 });
+        assert!(may_answer(&[], question, &owner) && !may_answer(&[], question, &ann));
+        let named = [Approver { person: ann.clone(), ..limited() }];
+        assert!(may_answer(&named, question, &ann) && has_approver(&named, question));
+        for other in [signed_in("people.corp", "user:bob"), signed_in("people.other", "user:ann"), owner] {
+            assert!(!may_answer(&named, question, &other), "{other}");
+        }
+        let web = Provenance::of(sources(&["web"]));
+        let question = Question { sources: &web, ..question };
+        assert!(!may_answer(&named, question, &ann) && !has_approver(&named, question));
     }
 
     #[test]

@@ -68,7 +68,7 @@ fn happened(told: Told<'_>) -> Members {
     event
 }
 
-/// Who did it: the subject that an agent acted for, or the person at the admin socket. What is done to a subject has it as
+/// Who did it: the subject that an agent acted for, or the person at the admin socket or who signed in. What is done to a subject has it as
 /// `user.target`.
 fn user(told: Told<'_>) -> Members {
     let named = |id: Option<String>| Members::default().with("id", id.clone()).with("name", id);

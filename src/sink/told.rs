@@ -164,9 +164,9 @@ impl Told<'_> {
         ["/principal/entry_point", "/entry_point"].iter().find_map(|at| self.text(at))
     }
 
-    /// The uid of the person who did it, at the admin socket.
+    /// The person who did it: the uid at the admin socket, or the subject that signed in.
     pub(super) fn by(&self) -> Option<String> {
-        self.number("/by/uid").map(|uid| uid.to_string())
+        self.number("/by/uid").map(|uid| uid.to_string()).or_else(|| self.text("/by/subject"))
     }
 
     /// What a call is for: the word for its class, and which one.
@@ -360,7 +360,7 @@ fn shortened(text: &str) -> String {
 }
 
 /// Further texts of records, by the names that they get among our own in forms that have no place for them.
-pub(super) const TEXTS: [(&str, &str); 24] = [
+pub(super) const TEXTS: [(&str, &str); 25] = [
     ("run", "/run"),
     ("txn", "/principal/txn"),
     ("verdict", "/decision/verdict"),
@@ -375,6 +375,7 @@ pub(super) const TEXTS: [(&str, &str); 24] = [
     ("transport", "/transport"),
     ("client", "/claimed/client"),
     ("asked_name", "/claimed/name"),
+    ("by_entry_point", "/by/entry_point"),
     ("listener", "/listener"),
     ("dispatcher", "/dispatcher"),
     ("change", "/change"),

@@ -2,7 +2,7 @@
 //!
 //! Must never cut a grant: a start goes on with it. What a review said is bounded by the steps of a plan.
 
-use super::{Cuts, actor, call, latency};
+use super::{Cuts, call, latency};
 use crate::audit::event::{Event, GrantChange, PlanFacts, PlanResult, StepFacts};
 use crate::audit::line::Object;
 use crate::model::facts::CallFacts;
@@ -35,7 +35,7 @@ pub(super) fn event(object: &mut Object<'_>, event: &Event, adds: &Provenance, c
                     object.text("change", word.change().as_str());
                     object.number("grant_number", u64::from(*grant));
                     object.text("step_id", step.as_str());
-                    actor(object, Some(by));
+                    object.json("by", by);
                 }
             }
         }
@@ -43,7 +43,9 @@ pub(super) fn event(object: &mut Object<'_>, event: &Event, adds: &Provenance, c
             object.text("change", change.as_str());
             object.text("run", asked.exact.run.as_str());
             object.json("asked", asked);
-            actor(object, by.as_ref());
+            if let Some(by) = by {
+                object.json("by", by);
+            }
         }
         _ => {}
     }

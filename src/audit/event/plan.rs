@@ -5,8 +5,8 @@
 use super::Claim;
 use crate::model::approval::Word;
 use crate::model::digest::Sha256;
+use crate::model::person::Person;
 use crate::model::reason::Reason;
-use crate::model::run::Actor;
 use crate::plan::{Concluded, Grant, StepId, Verdict};
 
 /// A plan that was submitted (`plan`).
@@ -58,7 +58,7 @@ pub enum GrantChange {
         /// What the person said.
         word: Word,
         /// Who.
-        by: Actor,
+        by: Person,
     },
 }
 

@@ -4,6 +4,7 @@ use super::*;
 use crate::model::approval::{ApprovalChange, Asked, Exact, QuestionId, Standing, Word};
 use crate::model::ceiling::{Answers, Said};
 use crate::model::label::ToolClass;
+use crate::model::person::Person;
 use crate::model::planned::{Past, StepUse};
 use crate::model::trigger::Trigger;
 use crate::plan::{Circumstances, Concluded, Grant, History, People, Plan, StepId, Terms, review};
@@ -89,7 +90,7 @@ fn changed(run: &RunId, change: GrantChange) -> Event {
 }
 
 fn answered(run: &RunId, word: Word) -> Event {
-    let (step, by) = (StepId::new("b").unwrap(), Actor { uid: 0 });
+    let (step, by) = (StepId::new("b").unwrap(), Person::Uid { uid: 0 });
     changed(run, GrantChange::Answered { grant: 1, step, word, by })
 }
 
@@ -99,7 +100,14 @@ fn done(run: &RunId) -> Event {
 }
 
 fn question(run: &RunId, change: ApprovalChange) -> Event {
-    let by = matches!(change, ApprovalChange::Approved | ApprovalChange::Denied).then_some(Actor { uid: 0 });
+    let by = match change {
+        ApprovalChange::Approved => Some(Person::Uid { uid: 0 }),
+        ApprovalChange::Denied => Some(Person::Subject {
+            entry_point: EntryPointName::new("people.corp").unwrap(),
+            subject: Subject::new("user:1").unwrap(),
+        }),
+        ApprovalChange::Asked | ApprovalChange::Lapsed => None,
+    };
     Event::Approval { change, asked: Box::new(asked(run)), by }
 }
 

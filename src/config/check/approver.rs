@@ -10,9 +10,10 @@ use crate::config::code::Code;
 use crate::config::node::{Located, Node, suggestion};
 use crate::config::raw::ApproverRule;
 use crate::identity::Settings;
-use crate::model::approver::{APPROVERS_MAX, Approver, Person};
+use crate::model::approver::{APPROVERS_MAX, Approver};
 use crate::model::glob::Glob;
 use crate::model::name::{EntryPointName, Subject};
+use crate::model::person::Person;
 use crate::model::place::Place;
 use crate::model::principal::Principal;
 
@@ -94,7 +95,7 @@ impl Checking<'_> {
             let help = "write a uid of this machine, like 1000";
             self.scope.found.error(Code::OutOfRange, &written.place, "no user has such a uid", help);
         }
-        uid.map(Person::Uid)
+        uid.map(|uid| Person::Uid { uid })
     }
 
     fn subject(self, entry_point: &Located<String>, subject: &Located<String>) -> Option<Person> {

@@ -152,6 +152,14 @@ fn what_a_person_did_to_a_subject_names_both() {
 }
 
 #[test]
+fn who_signed_in_and_answered_is_named_with_what_vouches_for_them() {
+    let by = json!({ "entry_point": "people.corp", "subject": "user:ann" });
+    let event = valid(Kind::Approval, json!({ "change": "approved", "by": by }), None);
+    assert_eq!(event["user"], json!({ "id": "user:ann", "name": "user:ann" }));
+    assert_eq!(event["sluicegate"]["by_entry_point"], json!("people.corp"));
+}
+
+#[test]
 fn every_kind_of_record_has_a_valid_event() {
     for kind in sent_kinds().into_iter().filter(|kind| *kind != Kind::Intent) {
         for seed in 0..8 {
