@@ -34,6 +34,17 @@ pub struct Question {
     pub standing: Standing,
     /// The call itself. A gateway that started since knows its digest alone.
     pub call: Option<StoredCall>,
+    /// Whether a yes to another one may be for this call too.
+    pub covered: Covered,
+}
+
+/// Whether a yes to several like calls was said since a call was asked about, and is for it too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Covered {
+    /// None that is known.
+    No,
+    /// One was: whether it still counts shows when the call is made again.
+    Perhaps,
 }
 
 /// A call that waits.
@@ -64,7 +75,7 @@ impl Questions {
     pub fn recover(known: impl IntoIterator<Item = (Asked, Standing)>) -> Self {
         let question = |(asked, standing)| {
             let asked: Asked = asked;
-            (asked.id.clone(), Question { asked, standing, call: None })
+            (asked.id.clone(), Question { asked, standing, call: None, covered: Covered::No })
         };
         Self(Mutex::new(known.into_iter().map(question).collect()))
     }
@@ -113,15 +124,29 @@ impl Questions {
         if of_run >= QUESTIONS_PER_RUN_MAX || questions.len() >= QUESTIONS_MAX {
             return Err(Reason::QuestionsFull);
         }
-        let question = Question { asked, standing: Standing::Waiting, call: Some(call) };
+        let (standing, covered) = (Standing::Waiting, Covered::No);
+        let question = Question { asked, standing, call: Some(call), covered };
         questions.insert(question.asked.id.clone(), question);
         Ok(())
     }
 
-    /// Takes in the call that the question `id` is about, where it is not known any more: it was made again.
+    /// Takes in the call that the question `id` is about, where it is not known any more: it was made again, and no yes
+    /// to another was for it.
     pub fn show(&self, id: &QuestionId, call: StoredCall) {
         if let Some(question) = self.lock().get_mut(id) {
             question.call.get_or_insert(call);
+            question.covered = Covered::No;
+        }
+    }
+
+    /// Lets those calls of `run` be tried again that wait, and that a yes to another one `is_for`.
+    pub fn cover(&self, run: &RunId, is_for: impl Fn(&Question) -> bool) {
+        let mut questions = self.lock();
+        let waiting = questions.values_mut().filter(|it| it.asked.exact.run == *run);
+        for question in waiting.filter(|it| it.standing == Standing::Waiting) {
+            if is_for(question) {
+                question.covered = Covered::Perhaps;
+            }
         }
     }
 
@@ -156,10 +181,10 @@ impl Questions {
         }
     }
 
-    /// Whether the question `id` is open and nobody answered it yet.
+    /// Whether the question `id` is open, and nobody said anything yet that its call may go on with.
     #[must_use]
     pub fn waits(&self, id: &QuestionId) -> bool {
-        self.get(id).is_some_and(|it| it.standing == Standing::Waiting)
+        self.get(id).is_some_and(|it| it.standing == Standing::Waiting && it.covered == Covered::No)
     }
 
     /// The yes to exactly this call, if a person said one that counts at `now`.

@@ -10,6 +10,7 @@
 //! run be forgotten. Trusts the disk to keep what it said it synced, and the gateway's own uid. It does not
 //! trust the file system to stay as it was: before each group it looks whether the file is still there.
 
+mod asked;
 mod begin;
 mod checkpoint;
 mod commit;
@@ -63,6 +64,7 @@ use crate::keyfile::KeyFileError;
 use crate::model::reason::Reason;
 use crate::model::run::Actor;
 
+pub use asked::{AskedRecord, asked};
 pub use checkpoint::RotateError;
 pub use directory::{DirectoryError, SegmentFile, SegmentState};
 pub use encode::NAMES_MAX;

@@ -21,6 +21,7 @@ mod held;
 mod housekeeping;
 mod keep;
 mod life;
+mod like;
 mod line;
 mod list;
 pub mod minting;

@@ -46,7 +46,10 @@ pub use decimal::NUMBER_BYTES_MAX;
 pub use features::{Domains, Feature, Kind, StepFeatures, ValueFeature};
 pub use fit::Fitted;
 pub use flow::{Brings, Deed, End, Flow, FlowAnswer, HISTORY_MAX, History, Reaches, raised};
-pub use grant::{Attempt, Concluded, Ended, Grant, Match, Remaining, Spent, State, Terms, Use};
+pub use grant::{
+    Attempt, Concluded, Ended, Grant, LIKE_CALLS_MAX, LIKE_LASTS_MAX, LikeTo, Match, Remaining, Spent, State,
+    Terms, Under, Use,
+};
 pub use held::{GRANTS_MAX, Held};
 pub use outcome::SELECTED_MAX;
 pub use pattern::{

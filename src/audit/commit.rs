@@ -316,6 +316,7 @@ impl Entry {
                 level != Durability::Relaxed
                     || facts.stores != Stores::Nothing
                     || facts.step.is_some()
+                    || facts.like.is_some()
                     || facts.approval.is_some()
                     || adds(facts)
             }

@@ -17,7 +17,7 @@ use super::note::VerifyingKey;
 use crate::model::approval::{ApprovalChange, Asked};
 use crate::model::barrier::BarrierChange;
 use crate::model::claim::ClaimName;
-use crate::model::decision::PolicyEpoch;
+use crate::model::decision::{PolicyEpoch, Rule};
 use crate::model::digest::Sha256;
 use crate::model::facts::{CLAIM_BYTES_MAX, CallFacts, RunId};
 use crate::model::name::{Subject, UpstreamName};
@@ -29,6 +29,7 @@ use crate::model::reason::Reason;
 use crate::model::run::{Actor, RunEnding, RunHistory};
 use crate::model::text::Bounded;
 use crate::model::trigger::TriggerEntry;
+use crate::plan::Grant;
 
 pub use mint::{KeyChange, MintAct, MintFacts, MintResult, MintedBy};
 pub use plan::{GrantChange, PlanFacts, PlanResult, StepFacts};
@@ -108,6 +109,10 @@ pub enum Event {
         asked: Box<Asked>,
         /// Who answered.
         by: Option<Person>,
+        /// The rules that ask, where it was asked.
+        rules: Vec<Rule>,
+        /// What is granted by a yes to several like calls.
+        grant: Option<Box<Grant>>,
     },
     /// Requests that were refused before or at authentication, counted (`auth_failures`).
     AuthenticationFailures {

@@ -25,7 +25,7 @@ use crate::model::principal::Origin;
 use crate::model::provenance::Provenance;
 use crate::model::run::RunHistory;
 use crate::model::stored::Stored;
-use crate::plan::Held;
+use crate::plan::{Grant, Held};
 
 pub(super) use change::{
     Change, ClosedPart, Intended, PastPart, QuestionPart, RevokedPart, StatePart, StoredPart,
@@ -132,23 +132,24 @@ impl Live {
                     self.bury_at(at, Tombstone { entry_point, txn, run, why, until });
                 }
             }
-            Change::Used { run, provenance, adds, until, grant } => {
-                if let Some(run) = self.runs.get_mut(run) {
+            Change::Used { run: id, provenance, adds, until, grant } => {
+                if let Some(run) = self.runs.get_mut(id) {
                     run.used = run.used.max(at);
                     run.provenance.join(adds);
                     provenance.map(|provenance| run.provenance.join(provenance));
                     run.seen(until);
-                    if let Some(grant) = grant {
-                        run.plans.add(grant.clone());
-                    }
                 }
+                self.grant(id, grant);
             }
             Change::StepAnswered { run, grant, step, word } => {
                 if let Some(run) = self.runs.get_mut(run) {
                     run.plans.answer(grant, step, word);
                 }
             }
-            Change::Question { change, asked } => self.change_question(at, change, asked),
+            Change::Question { change, asked, grant } => {
+                self.change_question(at, change, asked);
+                self.grant(&asked.exact.run, grant);
+            }
             Change::StepDone { run, concluded } => {
                 if let Some(run) = self.runs.get_mut(run) {
                     run.plans.restore_conclusion(concluded);
@@ -181,6 +182,12 @@ impl Live {
                 // What the lost records counted is not known: whatever had begun to be counted is spent.
                 self.budgets.lost_at = self.budgets.lost_at.max(Some(at));
             }
+        }
+    }
+
+    fn grant(&mut self, run: &RunId, grant: Option<&Grant>) {
+        if let Some((run, grant)) = self.runs.get_mut(run).zip(grant) {
+            run.plans.add(grant.clone());
         }
     }
 
@@ -310,7 +317,7 @@ impl Live {
             if let Some(approval) = call.approval {
                 self.questions.remove(approval);
             }
-            if let Some(used) = call.step {
+            for used in call.step.into_iter().chain(call.like) {
                 run.plans.restore_use(used);
             }
             if let Some(past) = call.past {

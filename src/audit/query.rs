@@ -115,7 +115,7 @@ pub fn query<E: From<TailError>>(
 }
 
 /// The first segment that may hold something of `since`.
-fn begin(dir: &Path, since: Option<Timestamp>) -> Result<Position, TailError> {
+pub(super) fn begin(dir: &Path, since: Option<Timestamp>) -> Result<Position, TailError> {
     if since.is_none() {
         return Ok(Position::default());
     }

@@ -166,6 +166,7 @@ pub(super) struct Members {
     step_id: Option<String>,
     grant: Option<Box<Grant>>,
     step: Option<StepUse>,
+    like: Option<StepUse>,
     past: Option<Past>,
     concluded: Option<Concluded>,
     charges: Option<Vec<Charge>>,
@@ -377,6 +378,7 @@ impl Record {
             Kind::Approval => Change::Question {
                 change: ApprovalChange::parse(members.change.as_deref()?)?,
                 asked: members.asked.as_deref()?,
+                grant: members.grant.as_deref(),
             },
         })
     }
@@ -428,6 +430,7 @@ impl Record {
             txn: who.txn.as_ref(),
             until: who.until,
             step: members.step.as_ref(),
+            like: members.like.as_ref(),
             past: members.past.as_ref(),
             approval: members.approval.as_ref(),
         })

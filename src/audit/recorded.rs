@@ -229,8 +229,9 @@ struct Decided {
     rules: Vec<Rule>,
 }
 
+/// A rule as a record has it.
 #[derive(Deserialize)]
-struct Rule {
+pub(super) struct Rule {
     dimension: String,
     name: Option<String>,
     answer: Answer,
@@ -319,7 +320,7 @@ impl Written {
 }
 
 impl Rule {
-    fn words(self) -> String {
+    pub(super) fn words(self) -> String {
         let Self { dimension, name, answer, permission, place } = self;
         let name = name.map(|name| format!(" {name}")).unwrap_or_default();
         let by = permission.map(|permission| format!(" by `{permission}`")).unwrap_or_default();

@@ -197,6 +197,7 @@ fn facts(run: &RunId) -> CallFacts {
         kept: None,
         decision: Some(decision(Answer::Allow, Reason::Allowed)),
         step: None,
+        like: None,
         past: None,
         approval: None,
         metered: Metered::default(),

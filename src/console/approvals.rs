@@ -2,13 +2,16 @@
 //!
 //! Must never show less of a call than what a yes would let go on, or say that it was cut.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::api::AdministrationError;
 use crate::model::approval::{Standing, Word};
+use crate::model::digest::Sha256;
 use crate::model::facts::RunId;
 use crate::model::name::Subject;
 use crate::model::person::Person;
@@ -30,6 +33,42 @@ pub trait Approvals: Send + Sync {
         id: &str,
         word: Word,
     ) -> impl Future<Output = Result<(), AdministrationError>> + Send;
+
+    /// Takes a yes to the call that waits and to calls like it, on the record.
+    ///
+    /// # Errors
+    /// [`AdministrationError`] where it does not count.
+    fn approve_like(
+        &self,
+        by: &Person,
+        id: &str,
+        like: Like,
+    ) -> impl Future<Output = Result<LikeGranted, AdministrationError>> + Send;
+}
+
+/// For how many calls like the one that waits a yes counts, for how long, and with which arguments.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Like {
+    /// How many calls, the one that waits among them.
+    pub calls: u32,
+    /// For how long, in seconds.
+    pub for_s: u64,
+    /// What may be another than in the call that waits: by the name of the argument, a constraint in the language of
+    /// plans. Every other argument has to be exactly what it is there.
+    #[serde(default)]
+    pub limits: BTreeMap<String, Box<RawValue>>,
+}
+
+/// What came of a yes to several calls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LikeGranted {
+    /// How many calls, the one that waited among them.
+    pub calls: u32,
+    /// Until when.
+    pub until: Timestamp,
+    /// What is said of the arguments, in the language of plans: one JSON object.
+    pub arguments: String,
 }
 
 /// One question.
@@ -39,6 +78,10 @@ pub struct QuestionEntry {
     pub id: String,
     /// What it is about.
     pub about: About,
+    /// What it has in common with like ones: questions of one run about one tool, asked under the same definition,
+    /// configuration and provenance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Sha256>,
     /// How it stands.
     pub standing: Standing,
     /// The run.

@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::api::{API_VERSION, Accept, Acceptance, PinEntry, Problem, RunEntry, Status};
-use super::approvals::{Answering, QuestionEntry};
+use super::approvals::{Answering, Like, LikeGranted, QuestionEntry};
 use super::reload::ReloadAnswer;
 use crate::model::approval::{QuestionId, Word};
 use crate::model::facts::RunId;
@@ -143,6 +143,16 @@ impl Client {
     pub async fn answer_question(&self, id: &QuestionId, word: Word) -> Result<(), ClientError> {
         let body = serde_json::to_vec(&Answering { word }).map_err(|error| self.broken(&error))?;
         self.ask(Method::POST, &format!("approvals/{id}"), body.into()).await.map(drop)
+    }
+
+    /// Says yes to one, and to calls like it.
+    ///
+    /// # Errors
+    /// [`ClientError`] where the answer does not count.
+    pub async fn approve_like(&self, id: &QuestionId, like: &Like) -> Result<LikeGranted, ClientError> {
+        let body = serde_json::to_vec(like).map_err(|error| self.broken(&error))?;
+        let body = self.ask(Method::POST, &format!("approvals/{id}/like"), body.into()).await?;
+        serde_json::from_slice(&body).map_err(|error| self.broken(&error))
     }
 
     /// Has the configuration read anew.

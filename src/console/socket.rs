@@ -121,6 +121,11 @@ impl<A: Administration + Minting> Desk<A> {
                 administration.answer_question(&operator.into(), id, word).await?;
                 Ok(no_content())
             }
+            ["v1", "approvals", id, "like"] => {
+                require(head, &Method::POST)?;
+                let like = read_json(head, body).await?;
+                json(&administration.approve_like(&operator.into(), id, like).await?)
+            }
             ["v1", "pins"] => {
                 require(head, &Method::GET)?;
                 json(&administration.pins().await)

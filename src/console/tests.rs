@@ -15,10 +15,10 @@ use crate::model::approval::Word;
 use crate::model::digest::Sha256;
 use crate::model::facts::RunId;
 use crate::model::name::{EntryPointName, SourceName, Subject};
+use crate::model::person::Person;
 use crate::model::pin::{Finding, Suspicion};
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
-use crate::model::person::Person;
 use crate::model::run::{Actor, RunHistory};
 use crate::model::text::Bounded;
 use crate::socket::{HostRule, Peer};
@@ -54,6 +54,17 @@ impl Approvals for Gateway {
     async fn answer_question(&self, by: &Person, id: &str, word: Word) -> Result<(), AdministrationError> {
         self.custody.lock().unwrap().push(format!("{by} {id} {word:?}"));
         Err(AdministrationError::Missing("no question of this id waits for an answer".to_owned()))
+    }
+
+    async fn approve_like(
+        &self,
+        by: &Person,
+        id: &str,
+        like: Like,
+    ) -> Result<LikeGranted, AdministrationError> {
+        self.custody.lock().unwrap().push(format!("{by} {id} {} {}", like.calls, like.for_s));
+        let arguments = format!("{:?}", like.limits.keys());
+        Ok(LikeGranted { calls: like.calls, until: Timestamp::UNIX_EPOCH, arguments })
     }
 }
 

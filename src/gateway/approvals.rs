@@ -12,8 +12,8 @@ use super::Gateway;
 use super::administration::unavailable;
 use crate::approval::{AnswerError, Question};
 use crate::audit::{Event, GrantChange};
-use crate::console::{About, AdministrationError, Approvals, QuestionEntry};
-use crate::model::approval::{QuestionId, Standing, Word};
+use crate::console::{About, AdministrationError, Approvals, Like, LikeGranted, QuestionEntry};
+use crate::model::approval::{Exact, QuestionId, Standing, Word};
 use crate::model::approver;
 use crate::model::digest::Sha256;
 use crate::model::name::Subject;
@@ -58,6 +58,15 @@ impl Approvals for Gateway {
         }
         Err(missing())
     }
+
+    async fn approve_like(
+        &self,
+        by: &Person,
+        id: &str,
+        like: Like,
+    ) -> Result<LikeGranted, AdministrationError> {
+        self.answer_like(by, id, like).await
+    }
 }
 
 impl Gateway {
@@ -66,9 +75,10 @@ impl Gateway {
         let question = question.map_err(|error| AdministrationError::Impossible(error.to_string()))?;
         let target = Target::Tool(question.asked.exact.tool.clone());
         self.check_approver(by, &question.asked.exact.provenance, &target, &question.asked.subject)?;
-        let asked = Box::new(question.asked);
-        let event = Event::Approval { change: word.change(), asked, by: Some(by.clone()) };
+        let (change, asked) = (word.change(), Box::new(question.asked.clone()));
+        let event = Event::Approval { change, asked, by: Some(by.clone()), rules: Vec::new(), grant: None };
         self.journal.record(event).await.map_err(unavailable)?;
+        self.metrics.approval(change, Some((&question.asked, self.clock.wall())));
         self.questions.answer(id, word);
         self.waiters.look();
         Ok(())
@@ -94,7 +104,7 @@ impl Gateway {
     }
 
     /// Whether the configuration lets `by` answer a question on `target` (`[[approvers]]`, DESIGN §4.5).
-    fn check_approver(
+    pub(super) fn check_approver(
         &self,
         by: &Person,
         sources: &Provenance,
@@ -160,6 +170,7 @@ impl WaitingStep {
         QuestionEntry {
             id: self.id(run).to_string(),
             about: About::Step,
+            group: None,
             standing: Standing::Waiting,
             run: run.id().clone(),
             subject: run.subject().clone(),
@@ -174,8 +185,15 @@ impl WaitingStep {
     }
 }
 
+/// What like questions have in common: everything that a yes is bound to but the arguments.
+fn group(exact: &Exact) -> Sha256 {
+    let Exact { run, tool, arguments: _, definition, config, provenance } = exact;
+    let sources: Vec<_> = provenance.iter().map(|source| source.as_str()).collect();
+    Sha256::of(format!("{run} {tool} {definition:?} {config} {sources:?}").as_bytes())
+}
+
 fn call_entry(trigger: Option<Trigger>, question: Question) -> QuestionEntry {
-    let Question { asked, standing, call } = question;
+    let Question { asked, standing, call, covered: _ } = question;
     let arguments = |raw: Bytes| String::from_utf8_lossy(&raw).into_owned();
     let (why, arguments) = match call {
         Some(call) => {
@@ -186,6 +204,7 @@ fn call_entry(trigger: Option<Trigger>, question: Question) -> QuestionEntry {
     QuestionEntry {
         id: asked.id.to_string(),
         about: About::Call,
+        group: Some(group(&asked.exact)),
         standing,
         run: asked.exact.run,
         subject: asked.subject,

@@ -14,12 +14,14 @@ use super::port::Reply;
 use super::refusal::{Form, Refusal};
 use super::reply::Output;
 use super::world::World;
-use crate::approval::{QUESTION_LASTS, StoredCall};
+use crate::approval::{Covered, QUESTION_LASTS, StoredCall};
 use crate::audit::Event;
 use crate::chance;
 use crate::model::approval::{ApprovalChange, Asked, Exact, QuestionId, Standing};
+use crate::model::decision::Rule;
 use crate::model::facts::CallFacts;
 use crate::model::reason::Reason;
+use crate::plan::Problem;
 use crate::run::Run;
 
 /// Everything that a yes to the call of `facts` is bound to; nothing for what is no tool.
@@ -32,6 +34,12 @@ pub(super) fn exact(world: &World, facts: &CallFacts) -> Option<Exact> {
         config: world.in_force.config,
         provenance: facts.provenance.clone(),
     })
+}
+
+/// What is wrong with what a person limited a yes by, in one line.
+pub(super) fn told_problems(problems: &[Problem]) -> String {
+    let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    problems.join(" ")
 }
 
 /// The call as it is kept while a person is asked.
@@ -85,20 +93,28 @@ impl Gateway {
         let subject = exchange.caller.principal.subject.clone();
         let asked = Asked { id: id.clone(), exact, subject, at: now, until };
         self.questions.ask(asked.clone(), stored(named, facts))?;
-        let recorded = self.record_question(ApprovalChange::Asked, asked).await;
+        let rules = facts.decision.iter().flat_map(|decision| decision.rules.clone()).collect();
+        let recorded = self.record_question(ApprovalChange::Asked, asked, rules).await;
         recorded.inspect_err(|_| self.questions.withdraw(&id))?;
         Ok(id)
     }
 
-    async fn record_question(&self, change: ApprovalChange, asked: Asked) -> Result<(), Reason> {
-        let event = Event::Approval { change, asked: Box::new(asked), by: None };
-        self.journal.record(event).await.map(|_seq| ())
+    async fn record_question(
+        &self,
+        change: ApprovalChange,
+        asked: Asked,
+        rules: Vec<Rule>,
+    ) -> Result<(), Reason> {
+        let event = Event::Approval { change, asked: Box::new(asked), by: None, rules, grant: None };
+        self.journal.record(event).await?;
+        self.metrics.approval(change, None);
+        Ok(())
     }
 
     /// Forgets the questions whose time is over, on the record.
     pub(super) async fn let_questions_lapse(&self) {
         for asked in self.questions.expire(self.clock.wall()) {
-            if let Err(reason) = self.record_question(ApprovalChange::Lapsed, asked).await {
+            if let Err(reason) = self.record_question(ApprovalChange::Lapsed, asked, Vec::new()).await {
                 tracing::error!(%reason, "a question that nobody answered could not be put on the record");
             }
         }
@@ -122,10 +138,13 @@ impl Gateway {
         let Some(question) = question else { return Err(refuse(None, Reason::ApprovalUnknown)) };
         let id = Some(question.asked.id);
         match (question.standing, question.call) {
-            (Standing::Waiting, _) => Err(refuse(id, Reason::ApprovalPending)),
+            (Standing::Waiting, None) => Err(refuse(id, Reason::ApprovalPending)),
+            (Standing::Waiting, Some(_)) if question.covered == Covered::No => {
+                Err(refuse(id, Reason::ApprovalPending))
+            }
             (Standing::Denied, _) => Err(refuse(id, Reason::ApprovalDenied)),
             (Standing::Approved, None) => Err(refuse(id, Reason::ApprovalUnknown)),
-            (Standing::Approved, Some(call)) => {
+            (Standing::Approved | Standing::Waiting, Some(call)) => {
                 let stored = named::stored(call.name, call.params, named.progress_token.clone());
                 self.start(exchange, stored, None).await
             }

@@ -66,6 +66,7 @@ impl Caller {
             kept: None,
             decision: None,
             step: None,
+            like: None,
             past: None,
             approval: None,
             metered: Metered::default(),

@@ -11,8 +11,9 @@ use jiff::Timestamp;
 
 use super::world::World;
 use crate::model::approval::QuestionId;
-use crate::model::call::Call;
+use crate::model::call::{Call, Pin};
 use crate::model::decision::{Answer, Dimension, Rule};
+use crate::model::digest::Sha256;
 use crate::model::facts::{CallFacts, RunId};
 use crate::model::label::ToolClass;
 use crate::model::name::{SourceName, ToolId};
@@ -20,7 +21,7 @@ use crate::model::planned::StepUse;
 use crate::model::principal::Principal;
 use crate::model::provenance::Provenance;
 use crate::model::trigger::Trigger;
-use crate::plan::{Attempt, Deed, Flow, FlowAnswer, Match, Use, raised};
+use crate::plan::{Attempt, Deed, Flow, FlowAnswer, Match, Under, Use, raised};
 use crate::policy::{Approval, Planned, StepMeets};
 use crate::run::Section;
 
@@ -33,6 +34,9 @@ pub(super) struct Tried {
     tool: ToolId,
     values: Bytes,
     trigger: Trigger,
+    definition: Option<Sha256>,
+    config: Sha256,
+    provenance: Provenance,
 }
 
 /// What is met of what stands before the call, and what more stands there.
@@ -43,6 +47,22 @@ pub(super) struct Said {
     flows: Vec<Rule>,
     /// A person's yes to exactly this call.
     pub(super) yes: Option<QuestionId>,
+    /// Whether a person's yes to several calls is for this one too.
+    like: Like,
+}
+
+/// Whether one of several calls that a person said yes to is taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Like {
+    #[default]
+    No,
+    One,
+}
+
+/// What people said that a call goes on with: taken with it.
+pub(super) struct Consent {
+    pub(super) yes: Option<QuestionId>,
+    pub(super) like: Like,
 }
 
 impl Said {
@@ -52,9 +72,16 @@ impl Said {
         Self { unmet: step.map(|step| unmet(section, step)), ..Self::default() }
     }
 
+    /// What people said, which is taken where the call goes on. What was said to exactly this call comes first.
+    pub(super) fn consent(self) -> Consent {
+        let like = if self.yes.is_some() { Like::No } else { self.like };
+        Consent { yes: self.yes, like }
+    }
+
     /// In the words of the policy.
     pub(super) fn planned(&self) -> Planned<'_> {
-        let approval = if self.yes.is_some() { Approval::Given } else { Approval::None };
+        let is_given = self.yes.is_some() || self.like == Like::One;
+        let approval = if is_given { Approval::Given } else { Approval::None };
         Planned { step: self.unmet.as_ref().map(|not| StepMeets { not }), flows: &self.flows, approval }
     }
 }
@@ -62,6 +89,7 @@ impl Said {
 impl Tried {
     /// `call` in the run of `section`; nothing where the run has no grant that it could belong to.
     pub(super) fn of(
+        world: &World,
         section: &Section<'_>,
         run: Option<&RunId>,
         call: &Call,
@@ -69,13 +97,17 @@ impl Tried {
     ) -> Option<Self> {
         let (run, tool) = (run.cloned()?, call.target.tool().cloned()?);
         let (values, trigger) = (call.values.clone(), section.trigger(principal).clone());
-        (!section.grants().is_empty()).then_some(Self { run, tool, values, trigger })
+        let (config, provenance) = (world.in_force.config, section.provenance().clone());
+        let definition = call.pin.map(Pin::accepted);
+        let tried = Self { run, tool, values, trigger, definition, config, provenance };
+        (!section.grants().is_empty()).then_some(tried)
     }
 
     /// What grants are asked about: read once for a call.
     pub(super) fn attempt(&self, now: Timestamp) -> Option<Attempt<'_>> {
-        let Self { run, tool, values, trigger } = self;
-        Attempt::read(run, tool, values, trigger, now)
+        let Self { run, tool, values, trigger, definition, config, provenance } = self;
+        let under = Under { definition: *definition, config: *config, provenance };
+        Some(Attempt::read(run, tool, values, trigger, now)?.under(under))
     }
 }
 
@@ -95,7 +127,11 @@ pub(super) fn ask(
     let unmet = step.map(|step| unmet(section, step));
     let flows = raised(world.flows(), section.history(), deed(world, call, brings));
     let flows = flows.into_iter().filter(|flow| !step.is_some_and(|step| step.meets_flow(flow)));
-    Said { unmet, flows: flows.map(rule).collect(), yes: None }
+    let like = match attempt.is_some_and(|attempt| section.has_like(attempt)) {
+        true => Like::One,
+        false => Like::No,
+    };
+    Said { unmet, flows: flows.map(rule).collect(), yes: None, like }
 }
 
 /// Takes the use of the step that the call belongs to, and notes for flows that it is made. Both are for its record.
@@ -104,8 +140,13 @@ pub(super) fn take(
     section: &mut Section<'_>,
     attempt: Option<&Attempt<'_>>,
     call: (&Call, &Provenance),
+    like: Like,
     facts: &mut CallFacts,
 ) -> Option<Use> {
+    let is_like = |_: &&Attempt<'_>| like == Like::One;
+    let taken = attempt.filter(is_like).and_then(|attempt| section.use_like(attempt));
+    // Nothing comes after one of them.
+    facts.like = taken.map(|taken| taken.told());
     let used = attempt.and_then(|attempt| section.use_step(attempt));
     facts.step = used.as_ref().map(Use::told);
     facts.past = section.note(deed(world, call.0, call.1)).map(Box::new);

@@ -247,6 +247,7 @@ impl Reviewing<'_> {
             number,
             until: section.now().saturating_add(GRANT_LASTS).unwrap_or(Timestamp::MAX),
             basis: self.world.basis_of(reviewed.plan()),
+            like: None,
         };
         let result = match reviewed.grant(terms) {
             Some(grant) => PlanResult::Granted(recorded, Box::new(grant)),

@@ -15,7 +15,7 @@ use super::exchange::Exchange;
 use super::mirror::decide;
 use super::missing::Missing;
 use super::named::{Named, What};
-use super::planned::{self, Said, Tried};
+use super::planned::{self, Consent, Like, Said, Tried};
 use super::refusal::{Form, Refusal};
 use super::reply::{AnswerForm, Output};
 use super::task::Task;
@@ -119,7 +119,7 @@ impl Stage<'_> {
         };
         let tried = self.tried(section, &facts, &call);
         let attempt = tried.as_ref().and_then(|tried| tried.attempt(section.now()));
-        let (permit, yes) = self.decided(section, call, attempt.as_ref(), &brings, &facts)?;
+        let (permit, consent) = self.decided(section, call, attempt.as_ref(), &brings, &facts)?;
         facts.decision = Some(permit.decision().clone());
         check_kept(&facts).map_err(|reason| self.closed(facts.clone(), reason))?;
         self.check_settled().map_err(|reason| self.closed(facts.clone(), reason))?;
@@ -133,8 +133,9 @@ impl Stage<'_> {
         let is_looked_at = call.target.tool().is_some_and(|tool| self.world.policy.looks_at(tool));
         // A slice keeps the whole request in memory, so only where it may be asked for again.
         let values = if is_looked_at { call.values.clone() } else { Bytes::new() };
-        facts.approval = yes.inspect(|yes| self.gateway.questions.spend(yes));
-        let used = planned::take(self.world, section, attempt.as_ref(), (call, &brings), &mut facts);
+        facts.approval = self.settled(&consent, &facts, section);
+        let (like, brought) = (consent.like, (call, &brings));
+        let used = planned::take(self.world, section, attempt.as_ref(), brought, like, &mut facts);
         facts.adds.join(&section.taint(&brings));
         section.store(call);
         let adds = facts.adds.clone();
@@ -154,7 +155,7 @@ impl Stage<'_> {
         attempt: Option<&Attempt<'_>>,
         brings: &Provenance,
         facts: &CallFacts,
-    ) -> Result<(Permit, Option<QuestionId>), Box<Refusal>> {
+    ) -> Result<(Permit, Consent), Box<Refusal>> {
         let principal = &self.exchange.caller.principal;
         let mut said = match &self.at {
             Some(At::Task(_, task)) => Said::of_used(section, task.step()),
@@ -171,7 +172,7 @@ impl Stage<'_> {
             now: section.now(),
         };
         match self.world.policy.decide(principal, standing, call) {
-            Ruling::Permit(permit) => Ok((permit, said.yes)),
+            Ruling::Permit(permit) => Ok((permit, said.consent())),
             Ruling::Refuse(_, decision) => Err(self.refused(facts.clone(), decision)),
         }
     }
@@ -180,7 +181,7 @@ impl Stage<'_> {
     fn tried(&self, section: &Section<'_>, facts: &CallFacts, call: &Call) -> Option<Tried> {
         let is_of_tool = matches!(self.at, Some(At::Tool(_)));
         let principal = &self.exchange.caller.principal;
-        is_of_tool.then(|| Tried::of(section, facts.run.as_ref(), call, principal)).flatten()
+        is_of_tool.then(|| Tried::of(self.world, section, facts.run.as_ref(), call, principal)).flatten()
     }
 
     /// A person's yes to exactly this call.
@@ -189,6 +190,15 @@ impl Stage<'_> {
         let is_asked = facts.run.as_ref().is_some_and(|run| questions.has_any(run));
         let exact = is_asked.then(|| asking::exact(self.world, facts)).flatten()?;
         questions.yes(&exact, section.now())
+    }
+
+    /// The question that the call ends by going on: the one whose yes it takes, or one that waits for nothing now.
+    fn settled(&self, consent: &Consent, facts: &CallFacts, section: &Section<'_>) -> Option<QuestionId> {
+        let questions = &self.gateway.questions;
+        let like = || asking::exact(self.world, facts).filter(|_| consent.like == Like::One);
+        let asked = || questions.find(&like()?, section.now()).map(|question| question.asked.id);
+        let settled = consent.yes.clone().or_else(asked);
+        settled.inspect(|id| questions.spend(id))
     }
 
     /// Room for the call. What it counts for budgets, and which of them refuses it, its record says.

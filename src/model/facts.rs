@@ -81,6 +81,8 @@ pub struct CallFacts {
     pub decision: Option<Decision>,
     /// The use of a step of a plan that was taken for it.
     pub step: Option<StepUse>,
+    /// The call that was taken for it of those that a person said yes to as like ones.
+    pub like: Option<StepUse>,
     /// What flows will see of it, where that is news to its run.
     pub past: Option<Box<Past>>,
     /// The question to a person that it is about: the yes that it takes, or what is asked now.

@@ -6,6 +6,7 @@
 
 mod attempt;
 mod kept;
+mod like;
 mod used;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,7 @@ use super::review::{Review, Reviewed, Verdict};
 use super::steps::{Plan, Step, StepId};
 
 pub use attempt::Attempt;
+pub use like::{LIKE_CALLS_MAX, LIKE_LASTS_MAX, LikeTo, Under};
 pub use used::{Concluded, Ended, Use};
 
 /// What of a reviewed plan is granted to one run. Its uses are counted in the one that its run holds; a copy of it is a
@@ -53,6 +55,9 @@ pub struct Terms {
     pub until: Timestamp,
     /// The digest of the labels, flows and shapes that it was reviewed under ([`super::basis()`]).
     pub basis: Sha256,
+    /// The mark of a grant that a person made from a question: what that is bound to. Such a grant meets *ask* too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub like: Option<LikeTo>,
 }
 
 /// What of a grant one step has.
@@ -195,7 +200,8 @@ impl Grant {
     /// needs nothing that is not done.
     #[must_use]
     pub fn find(&self, attempt: &Attempt<'_>) -> Option<Match<'_>> {
-        if !self.is_in_force(attempt.now) || *attempt.run != self.terms.run {
+        if !self.is_in_force(attempt.now) || *attempt.run != self.terms.run || self.has_lapsed(attempt.under)
+        {
             return None;
         }
         let facts = Facts { trigger: attempt.trigger, selected: &self.selected };
@@ -222,6 +228,18 @@ impl Grant {
     #[must_use]
     pub fn is_in_force(&self, now: Timestamp) -> bool {
         self.closed == Closed::No && now < self.terms.until
+    }
+
+    /// Whether a person made it from a question, for calls like that one.
+    #[must_use]
+    pub fn is_of_person(&self) -> bool {
+        self.terms.like.is_some()
+    }
+
+    /// Whether it is bound to something that is not as it was under what is in force `now`.
+    #[must_use]
+    pub fn has_lapsed(&self, now: Option<Under<'_>>) -> bool {
+        self.terms.like.as_ref().is_some_and(|like| now.is_none_or(|now| !like.holds(now)))
     }
 
     /// Ends it before its time: what is left of it nobody can use.

@@ -67,7 +67,18 @@ impl Section<'_> {
     #[must_use]
     pub fn step(&self, attempt: &Attempt<'_>) -> Option<Match<'_>> {
         let Plans { held, suspended, .. } = &self.state.plans;
-        held.find(attempt, |grant| !suspended.contains(&grant.terms().number))
+        held.find(attempt, |grant| !grant.is_of_person() && !suspended.contains(&grant.terms().number))
+    }
+
+    /// Whether a person said yes to calls like `attempt`, and one is left.
+    #[must_use]
+    pub fn has_like(&self, attempt: &Attempt<'_>) -> bool {
+        self.state.plans.held.find(attempt, Grant::is_of_person).is_some()
+    }
+
+    /// Takes one of those calls. It counts from here on, whatever becomes of the call.
+    pub fn use_like(&mut self, attempt: &Attempt<'_>) -> Option<Use> {
+        self.state.plans.held.take(attempt, Grant::is_of_person)
     }
 
     /// The step of which `used` is a use, whatever is left of it.
@@ -79,7 +90,7 @@ impl Section<'_> {
     /// Takes a use of that step. It counts from here on, whatever becomes of the call.
     pub fn use_step(&mut self, attempt: &Attempt<'_>) -> Option<Use> {
         let Plans { held, suspended, .. } = &mut self.state.plans;
-        held.take(attempt, |grant| !suspended.contains(&grant.terms().number))
+        held.take(attempt, |grant| !grant.is_of_person() && !suspended.contains(&grant.terms().number))
     }
 
     /// Takes in how the call ended that `used` was taken for, and gives what is to be recorded of it.

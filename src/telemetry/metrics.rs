@@ -6,6 +6,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -21,6 +22,7 @@ use super::health::Readiness;
 use super::journal::Journal;
 use super::sinks::Sinks;
 use super::traces::Counted;
+use crate::model::approval::{ApprovalChange, Asked};
 use crate::model::decision::Answer;
 use crate::model::reason::Reason;
 
@@ -32,6 +34,8 @@ pub struct Metrics {
     refusals: Family<RefusalLabels, Counter>,
     gateway_time: Histogram,
     upstream_time: Family<UpstreamLabels, Histogram>,
+    approvals: Family<ApprovalLabels, Counter>,
+    approval_time: Histogram,
     gauges: Gauges,
     pub(super) journal: Journal,
     budgets: Budgets,
@@ -61,6 +65,10 @@ impl Metrics {
         let upstream_time = Family::new_with_constructor(times as fn() -> Histogram);
         let help = "What the upstream took of a call";
         registry.register_with_unit("call_upstream", help, Unit::Seconds, upstream_time.clone());
+        let approvals = registered(&mut registry, "approvals", "Questions to people by what became of them");
+        let approval_time = Histogram::new(exponential_buckets(1.0, 2.0, 13));
+        let help = "How long a question waited for the answer of a person";
+        registry.register_with_unit("approval_wait", help, Unit::Seconds, approval_time.clone());
         let gauges = Gauges::register(&mut registry);
         let journal = Journal::register(&mut registry);
         let budgets = Budgets::register(&mut registry);
@@ -73,6 +81,8 @@ impl Metrics {
             refusals,
             gateway_time,
             upstream_time,
+            approvals,
+            approval_time,
             gauges,
             journal,
             budgets,
@@ -98,6 +108,14 @@ impl Metrics {
     /// A request was refused before there was a principal. `listener` is its name in the configuration.
     pub fn refusal(&self, listener: &str, reason: Reason) {
         self.refusals.get_or_create(&RefusalLabels { listener: listener.to_owned(), reason }).inc();
+    }
+
+    /// Something became of a question to a person. `answered` is the question that they answered, and when.
+    pub fn approval(&self, change: ApprovalChange, answered: Option<(&Asked, Timestamp)>) {
+        self.approvals.get_or_create(&ApprovalLabels(change)).inc();
+        if let Some((asked, now)) = answered {
+            self.approval_time.observe(now.duration_since(asked.at).as_secs_f64().max(0.0));
+        }
     }
 
     /// A budget refused something. `budget` is its name in the configuration.
@@ -259,6 +277,15 @@ impl EncodeLabelSet for CallLabels {
             None => "none",
         };
         encode_labels(encoder, &[("verdict", verdict), ("reason", self.reason.code())])
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct ApprovalLabels(ApprovalChange);
+
+impl EncodeLabelSet for ApprovalLabels {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
+        encode_labels(encoder, &[("change", self.0.as_str())])
     }
 }
 

@@ -10,29 +10,29 @@ use crate::support::{Client, Exchange, Site};
 
 const RESUME: &str = "sluicegate__resume";
 
-async fn client(gateway: &Gateway, key: &str) -> Client {
+pub async fn client(gateway: &Gateway, key: &str) -> Client {
     Client::new(&gateway.url, key).initialize("2025-11-25").await
 }
 
 /// The id of the question that `answer` says was asked.
-fn asked(answer: &Exchange) -> String {
+pub fn asked(answer: &Exchange) -> String {
     assert_eq!(answer.reason(), "approval_pending", "{answer:?}");
     let told = answer.json()["result"]["structuredContent"].clone();
     assert_eq!(told["remedy"]["tool"], RESUME, "{told}");
     told["remedy"]["arguments"]["id"].as_str().unwrap().to_owned()
 }
 
-async fn resume(client: &Client, id: &str) -> Exchange {
+pub async fn resume(client: &Client, id: &str) -> Exchange {
     client.request(7, "tools/call", &json!({ "name": RESUME, "arguments": { "id": id } })).await
 }
 
-fn questions(site: &Site) -> Vec<Value> {
+pub fn questions(site: &Site) -> Vec<Value> {
     let (code, out, err) = site.run(&["approvals", "list", "--json"]);
     assert_eq!(code, 0, "{err}");
     serde_json::from_str(&out).unwrap()
 }
 
-fn answer(site: &Site, word: &str, id: &str) {
+pub fn answer(site: &Site, word: &str, id: &str) {
     let (code, out, err) = site.run(&["approvals", word, id]);
     assert_eq!(code, 0, "{out}{err}");
 }
@@ -170,7 +170,7 @@ async fn a_person_says_yes_to_a_step_of_a_plan_and_its_calls_may_be_made() {
 }
 
 /// A call whose client takes progress, as it is held.
-async fn held(client: &Client, arguments: Value) -> crate::support::client::Events {
+pub async fn held(client: &Client, arguments: Value) -> crate::support::client::Events {
     let params =
         json!({ "name": "tools__write", "arguments": arguments, "_meta": { "progressToken": "p-7" } });
     client.hold(9, "tools/call", params).await

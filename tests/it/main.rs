@@ -40,6 +40,7 @@ mod kafka_sink;
 mod kept;
 mod killed;
 mod large;
+mod like;
 mod mail;
 mod mint;
 mod mirror;

@@ -77,6 +77,7 @@ fn intended(facts: &CallFacts, tool: Option<Arc<str>>) -> Intended<'_> {
         txn: facts.principal.claimed(),
         until: facts.principal.until,
         step: facts.step.as_ref(),
+        like: facts.like.as_ref(),
         past: facts.past.as_deref(),
         approval: facts.approval.as_ref(),
     }
@@ -107,7 +108,9 @@ fn change_of(event: &Event, at: jiff::Timestamp) -> Change<'_> {
         Event::Grant { run, change: GrantChange::Answered { grant, step, word, .. }, .. } => {
             Change::StepAnswered { run, grant: *grant, step: step.as_str(), word: *word }
         }
-        Event::Approval { change, asked, .. } => Change::Question { change: *change, asked },
+        Event::Approval { change, asked, grant, .. } => {
+            Change::Question { change: *change, asked, grant: grant.as_deref() }
+        }
         Event::RunStart { run, principal, session, origin, history } => Change::RunStarted(LiveRun {
             run: run.clone(),
             entry_point: principal.entry_point.clone(),

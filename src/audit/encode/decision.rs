@@ -39,6 +39,12 @@ pub(super) fn write(object: &mut Object<'_>, decision: &Decision, cuts: &mut Cut
     });
 }
 
+/// Rules that stand by themselves, as the member `member`.
+pub(super) fn rules(object: &mut Object<'_>, member: &'static str, rules: &[Rule], cuts: &mut Cuts) {
+    cut(member, rules, cuts);
+    object.objects(member, rules.iter().take(RULES_MAX), rule);
+}
+
 fn cut(member: &'static str, rules: &[Rule], cuts: &mut Cuts) {
     if rules.len() > RULES_MAX {
         let names: Vec<_> = rules.iter().map(rule_text).collect();

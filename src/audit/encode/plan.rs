@@ -2,7 +2,7 @@
 //!
 //! Must never cut a grant: a start goes on with it. What a review said is bounded by the steps of a plan.
 
-use super::{Cuts, call, latency};
+use super::{Cuts, call, decision, latency};
 use crate::audit::event::{Event, GrantChange, PlanFacts, PlanResult, StepFacts};
 use crate::audit::line::Object;
 use crate::model::facts::CallFacts;
@@ -39,12 +39,18 @@ pub(super) fn event(object: &mut Object<'_>, event: &Event, adds: &Provenance, c
                 }
             }
         }
-        Event::Approval { change, asked, by } => {
+        Event::Approval { change, asked, by, rules, grant } => {
             object.text("change", change.as_str());
             object.text("run", asked.exact.run.as_str());
             object.json("asked", asked);
             if let Some(by) = by {
                 object.json("by", by);
+            }
+            if !rules.is_empty() {
+                decision::rules(object, "rules", rules, cuts);
+            }
+            if let Some(grant) = grant {
+                object.json("grant", grant);
             }
         }
         _ => {}
@@ -55,6 +61,9 @@ pub(super) fn event(object: &mut Object<'_>, event: &Event, adds: &Provenance, c
 pub(super) fn of_call(object: &mut Object<'_>, facts: &CallFacts) {
     if let Some(used) = &facts.step {
         object.json("step", used);
+    }
+    if let Some(used) = &facts.like {
+        object.json("like", used);
     }
     if let Some(approval) = &facts.approval {
         object.text("approval", approval.as_str());

@@ -64,6 +64,8 @@ pub(in crate::audit) enum Change<'a> {
     Question {
         change: ApprovalChange,
         asked: &'a Asked,
+        /// What is granted by a yes to several like calls.
+        grant: Option<&'a Grant>,
     },
     /// A later credential brought more than its run had.
     Joined {
@@ -109,6 +111,8 @@ pub(in crate::audit) struct Intended<'a> {
     pub(in crate::audit) until: Option<Timestamp>,
     /// The use of a step that was taken for it.
     pub(in crate::audit) step: Option<&'a StepUse>,
+    /// The like call that was taken for it.
+    pub(in crate::audit) like: Option<&'a StepUse>,
     /// What flows see of it, where that is news.
     pub(in crate::audit) past: Option<&'a Past>,
     /// The yes that it takes.

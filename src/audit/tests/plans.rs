@@ -48,7 +48,13 @@ fn grant(run: &RunId) -> Grant {
         people: People::Reachable,
         now: jiff::Timestamp::UNIX_EPOCH,
     };
-    let terms = Terms { run: run.clone(), number: 1, until: jiff::Timestamp::MAX, basis: Sha256::of(b"") };
+    let terms = Terms {
+        run: run.clone(),
+        number: 1,
+        until: jiff::Timestamp::MAX,
+        basis: Sha256::of(b""),
+        like: None,
+    };
     review(fitted, under, &Open).grant(terms).unwrap()
 }
 
@@ -108,7 +114,7 @@ fn question(run: &RunId, change: ApprovalChange) -> Event {
         }),
         ApprovalChange::Asked | ApprovalChange::Lapsed => None,
     };
-    Event::Approval { change, asked: Box::new(asked(run)), by }
+    Event::Approval { change, asked: Box::new(asked(run)), by, rules: Vec::new(), grant: None }
 }
 
 /// What a call says of the step and the yes that it took.
@@ -120,6 +126,7 @@ pub(super) fn used(facts: &mut CallFacts) {
         brings: sources(["web"]),
     }));
     facts.approval = Some(id());
+    facts.like = facts.step.clone().map(|step| StepUse { grant: 2, ..step });
 }
 
 /// Every kind of record of plans and questions.

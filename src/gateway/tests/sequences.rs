@@ -312,6 +312,7 @@ fn facts(principal: &Arc<Principal>, run: Option<RunId>) -> CallFacts {
         kept: None,
         decision: None,
         step: None,
+        like: None,
         past: None,
         approval: None,
         metered: Metered::default(),

@@ -11,6 +11,8 @@ use crate::model::name::ToolId;
 use crate::model::trigger::Trigger;
 use crate::wire::{Json, ScanLimits};
 
+use super::Under;
+
 /// One call, on its exact bytes.
 #[derive(Debug, Clone)]
 pub struct Attempt<'a> {
@@ -18,6 +20,7 @@ pub struct Attempt<'a> {
     pub(super) tool: &'a ToolId,
     pub(super) trigger: &'a Trigger,
     pub(super) now: Timestamp,
+    pub(super) under: Option<Under<'a>>,
     arguments: Json<'a>,
 }
 
@@ -36,7 +39,13 @@ impl<'a> Attempt<'a> {
             [] => Json::Object(Vec::new()),
             raw => Json::read(raw, ScanLimits::default()).ok().filter(|read| read.members().is_some())?,
         };
-        Some(Self { run, tool, trigger, now, arguments })
+        Some(Self { run, tool, trigger, now, under: None, arguments })
+    }
+
+    /// The same under what is in force: without that, no grant that a person made from a question counts.
+    #[must_use]
+    pub fn under(self, under: Under<'a>) -> Self {
+        Self { under: Some(under), ..self }
     }
 
     /// The arguments by name.

@@ -287,7 +287,7 @@ pub(super) fn run() -> RunId {
 
 pub(super) fn terms() -> Terms {
     let until = Timestamp::from_second(2_000_000).unwrap();
-    Terms { run: run(), number: 1, until, basis: Sha256::of(b"") }
+    Terms { run: run(), number: 1, until, basis: Sha256::of(b""), like: None }
 }
 
 /// A call that is held against grants.
