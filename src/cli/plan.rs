@@ -1,8 +1,10 @@
-//! `sluicegate plan`: what would come of a plan.
+//! `sluicegate plan`: what would come of a plan, and having one reviewed by a running gateway.
 //!
-//! Must never grant anything: it reviews without a gateway.
+//! Must never grant anything: that is the gateway's.
 
+mod file;
 mod review;
+pub(super) mod submit;
 
 use std::process::ExitCode;
 
@@ -17,11 +19,14 @@ pub(super) struct Plan {
 enum PlanCommand {
     /// Review a plan as a gateway of this configuration would: each step, what comes of it, and by which rule
     Review(Box<review::Review>),
+    /// Submit a plan in the run of a token, without a model: what is granted, what needs a person, what is refused
+    Submit(Box<submit::Submit>),
 }
 
 /// Runs the command.
 pub(super) fn run(command: &Plan) -> anyhow::Result<ExitCode> {
     match &command.command {
         PlanCommand::Review(command) => review::run(command),
+        PlanCommand::Submit(command) => submit::run(command),
     }
 }

@@ -15,14 +15,17 @@ mod stat;
 mod user;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use super::admin::{Target, client as gateway_of, failed};
+use super::credential::{self, CredentialSource};
 use super::label::Label;
 use super::log;
+use super::plan::submit;
 use crate::clock::Clock;
 use crate::config;
 use crate::console::{Client, ClientError, MintedToken, RenewalRequest};
@@ -74,6 +77,9 @@ pub(super) struct Run {
     /// Leave the run open when the command ends: other commands join it by --txn
     #[arg(long)]
     keep_run: bool,
+    /// Submit this plan in the run before the command starts; it does not start where a step is refused
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -93,6 +99,7 @@ pub(super) async fn run(command: Run) -> anyhow::Result<ExitCode> {
     if user.is_some() && session::has_terminal() {
         return session::apart().await;
     }
+    let plan = command.plan.as_deref().map(submit::read).transpose()?;
     let gateway = gateway_of(path)?;
     let status = gateway.status().await.map_err(failed)?;
     let endpoint = Endpoint::choose(&status.listeners, command.listener.as_deref())?;
@@ -100,13 +107,29 @@ pub(super) async fn run(command: Run) -> anyhow::Result<ExitCode> {
     let mut guard = Guard::start()?;
     let minted = gateway.mint(&request).await.map_err(failed)?;
     let kept = Kept { txn: minted.txn.clone(), request };
-    let outcome = lead(&command, user, &endpoint, &gateway, &kept, minted, &mut guard).await;
+    let outcome = match submit_first(plan.as_deref(), &endpoint, &minted).await {
+        Ok(()) => lead(&command, user, &endpoint, &gateway, &kept, minted, &mut guard).await,
+        Err(refused) => Err(refused),
+    };
     // Whoever joined a run does not end it for those who were there before.
     if !command.keep_run && kept.request.txn.is_none() {
         kept.end(&gateway).await;
     }
     guard.dismiss().await;
     outcome
+}
+
+/// Has the plan reviewed in the run, before anything that the command reads can join it. Told on standard error: what
+/// the command says is its own.
+async fn submit_first(plan: Option<&[u8]>, endpoint: &Endpoint, minted: &MintedToken) -> anyhow::Result<()> {
+    let Some(plan) = plan else { return Ok(()) };
+    let credential = CredentialSource::Known(credential::of_text(minted.token.reveal())?);
+    let answered = submit::submit(&endpoint.of_client(credential)?, plan).await?;
+    answered.write(&mut std::io::stderr().lock())?;
+    if answered.is_refused() {
+        bail!("a step of the plan is refused, so the command is not started");
+    }
+    Ok(())
 }
 
 /// Hands the token out, starts the command and stays with it to its end.

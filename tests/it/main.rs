@@ -52,6 +52,7 @@ mod overrides;
 mod path;
 mod pins;
 mod plan_review;
+mod plan_submit;
 mod plans;
 mod policies;
 mod privileges;

@@ -35,7 +35,7 @@ const HTTPS_PORT: u16 = 443;
 
 /// Where the gateway listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub(in crate::cli) enum Place {
     /// At this authority of this machine.
     Tcp { authority: String, target: Uri },
     /// At this host and port, with TLS. `host` is as `Host` says it: without the port of `https`.
@@ -46,7 +46,7 @@ pub(super) enum Place {
 
 impl Place {
     /// The place that `url` names.
-    pub(super) fn of_url(url: &str) -> Result<Self, String> {
+    pub(in crate::cli) fn of_url(url: &str) -> Result<Self, String> {
         let uri: Uri = url.parse().map_err(|error| format!("it is not a URL: {error}"))?;
         let authority = uri.authority().ok_or("it names no host")?;
         let host = authority.host();
@@ -79,7 +79,7 @@ impl Place {
 }
 
 /// The gateway, as `connect` reaches it.
-pub(super) struct Endpoint {
+pub(in crate::cli) struct Endpoint {
     place: Place,
     credential: CredentialSource,
     tls: Option<TlsConnector>,
@@ -101,12 +101,12 @@ impl Drop for Connection {
 }
 
 impl Endpoint {
-    pub(super) fn new(place: Place, credential: CredentialSource) -> Self {
+    pub(in crate::cli) fn new(place: Place, credential: CredentialSource) -> Self {
         Self { place, credential, tls: None }
     }
 
     /// Whether the place is reached with TLS.
-    pub(super) fn needs_tls(&self) -> bool {
+    pub(in crate::cli) fn needs_tls(&self) -> bool {
         matches!(self.place, Place::Tls { .. })
     }
 

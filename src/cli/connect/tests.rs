@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::cli::credential::Credential;
+use crate::cli::credential::{Credential, CredentialSource};
 use crate::model::reason::Reason;
 use crate::socket::{BodyLimits, ConnectionLimits, Peer, Respond, Server, bind_unix, read_body};
 

@@ -11,7 +11,7 @@ use crate::wire::{Id, encode};
 
 /// A message had no answer, or was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(in crate::cli) enum Trouble {
     /// The gateway could not be reached; it got nothing of the message.
     Unreachable,
     /// The connection broke before the answer was there.
@@ -43,7 +43,8 @@ impl Trouble {
         }
     }
 
-    const fn sentence(self) -> &'static str {
+    /// The same in a sentence.
+    pub(in crate::cli) const fn sentence(self) -> &'static str {
         match self {
             Self::Unreachable => "The gateway cannot be reached.",
             Self::Lost => "The connection to the gateway broke. The call may have been executed.",

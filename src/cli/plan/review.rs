@@ -4,13 +4,13 @@
 //! definitions, and asks the review. Must never let a plan steer the terminal, nor show its notes as if anybody vouched
 //! for them.
 
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use serde::Serialize;
 
+use super::file;
 use crate::cli::caller::Caller;
 use crate::cli::{admin, columns, exit};
 use crate::model::digest::Sha256;
@@ -18,7 +18,7 @@ use crate::model::name::Goal;
 use crate::model::principal::Principal;
 use crate::model::text::printable;
 use crate::model::trigger::Trigger;
-use crate::plan::{Finding, PLAN_BYTES_MAX, Problem, Verdict};
+use crate::plan::{Finding, Problem, Verdict};
 use crate::upstream::Catalogue;
 
 /// The arguments of `plan review`.
@@ -49,7 +49,7 @@ pub(super) struct Review {
 
 pub(super) fn run(command: &Review) -> anyhow::Result<ExitCode> {
     let config = admin::configuration(&command.target.config)?;
-    let raw = read(&command.plan)?;
+    let raw = file::read(&command.plan)?;
     let principal = command.caller.principal(&config.rules.triggers)?;
     let trigger = Trigger { goal: command.goal.clone(), ..principal.trigger.clone() };
     let principal = Principal { trigger, ..principal };
@@ -71,18 +71,6 @@ pub(super) fn run(command: &Review) -> anyhow::Result<ExitCode> {
     };
     let code = admin::conclude(told)?;
     Ok(if is_granted { code } else { ExitCode::from(exit::FINDINGS) })
-}
-
-/// The bytes of the plan; of one that is too long as many as say so.
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let most = u64::try_from(PLAN_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
-    let mut raw = Vec::new();
-    let read = match path.to_str() {
-        Some("-") => std::io::stdin().lock().take(most).read_to_end(&mut raw),
-        _ => std::fs::File::open(path).and_then(|file| file.take(most).read_to_end(&mut raw)),
-    };
-    read.with_context(|| format!("the plan `{}` cannot be read", path.display()))?;
-    Ok(raw)
 }
 
 /// What is told of a review.

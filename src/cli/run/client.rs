@@ -11,7 +11,8 @@ use anyhow::{Context as _, bail};
 
 use super::handout::{Handout, Via};
 use super::place::PrivateDir;
-use crate::cli::credential::{SOCKET_VARIABLE, URL_VARIABLE};
+use crate::cli::connect;
+use crate::cli::credential::{CredentialSource, SOCKET_VARIABLE, URL_VARIABLE};
 use crate::console::ListenerEntry;
 
 /// The name of the gateway in a client's configuration.
@@ -85,6 +86,20 @@ impl Endpoint {
             Self::Url(url) => vec![(URL_VARIABLE, url.into())],
             Self::Socket(path) => vec![(SOCKET_VARIABLE, path.into())],
         }
+    }
+
+    /// The same, as a client reaches it that presents `credential`.
+    pub(super) fn of_client(&self, credential: CredentialSource) -> anyhow::Result<connect::Endpoint> {
+        let place = match self {
+            Self::Url(url) => connect::Place::of_url(url).map_err(anyhow::Error::msg)?,
+            Self::Socket(path) => connect::Place::Unix(path.into()),
+        };
+        let endpoint = connect::Endpoint::new(place, credential);
+        // Which authorities to believe nobody said here.
+        if endpoint.needs_tls() {
+            bail!("`--plan` reaches the gateway on this machine: name a listener without TLS by --listener");
+        }
+        Ok(endpoint)
     }
 
     fn arguments(&self) -> [String; 2] {
