@@ -265,6 +265,7 @@ fn facts(caller: u16) -> anyhow::Result<CallFacts> {
         kept: None,
         decision: Some(decision),
         step: None,
+        like: None,
         past: None,
         approval: None,
         metered: Metered::default(),

@@ -4,13 +4,17 @@
 //! twice: taking it and the call happen in the critical section of one run. Never does I/O: whoever asks or answers has
 //! it on the record first. Bounded; a full table refuses the new.
 
-use std::collections::HashMap;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::approval::{Asked, Exact, QuestionId, Standing, Word};
+use crate::model::approval::{Asked, Exact, QuestionId, Standing, Stood, Word};
 use crate::model::facts::RunId;
+use crate::model::person::Person;
 use crate::model::reason::Reason;
 use crate::wire::Params;
 
@@ -32,6 +36,8 @@ pub struct Question {
     pub asked: Asked,
     /// How it stands.
     pub standing: Standing,
+    /// Who said yes already, where several have to.
+    pub agreed: BTreeSet<Person>,
     /// The call itself. A gateway that started since knows its digest alone.
     pub call: Option<StoredCall>,
     /// Whether a yes to another one may be for this call too.
@@ -72,10 +78,10 @@ pub enum AnswerError {
 impl Questions {
     /// The questions that the journal knows. What was answered keeps its answer.
     #[must_use]
-    pub fn recover(known: impl IntoIterator<Item = (Asked, Standing)>) -> Self {
-        let question = |(asked, standing)| {
-            let asked: Asked = asked;
-            (asked.id.clone(), Question { asked, standing, call: None, covered: Covered::No })
+    pub fn recover(known: impl IntoIterator<Item = Stood>) -> Self {
+        let question = |Stood { asked, standing, agreed }| {
+            let id = asked.id.clone();
+            (id, Question { asked, standing, agreed, call: None, covered: Covered::No })
         };
         Self(Mutex::new(known.into_iter().map(question).collect()))
     }
@@ -124,8 +130,8 @@ impl Questions {
         if of_run >= QUESTIONS_PER_RUN_MAX || questions.len() >= QUESTIONS_MAX {
             return Err(Reason::QuestionsFull);
         }
-        let (standing, covered) = (Standing::Waiting, Covered::No);
-        let question = Question { asked, standing, call: Some(call), covered };
+        let (standing, agreed, covered) = (Standing::Waiting, BTreeSet::new(), Covered::No);
+        let question = Question { asked, standing, agreed, call: Some(call), covered };
         questions.insert(question.asked.id.clone(), question);
         Ok(())
     }
@@ -139,14 +145,10 @@ impl Questions {
         }
     }
 
-    /// Lets those calls of `run` be tried again that wait, and that a yes to another one `is_for`.
-    pub fn cover(&self, run: &RunId, is_for: impl Fn(&Question) -> bool) {
-        let mut questions = self.lock();
-        let waiting = questions.values_mut().filter(|it| it.asked.exact.run == *run);
-        for question in waiting.filter(|it| it.standing == Standing::Waiting) {
-            if is_for(question) {
-                question.covered = Covered::Perhaps;
-            }
+    /// Lets the call that waits under `id` be tried again: a yes to another one is for it too.
+    pub fn cover(&self, id: &QuestionId) {
+        if let Some(question) = self.lock().get_mut(id) {
+            question.covered = Covered::Perhaps;
         }
     }
 
@@ -170,7 +172,15 @@ impl Questions {
         Ok(question)
     }
 
-    /// Takes a person's answer, which is on the record.
+    /// Takes the yes of one of several people who have to say it, which is on the record.
+    pub fn agree(&self, id: &QuestionId, person: Person) {
+        let mut questions = self.lock();
+        if let Some(question) = questions.get_mut(id).filter(|it| it.standing == Standing::Waiting) {
+            question.agreed.insert(person);
+        }
+    }
+
+    /// Takes a person's answer, the last that it needs, which is on the record.
     pub fn answer(&self, id: &QuestionId, word: Word) {
         let mut questions = self.lock();
         if let Some(question) = questions.get_mut(id).filter(|it| it.standing == Standing::Waiting) {
@@ -201,124 +211,20 @@ impl Questions {
 
     /// Forgets what is over at `now`, and gives what nobody answered.
     pub fn expire(&self, now: Timestamp) -> Vec<Asked> {
-        let mut lapsed = Vec::new();
-        self.lock().retain(|_, it| {
-            let is_over = it.asked.until <= now;
-            if is_over && it.standing == Standing::Waiting {
-                lapsed.push(it.asked.clone());
-            }
-            !is_over
-        });
-        lapsed
+        let over = self.take(|it| it.asked.until <= now);
+        over.into_iter().filter(|it| it.standing == Standing::Waiting).map(|it| it.asked).collect()
+    }
+
+    /// Forgets those of `stale` that are there, answered or not: what they are bound to is no more.
+    pub fn forget(&self, stale: &BTreeSet<QuestionId>) -> Vec<Asked> {
+        self.take(|it| stale.contains(&it.asked.id)).into_iter().map(|it| it.asked).collect()
+    }
+
+    fn take(&self, is_over: impl Fn(&Question) -> bool) -> Vec<Question> {
+        self.lock().extract_if(|_, it| is_over(it)).map(|(_, question)| question).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<QuestionId, Question>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-
-    use super::*;
-    use crate::model::digest::Sha256;
-    use crate::model::name::{SourceName, Subject};
-    use crate::model::provenance::Provenance;
-    use crate::wire::{self, Message, Request, ScanLimits};
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
-    fn exact(run: u8) -> Exact {
-        Exact {
-            run: RunId::of([run; 16]),
-            tool: "mail.send".parse().unwrap(),
-            arguments: Sha256::of(b"a"),
-            definition: Some(Sha256::of(b"d")),
-            config: Sha256::of(b"c"),
-            provenance: Provenance::of([SourceName::new("chat").unwrap()]),
-        }
-    }
-
-    fn asked(id: u8, exact: Exact) -> Asked {
-        let subject = Subject::new("user:1").unwrap();
-        Asked { id: QuestionId::of([id; 16]), exact, subject, at: at(0), until: at(10) }
-    }
-
-    fn call() -> StoredCall {
-        let raw = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"}}"#;
-        let message = wire::parse(Bytes::from_static(raw), &ScanLimits::default());
-        let Ok(Message::Request(Request { params: Some(params), .. })) = message else { panic!("no call") };
-        StoredCall { name: "x".to_owned(), params, rules: Vec::new() }
-    }
-
-    #[test]
-    fn a_yes_counts_once_for_the_exact_call_and_for_no_other() {
-        let questions = Questions::default();
-        let id = QuestionId::of([1; 16]);
-        questions.ask(asked(1, exact(1)), call()).unwrap();
-        assert_eq!(questions.yes(&exact(1), at(1)), None, "nobody said yes");
-        questions.may_answer(&id, Word::Approve, at(1)).unwrap();
-        questions.answer(&id, Word::Approve);
-        assert_eq!(questions.may_answer(&id, Word::Deny, at(1)).err(), Some(AnswerError::Missing), "once");
-        let web = Provenance::of([SourceName::new("web").unwrap()]);
-        for other in [
-            exact(2),
-            Exact { tool: "mail.read".parse().unwrap(), ..exact(1) },
-            Exact { arguments: Sha256::of(b"b"), ..exact(1) },
-            Exact { definition: Some(Sha256::of(b"e")), ..exact(1) },
-            Exact { config: Sha256::of(b"f"), ..exact(1) },
-            Exact { provenance: web, ..exact(1) },
-        ] {
-            assert_eq!(questions.yes(&other, at(1)), None, "{other:?}");
-        }
-        assert_eq!(questions.yes(&exact(1), at(10)), None, "it is over");
-        assert_eq!(questions.yes(&exact(1), at(1)), Some(id.clone()));
-        questions.spend(&id);
-        assert_eq!(questions.yes(&exact(1), at(1)), None);
-    }
-
-    #[test]
-    fn a_no_stays_and_what_nobody_answers_lapses() {
-        let questions = Questions::default();
-        questions.ask(asked(1, exact(1)), call()).unwrap();
-        questions.ask(asked(2, exact(2)), call()).unwrap();
-        questions.answer(&QuestionId::of([1; 16]), Word::Deny);
-        assert_eq!(questions.find(&exact(1), at(1)).unwrap().standing, Standing::Denied);
-        let lapsed: Vec<_> = questions.expire(at(10)).into_iter().map(|asked| asked.id).collect();
-        assert_eq!(lapsed, [QuestionId::of([2; 16])]);
-        assert!(questions.all().is_empty());
-    }
-
-    #[test]
-    fn after_a_restart_a_yes_counts_and_nobody_says_yes_to_what_they_cannot_see() {
-        let known = [(asked(1, exact(1)), Standing::Approved), (asked(2, exact(2)), Standing::Waiting)];
-        let questions = Questions::recover(known);
-        assert!(questions.yes(&exact(1), at(1)).is_some());
-        let second = QuestionId::of([2; 16]);
-        assert_eq!(questions.may_answer(&second, Word::Approve, at(1)).err(), Some(AnswerError::Unseen));
-        assert!(questions.may_answer(&second, Word::Deny, at(1)).is_ok());
-        // Its agent makes it again: the same digests are the same call.
-        questions.show(&second, call());
-        assert!(questions.may_answer(&second, Word::Approve, at(1)).is_ok());
-    }
-
-    #[test]
-    fn i11_a_full_table_refuses_the_new() {
-        let questions = Questions::default();
-        let ask = |id: usize, run: u8| {
-            let id = QuestionId::of(u128::try_from(id).unwrap().to_be_bytes());
-            questions.ask(Asked { id, ..asked(0, exact(run)) }, call())
-        };
-        for id in 0..QUESTIONS_PER_RUN_MAX {
-            ask(id, 1).unwrap();
-        }
-        assert_eq!(ask(100, 1), Err(Reason::QuestionsFull));
-        for id in QUESTIONS_PER_RUN_MAX..QUESTIONS_MAX {
-            ask(id, u8::try_from(2 + id / QUESTIONS_PER_RUN_MAX).unwrap()).unwrap();
-        }
-        assert_eq!(ask(QUESTIONS_MAX, 255), Err(Reason::QuestionsFull));
     }
 }

@@ -32,6 +32,7 @@ use crate::model::approver::Approver;
 use crate::model::digest::Sha256;
 use crate::model::name::ToolId;
 use crate::model::place::Place;
+use crate::model::quorum::Quorum;
 use crate::model::trigger::Declarations;
 use crate::upstream::LockError;
 use crate::{audit, downstream, identity, limit, plan, policy, sink, telemetry, upstream};
@@ -82,6 +83,8 @@ pub struct Config {
     pub plans: plan::Rules,
     /// `[[approvers]]`; where there is none, only the uid that owns the gateway is one.
     pub approvers: Vec<Approver>,
+    /// `[[quorums]]`: how many people have to say yes; one where there is none.
+    pub quorums: Vec<Quorum>,
     /// What its `[[tests]]` exercise.
     pub coverage: Coverage,
     /// What makes the gateway read its configuration anew by itself (`[reload] watch`).

@@ -37,6 +37,7 @@ mod parked;
 mod planned;
 mod plans;
 pub mod port;
+mod quorum;
 mod refusal;
 mod relay;
 mod reload;

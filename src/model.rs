@@ -28,6 +28,7 @@ pub mod planned;
 pub mod preset;
 pub mod principal;
 pub mod provenance;
+pub mod quorum;
 pub mod reason;
 pub mod run;
 pub mod secret;

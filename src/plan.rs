@@ -65,7 +65,9 @@ pub use review::{
     Answers, BuiltIn, Circumstances, FINDINGS_MAX, Finding, Ground, People, READ_CALLS_MAX, Review,
     ReviewRule, Reviewed, Said, Told, ToldFinding, Verdict, review,
 };
-pub use rules::{FLOWS_MAX, Rules, SHAPE_STEPS_MAX, SHAPE_VALUES_MAX, SHAPES_MAX};
+pub use rules::{
+    FLOWS_MAX, GRANT_LASTS_DEFAULT, GRANT_LASTS_MAX, Rules, SHAPE_STEPS_MAX, SHAPE_VALUES_MAX, SHAPES_MAX,
+};
 pub use select::{SELECT_BYTES_MAX, SELECT_SEGMENTS_MAX, SelectError};
 pub use shape::{Entry, LITERAL_BYTES_MAX, Limit, Literal, Pin, Shape};
 pub use steps::{Plan, STEP_ID_BYTES_MAX, Step, StepId};

@@ -330,7 +330,10 @@ impl Entry {
                 }
                 Event::AuthenticationFailures { .. } | Event::Upstream { .. } => false,
                 Event::Grant { change: GrantChange::Done(_), .. } => false,
-                Event::Grant { change: GrantChange::Answered { .. }, .. } | Event::Approval { .. } => true,
+                Event::Grant {
+                    change: GrantChange::Answered { .. } | GrantChange::Agreed { .. }, ..
+                }
+                | Event::Approval { .. } => true,
                 Event::RunStart { .. }
                 | Event::Plan { .. }
                 | Event::RunEnd { .. }
@@ -359,7 +362,9 @@ impl Entry {
                 | Event::Barrier { .. }
                 | Event::Plan { .. }
                 | Event::Approval { .. }
-                | Event::Grant { change: GrantChange::Answered { .. }, .. }
+                | Event::Grant {
+                    change: GrantChange::Answered { .. } | GrantChange::Agreed { .. }, ..
+                }
                 | Event::StoredCleared { .. } => Stage::Synced,
                 _ => Stage::Written,
             },

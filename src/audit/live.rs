@@ -14,22 +14,21 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Seq;
-use crate::model::approval::{ApprovalChange, Asked, QuestionId, Standing};
+use crate::model::approval::{ApprovalChange, Asked, QuestionId, Stood};
 use crate::model::barrier::{BarrierChange, Revoked, Since};
 use crate::model::budget::{COUNTS_MAX, Charge, Ledger};
 use crate::model::call::Stores;
 use crate::model::claim::{Claim, Tombstone};
 use crate::model::facts::RunId;
 use crate::model::name::{EntryPointName, SourceName, Subject, Txn, UpstreamName};
+use crate::model::person::Person;
 use crate::model::principal::Origin;
 use crate::model::provenance::Provenance;
 use crate::model::run::RunHistory;
 use crate::model::stored::Stored;
 use crate::plan::{Grant, Held};
 
-pub(super) use change::{
-    Change, ClosedPart, Intended, PastPart, QuestionPart, RevokedPart, StatePart, StoredPart,
-};
+pub(super) use change::{Change, ClosedPart, Intended, PastPart, RevokedPart, StatePart, StoredPart};
 
 /// Tombstones beyond which those of dead tokens are looked for. The run table holds fewer live ones.
 const TOMBSTONES_KEPT_MAX: usize = 200_000;
@@ -52,7 +51,7 @@ pub struct Live {
     /// What budgets have counted.
     pub budgets: Ledger,
     /// Questions to people that are not over, and how they stand.
-    pub questions: BTreeMap<QuestionId, (Asked, Standing)>,
+    pub questions: BTreeMap<QuestionId, Stood>,
 }
 
 /// A run that has not ended.
@@ -142,18 +141,17 @@ impl Live {
                 self.grant(id, grant);
             }
             Change::StepAnswered { run, grant, step, word } => {
-                if let Some(run) = self.runs.get_mut(run) {
-                    run.plans.answer(grant, step, word);
-                }
+                self.plans(run, |plans| _ = plans.answer(grant, step, word));
             }
-            Change::Question { change, asked, grant } => {
-                self.change_question(at, change, asked);
+            Change::StepAgreed { run, grant, step, by } => {
+                self.plans(run, |plans| _ = plans.agree(grant, step, by.clone()));
+            }
+            Change::Question { change, asked, by, grant } => {
+                self.change_question(at, change, asked, by);
                 self.grant(&asked.exact.run, grant);
             }
             Change::StepDone { run, concluded } => {
-                if let Some(run) = self.runs.get_mut(run) {
-                    run.plans.restore_conclusion(concluded);
-                }
+                self.plans(run, |plans| plans.restore_conclusion(concluded));
             }
             Change::Joined { run, adds, entries } => {
                 if let Some(run) = self.runs.get_mut(run) {
@@ -186,17 +184,25 @@ impl Live {
     }
 
     fn grant(&mut self, run: &RunId, grant: Option<&Grant>) {
-        if let Some((run, grant)) = self.runs.get_mut(run).zip(grant) {
-            run.plans.add(grant.clone());
+        if let Some(grant) = grant {
+            self.plans(run, |plans| plans.add(grant.clone()));
         }
     }
 
-    fn change_question(&mut self, at: Timestamp, change: ApprovalChange, asked: &Asked) {
-        self.questions.retain(|_, (asked, _)| at < asked.until);
-        match change.standing() {
-            Some(standing) => _ = self.questions.insert(asked.id.clone(), (asked.clone(), standing)),
-            None => _ = self.questions.remove(&asked.id),
+    /// Changes what the run holds of plans, where it is known.
+    fn plans(&mut self, run: &RunId, change: impl FnOnce(&mut Held)) {
+        if let Some(run) = self.runs.get_mut(run) {
+            change(&mut run.plans);
         }
+    }
+
+    fn change_question(&mut self, at: Timestamp, change: ApprovalChange, asked: &Asked, by: Option<&Person>) {
+        self.questions.retain(|_, it| at < it.asked.until);
+        let known = self.questions.remove(&asked.id);
+        let Some(standing) = change.standing() else { return };
+        let mut agreed = known.map(|known| known.agreed).unwrap_or_default();
+        agreed.extend(by.filter(|_| change == ApprovalChange::Agreed).cloned());
+        self.questions.insert(asked.id.clone(), Stood { asked: asked.clone(), standing, agreed });
     }
 
     /// The part of the fold that has to do with budgets: what a record made `at` this time counts.
@@ -346,9 +352,7 @@ impl Live {
 
     fn restore(&mut self, part: &StatePart) {
         self.runs.extend(part.runs.iter().map(|run| (run.run.clone(), run.clone())));
-        for QuestionPart { asked, standing } in &part.questions {
-            self.questions.insert(asked.id.clone(), (asked.clone(), *standing));
-        }
+        self.questions.extend(part.questions.iter().map(|it| (it.asked.id.clone(), it.clone())));
         for grant in &part.grants {
             if let Some(run) = self.runs.get_mut(&grant.terms().run) {
                 run.plans.add(grant.clone());

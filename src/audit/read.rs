@@ -14,11 +14,10 @@ use serde::Deserialize;
 use super::Seq;
 use super::line::{Chain, FORMAT_VERSION, Kind, LINE_BYTES_MAX, leaf, split_digest};
 use super::live::{
-    Change, ClosedPart, Intended, LiveRun, OpenCall, PastPart, QuestionPart, RevokedPart, StatePart,
-    StoredPart,
+    Change, ClosedPart, Intended, LiveRun, OpenCall, PastPart, RevokedPart, StatePart, StoredPart,
 };
 use super::tree::Frontier;
-use crate::model::approval::{ApprovalChange, Asked, QuestionId, Word};
+use crate::model::approval::{ApprovalChange, Asked, QuestionId, Stood, Word};
 use crate::model::barrier::{BarrierChange, Revoked};
 use crate::model::budget::{Charge, LedgerEntry};
 use crate::model::call::Stores;
@@ -159,7 +158,7 @@ pub(super) struct Members {
     budgets_lost: Option<Timestamp>,
     grants: Option<Vec<Grant>>,
     pasts: Option<Vec<PastPart>>,
-    questions: Option<Vec<QuestionPart>>,
+    questions: Option<Vec<Stood>>,
     approval: Option<QuestionId>,
     asked: Option<Box<Asked>>,
     grant_number: Option<u32>,
@@ -378,6 +377,7 @@ impl Record {
             Kind::Approval => Change::Question {
                 change: ApprovalChange::parse(members.change.as_deref()?)?,
                 asked: members.asked.as_deref()?,
+                by: members.by.as_ref(),
                 grant: members.grant.as_deref(),
             },
         })
@@ -388,6 +388,10 @@ impl Record {
         let members = &self.members;
         Some(match (members.run.as_ref()?, members.change.as_deref()?) {
             (run, "done") => Change::StepDone { run, concluded: members.concluded.as_ref()? },
+            (run, "agreed") => {
+                let (grant, step) = (members.grant_number?, members.step_id.as_deref()?);
+                Change::StepAgreed { run, grant, step, by: members.by.as_ref()? }
+            }
             (run, change) => {
                 let word = [Word::Approve, Word::Deny];
                 let word = word.into_iter().find(|word| word.change().as_str() == change)?;

@@ -5,6 +5,7 @@
 use super::encode;
 use super::line::{Kind, Lines, Object, RECORD_BYTES_MAX, Stamp};
 use super::live::Live;
+use crate::model::approval::Stood;
 use crate::model::claim::Claim;
 use crate::model::name::Subject;
 use crate::model::provenance::Provenance;
@@ -76,16 +77,19 @@ fn plans(lines: &mut Lines, stamp: &Stamp, live: &Live) {
 }
 
 fn questions(lines: &mut Lines, stamp: &Stamp, live: &Live) {
-    let open: Vec<_> = live.questions.values().filter(|(asked, _)| stamp.wall < asked.until).collect();
+    let open: Vec<_> = live.questions.values().filter(|it| stamp.wall < it.asked.until).collect();
     chunks(
         lines,
         stamp,
         "questions",
         &open,
-        |(asked, _)| 1024 + provenance_bytes(&asked.exact.provenance),
-        |object, (asked, standing)| {
+        |it| 1024 + provenance_bytes(&it.asked.exact.provenance) + 512 * it.agreed.len(),
+        |object, Stood { asked, standing, agreed }| {
             object.json("asked", asked);
             object.json("standing", standing);
+            if !agreed.is_empty() {
+                object.json("agreed", agreed);
+            }
         },
     );
 }

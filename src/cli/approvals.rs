@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use super::admin::{Target, client, conclude, failed, json, time};
 use super::columns;
 use crate::config;
-use crate::console::{About, Like, QuestionEntry};
+use crate::console::{About, Like, PeopleEntry, QuestionEntry};
 use crate::model::approval::{QuestionId, Standing, Word};
 use crate::model::text::printable;
 use crate::plan::FREE_LEN_MAX;
@@ -151,7 +151,17 @@ async fn answer(args: &Approvals, out: &mut impl Write) -> anyhow::Result<()> {
                 };
             }
             client.answer_question(id, Word::Approve).await.map_err(failed)?;
-            told(args, id, "approved", out)
+            // Where more people have to say yes, it still waits.
+            let left = client.questions().await.map_err(failed)?;
+            let waiting =
+                left.into_iter().find(|it| it.id == id.as_str() && it.standing == Standing::Waiting);
+            let Some(waiting) = waiting else { return told(args, id, "approved", out) };
+            match args.json {
+                true => {
+                    json(&serde_json::json!({ "id": id, "answer": "agreed", "people": waiting.people }), out)
+                }
+                false => Ok(writeln!(out, "{id}: {}", missing(&waiting.people).unwrap_or_default())?),
+            }
         }
         ApprovalsCommand::Deny { id } => {
             client.answer_question(id, Word::Deny).await.map_err(failed)?;
@@ -189,7 +199,7 @@ fn list(questions: &[QuestionEntry], out: &mut impl Write) -> io::Result<()> {
             printable(&question.tool),
             question.subject.to_string(),
             question.provenance.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
-            standing(question).to_owned(),
+            standing(question),
             time(question.until),
         ]
     });
@@ -210,6 +220,9 @@ fn show(question: &QuestionEntry, out: &mut impl Write) -> io::Result<()> {
     match &question.arguments {
         Some(arguments) => writeln!(out, "arguments   {}", printable(arguments))?,
         None => writeln!(out, "arguments   not known any more: the gateway started since")?,
+    }
+    if let Some(missing) = missing(&question.people) {
+        writeln!(out, "people      {missing}")?;
     }
     for why in &question.why {
         writeln!(out, "because     {}", printable(why))?;
@@ -241,12 +254,29 @@ const fn about(question: &QuestionEntry) -> &'static str {
     }
 }
 
-const fn standing(question: &QuestionEntry) -> &'static str {
+/// How it stands; where several people have to say yes, how many did.
+fn standing(question: &QuestionEntry) -> String {
+    let people = &question.people;
     match question.standing {
-        Standing::Waiting => "waiting",
-        Standing::Approved => "approved",
-        Standing::Denied => "denied",
+        Standing::Waiting if people.needed > 1 => {
+            format!("{} of {} said yes", people.agreed.len(), people.needed)
+        }
+        Standing::Waiting => "waiting".to_owned(),
+        Standing::Approved => "approved".to_owned(),
+        Standing::Denied => "denied".to_owned(),
     }
+}
+
+/// Who said yes, and who has to.
+fn missing(people: &PeopleEntry) -> Option<String> {
+    let left = usize::try_from(people.needed).unwrap_or(usize::MAX).saturating_sub(people.agreed.len());
+    let said: Vec<_> = people.agreed.iter().map(ToString::to_string).collect();
+    let said = if said.is_empty() { "nobody".to_owned() } else { said.join(", ") };
+    let needed = people.needed;
+    let several = (needed > 1).then(|| format!("{needed} have to say yes; {said} did, {left} more have to"));
+    let excluded = people.excluded.as_ref().map(|subject| format!("not {subject}, whom the run acts for"));
+    let told: Vec<_> = several.into_iter().chain(excluded).collect();
+    (!told.is_empty()).then(|| told.join("; "))
 }
 
 fn question_id(text: &str) -> Result<QuestionId, String> {

@@ -25,6 +25,7 @@ mod notes;
 mod pattern;
 mod preset;
 mod quantity;
+mod quorum;
 mod reach;
 mod refine;
 mod rename;
@@ -47,6 +48,7 @@ use std::sync::Arc;
 use crate::audit::Durability;
 use crate::model::approver::Approver;
 use crate::model::digest::Sha256;
+use crate::model::quorum::Quorum;
 use crate::model::target::Class;
 use crate::model::trigger::Declarations;
 use crate::policy::Rules;
@@ -101,7 +103,7 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
     let upstreams = upstreams(document, &rules, scope);
     let budgets = budget::check(&document.budgets, &upstreams, scope);
     let (identity, mint) = vouching(document, keys, clients, &listeners, &state_dir, &mut labels);
-    let (plans, approvers) = consents(document, &identity, &labels);
+    let (plans, approvers, quorums) = consents(document, &identity, &labels);
     notes::say(document, &labels, scope);
     let understood = gaps::Understood {
         identity: &identity,
@@ -113,8 +115,7 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
         approvers: &approvers,
     };
     gaps::refuse(document, &understood, loaded, found);
-    let limits = Quantities::new(found);
-    let trail = trail(document, &state_dir, scope);
+    let (limits, trail) = (Quantities::new(found), trail(document, &state_dir, scope));
     let lock_path = lock_path(&document.gateway, scope);
     let in_flight = in_flight_limits(&document.limits, limits, &upstreams, budgets);
     let known = known::check(&rules, &upstreams, &lock_path, document, scope);
@@ -149,6 +150,7 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
         upstreams,
         plans,
         approvers,
+        quorums,
         coverage,
         digest: whole_digest(loaded, &rules),
         rules,
@@ -225,14 +227,22 @@ fn consents(
     document: &Document,
     identity: &identity::Settings,
     labels: &entry_point::Labels<'_>,
-) -> (plan::Rules, Vec<Approver>) {
+) -> (plan::Rules, Vec<Approver>, Vec<Quorum>) {
     let scope = labels.scope;
     let may_assert: Vec<_> = identity.issuers.iter().map(|issuer| &issuer.may_assert).collect();
     let plans = plan::Rules {
         flows: flow::check(&document.flows, scope),
         shapes: request::check(&document.requests, &identity.attributes, &may_assert, scope),
+        grant_lasts: Quantities::new(scope.found).duration_up_to(
+            &document.limits.grant_lasts,
+            "grant_lasts",
+            plan::GRANT_LASTS_DEFAULT,
+            plan::GRANT_LASTS_MAX,
+        ),
     };
-    (plans, approver::check(&document.approvers, &labels.made, identity, scope))
+    let approvers = approver::check(&document.approvers, &labels.made, identity, scope);
+    let quorums = quorum::check(&document.quorums, &approvers, scope);
+    (plans, approvers, quorums)
 }
 
 fn state_dir(gateway: &raw::Gateway, loaded: &Loaded, scope: Scope<'_>) -> PathBuf {

@@ -12,6 +12,7 @@ mod lists;
 mod mint;
 mod plans;
 mod preset;
+mod quorum;
 mod secret;
 mod sink;
 mod telemetry;
@@ -36,6 +37,7 @@ pub(super) use plans::{
     BringsRule, FlowEnd, FlowRule, LimitRule, LimitTable, PinTable, RequestRule, RequestStep, ValueRule,
 };
 pub(super) use preset::PresetRule;
+pub(super) use quorum::QuorumRule;
 pub(super) use secret::{Secret, Secrets};
 pub(super) use sink::SinkRule;
 pub(super) use telemetry::Telemetry;
@@ -63,6 +65,7 @@ pub(super) struct Document {
     pub(super) flows: Vec<FlowRule>,
     pub(super) requests: Vec<RequestRule>,
     pub(super) approvers: Vec<ApproverRule>,
+    pub(super) quorums: Vec<QuorumRule>,
     pub(super) limits: Limits,
     pub(super) audit: Audit,
     pub(super) telemetry: Option<Telemetry>,
@@ -99,6 +102,7 @@ pub(super) struct Limits {
     pub(super) sessions_max: Quantity,
     pub(super) session_idle: Quantity,
     pub(super) ask_hold: Quantity,
+    pub(super) grant_lasts: Quantity,
     pub(super) streams_max: Quantity,
     pub(super) stream_age_max: Quantity,
     pub(super) resume_window: Quantity,
@@ -153,6 +157,7 @@ impl Document {
             flows: FlowRule::read_all(&root),
             requests: RequestRule::read_all(&root),
             approvers: ApproverRule::read_all(&root),
+            quorums: QuorumRule::read_all(&root),
             limits: Limits::read(&root),
             audit: Audit::read(&root),
             telemetry: Telemetry::read(&root),
@@ -207,6 +212,7 @@ impl Limits {
             sessions_max: fields.quantity("sessions_max"),
             session_idle: fields.quantity("session_idle"),
             ask_hold: fields.quantity("ask_hold"),
+            grant_lasts: fields.quantity("grant_lasts"),
             streams_max: fields.quantity("streams_max"),
             stream_age_max: fields.quantity("stream_age_max"),
             resume_window: fields.quantity("resume_window"),

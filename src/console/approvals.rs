@@ -2,7 +2,7 @@
 //!
 //! Must never show less of a call than what a yes would let go on, or say that it was cut.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
 use jiff::Timestamp;
@@ -99,6 +99,9 @@ pub struct QuestionEntry {
     /// Absent where the gateway started since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arguments: Option<String>,
+    /// How many people have to say yes, and who did.
+    #[serde(default)]
+    pub people: PeopleEntry,
     /// Why a person is asked.
     pub why: Vec<String>,
     /// When it was asked.
@@ -106,6 +109,25 @@ pub struct QuestionEntry {
     pub at: Option<Timestamp>,
     /// From when on it does not count.
     pub until: Timestamp,
+}
+
+/// How many people have to say yes to a question, and who did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeopleEntry {
+    /// How many, all different.
+    pub needed: u32,
+    /// Who said yes already, where several have to.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub agreed: BTreeSet<Person>,
+    /// The subject of the run, where it does not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excluded: Option<Subject>,
+}
+
+impl Default for PeopleEntry {
+    fn default() -> Self {
+        Self { needed: 1, agreed: BTreeSet::new(), excluded: None }
+    }
 }
 
 /// What a question is about.

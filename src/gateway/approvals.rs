@@ -3,6 +3,7 @@
 //! Must never be reached by a run's credential: `console` asks only for peers of its own socket. An answer is on the
 //! record before it counts.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use super::administration::unavailable;
 use crate::approval::{AnswerError, Question};
 use crate::audit::{Event, GrantChange};
 use crate::console::{About, AdministrationError, Approvals, Like, LikeGranted, QuestionEntry};
-use crate::model::approval::{Exact, QuestionId, Standing, Word};
+use crate::model::approval::{ApprovalChange, Asked, Exact, QuestionId, Standing, Word};
 use crate::model::approver;
 use crate::model::digest::Sha256;
 use crate::model::name::Subject;
@@ -35,9 +36,10 @@ impl Approvals for Gateway {
         };
         let questions = self.questions.all();
         let waiting = questions.into_iter().filter(|question| now < question.asked.until);
-        let mut all: Vec<_> = waiting.map(|question| call_entry(trigger(&question), question)).collect();
+        let entry = |question| self.call_entry(trigger(&question), question);
+        let mut all: Vec<_> = waiting.map(entry).collect();
         for run in &runs {
-            all.extend(self.waiting_steps(run).iter().map(|step| step.entry(run)));
+            all.extend(self.waiting_steps(run).iter().map(|step| self.step_entry(step, run)));
         }
         all
     }
@@ -71,15 +73,24 @@ impl Approvals for Gateway {
 
 impl Gateway {
     async fn answer_call(&self, by: &Person, id: &QuestionId, word: Word) -> Result<(), AdministrationError> {
+        // Two answers to one question come one after the other.
+        let _turn = self.waiters.turn_to_answer().await;
         let question = self.questions.may_answer(id, word, self.clock.wall());
         let question = question.map_err(|error| AdministrationError::Impossible(error.to_string()))?;
         let target = Target::Tool(question.asked.exact.tool.clone());
-        self.check_approver(by, &question.asked.exact.provenance, &target, &question.asked.subject)?;
-        let (change, asked) = (word.change(), Box::new(question.asked.clone()));
+        let Asked { exact, subject, .. } = &question.asked;
+        self.check_approver(by, &exact.provenance, &target, subject)?;
+        let about = approver::Question { sources: &exact.provenance, target: &target, subject };
+        let change = self.weigh(by, word, about, &question.agreed)?;
+        let asked = Box::new(question.asked.clone());
         let event = Event::Approval { change, asked, by: Some(by.clone()), rules: Vec::new(), grant: None };
         self.journal.record(event).await.map_err(unavailable)?;
-        self.metrics.approval(change, Some((&question.asked, self.clock.wall())));
-        self.questions.answer(id, word);
+        let answered = (change != ApprovalChange::Agreed).then(|| (&question.asked, self.clock.wall()));
+        self.metrics.approval(change, answered);
+        match change {
+            ApprovalChange::Agreed => self.questions.agree(id, by.clone()),
+            _ => self.questions.answer(id, word),
+        }
         self.waiters.look();
         Ok(())
     }
@@ -91,15 +102,24 @@ impl Gateway {
         waiting: WaitingStep,
         word: Word,
     ) -> Result<(), AdministrationError> {
-        let WaitingStep { grant, step, plan, tool, .. } = waiting;
+        let WaitingStep { grant, step, plan, tool, agreed, .. } = waiting;
         let tool = self.worlds.within(|world| world.catalogue.find(&tool).map(|tool| tool.id.clone()));
         let missing = || AdministrationError::Missing("the tool of this step is gone".to_owned());
         let target = Target::Tool(tool.ok_or_else(missing)?);
         self.check_approver(by, &run.provenance(), &target, run.subject())?;
-        let change = GrantChange::Answered { grant, step: step.clone(), word, by: by.clone() };
+        let sources = run.provenance();
+        let about = approver::Question { sources: &sources, target: &target, subject: run.subject() };
+        let is_last = self.weigh(by, word, about, &agreed)? != ApprovalChange::Agreed;
+        let change = match is_last {
+            true => GrantChange::Answered { grant, step: step.clone(), word, by: by.clone() },
+            false => GrantChange::Agreed { grant, step: step.clone(), by: by.clone() },
+        };
         let event = Event::Grant { run: run.id().clone(), plan, change };
         self.journal.record(event).await.map_err(unavailable)?;
-        let answered = run.section(run.started(), |section| section.answer_step(grant, step.as_str(), word));
+        let answered = run.section(run.started(), |section| match is_last {
+            true => section.answer_step(grant, step.as_str(), word),
+            false => section.agree_step(grant, step.as_str(), by.clone()),
+        });
         answered.map(drop).map_err(unavailable)
     }
 
@@ -139,6 +159,8 @@ struct WaitingStep {
     tool: String,
     arguments: Option<String>,
     until: Timestamp,
+    /// Who said yes already, where several people have to.
+    agreed: BTreeSet<Person>,
 }
 
 impl WaitingStep {
@@ -152,6 +174,7 @@ impl WaitingStep {
                 tool: planned.map(|step| step.tool().to_owned()).unwrap_or_default(),
                 arguments: grant.plan().raw_arguments(&left.step),
                 until: grant.terms().until,
+                agreed: grant.agreed(&left.step),
                 step: left.step,
             }
         });
@@ -165,22 +188,31 @@ impl WaitingStep {
         let digest = Sha256::of(&parts.join(&b'/'));
         QuestionId::of(digest.as_bytes().first_chunk().copied().unwrap_or_default())
     }
+}
 
-    fn entry(&self, run: &Arc<Run>) -> QuestionEntry {
+impl Gateway {
+    fn step_entry(&self, step: &WaitingStep, run: &Arc<Run>) -> QuestionEntry {
+        let (sources, subject) = (run.provenance(), run.subject());
+        let target = self.worlds.within(|world| world.catalogue.find(&step.tool).map(|tool| tool.id.clone()));
+        let people = target.map(Target::Tool).map(|target| {
+            let about = approver::Question { sources: &sources, target: &target, subject };
+            self.people_of(about, step.agreed.clone())
+        });
         QuestionEntry {
-            id: self.id(run).to_string(),
+            id: step.id(run).to_string(),
+            people: people.unwrap_or_default(),
             about: About::Step,
             group: None,
             standing: Standing::Waiting,
             run: run.id().clone(),
             subject: run.subject().clone(),
             trigger: run.trigger().map(|trigger| (*trigger).clone()),
-            provenance: run.provenance(),
-            tool: self.tool.clone(),
-            arguments: self.arguments.clone(),
-            why: vec![format!("step {} of plan {}", self.step.as_str(), self.plan)],
+            provenance: sources,
+            tool: step.tool.clone(),
+            arguments: step.arguments.clone(),
+            why: vec![format!("step {} of plan {}", step.step.as_str(), step.plan)],
             at: None,
-            until: self.until,
+            until: step.until,
         }
     }
 }
@@ -192,28 +224,35 @@ fn group(exact: &Exact) -> Sha256 {
     Sha256::of(format!("{run} {tool} {definition:?} {config} {sources:?}").as_bytes())
 }
 
-fn call_entry(trigger: Option<Trigger>, question: Question) -> QuestionEntry {
-    let Question { asked, standing, call, covered: _ } = question;
-    let arguments = |raw: Bytes| String::from_utf8_lossy(&raw).into_owned();
-    let (why, arguments) = match call {
-        Some(call) => {
-            (call.rules, Some(call.params.get("arguments").map_or_else(|| "{}".to_owned(), arguments)))
+impl Gateway {
+    fn call_entry(&self, trigger: Option<Trigger>, question: Question) -> QuestionEntry {
+        let Question { asked, standing, agreed, call, covered: _ } = question;
+        let target = Target::Tool(asked.exact.tool.clone());
+        let about =
+            approver::Question { sources: &asked.exact.provenance, target: &target, subject: &asked.subject };
+        let people = self.people_of(about, agreed);
+        let arguments = |raw: Bytes| String::from_utf8_lossy(&raw).into_owned();
+        let (why, arguments) = match call {
+            Some(call) => {
+                (call.rules, Some(call.params.get("arguments").map_or_else(|| "{}".to_owned(), arguments)))
+            }
+            None => (Vec::new(), None),
+        };
+        QuestionEntry {
+            id: asked.id.to_string(),
+            about: About::Call,
+            group: Some(group(&asked.exact)),
+            people,
+            standing,
+            run: asked.exact.run,
+            subject: asked.subject,
+            trigger,
+            provenance: asked.exact.provenance,
+            tool: asked.exact.tool.to_string(),
+            arguments,
+            why,
+            at: Some(asked.at),
+            until: asked.until,
         }
-        None => (Vec::new(), None),
-    };
-    QuestionEntry {
-        id: asked.id.to_string(),
-        about: About::Call,
-        group: Some(group(&asked.exact)),
-        standing,
-        run: asked.exact.run,
-        subject: asked.subject,
-        trigger,
-        provenance: asked.exact.provenance,
-        tool: asked.exact.tool.to_string(),
-        arguments,
-        why,
-        at: Some(asked.at),
-        until: asked.until,
     }
 }

@@ -3,6 +3,7 @@
 //! Must never ask about what the caller may not see, nor let a yes count that is not on the record. The call that goes
 //! on is the stored one, and it is decided again like any other.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -92,7 +93,12 @@ impl Gateway {
         let until = now.saturating_add(QUESTION_LASTS).unwrap_or(Timestamp::MAX);
         let subject = exchange.caller.principal.subject.clone();
         let asked = Asked { id: id.clone(), exact, subject, at: now, until };
-        self.questions.ask(asked.clone(), stored(named, facts))?;
+        let asking = self.questions.ask(asked.clone(), stored(named, facts));
+        if asking.is_err() {
+            // What is bound to what is no more keeps nobody from asking.
+            self.let_questions_lapse().await;
+            self.questions.ask(asked.clone(), stored(named, facts))?;
+        }
         let rules = facts.decision.iter().flat_map(|decision| decision.rules.clone()).collect();
         let recorded = self.record_question(ApprovalChange::Asked, asked, rules).await;
         recorded.inspect_err(|_| self.questions.withdraw(&id))?;
@@ -111,13 +117,46 @@ impl Gateway {
         Ok(())
     }
 
-    /// Forgets the questions whose time is over, on the record.
+    /// Forgets the questions of a run that has read something new, on the record: they were about another provenance.
+    pub(super) async fn let_questions_of(&self, run: &Run) {
+        if self.questions.has_any(run.id()) {
+            self.let_questions_lapse().await;
+        }
+    }
+
+    /// Forgets the questions whose time is over, and those that are bound to what is no more, on the record.
     pub(super) async fn let_questions_lapse(&self) {
-        for asked in self.questions.expire(self.clock.wall()) {
+        let mut lapsed = self.questions.expire(self.clock.wall());
+        lapsed.extend(self.questions.forget(&self.stale_questions().await));
+        for asked in lapsed {
+            // Whoever is held for it asks anew.
+            self.waiters.look();
             if let Err(reason) = self.record_question(ApprovalChange::Lapsed, asked, Vec::new()).await {
                 tracing::error!(%reason, "a question that nobody answered could not be put on the record");
             }
         }
+    }
+
+    /// The questions whose answers count no more, whatever they are: their run has ended or read something new, or the
+    /// configuration or the definition is another.
+    async fn stale_questions(&self) -> BTreeSet<QuestionId> {
+        let questions = self.questions.all();
+        if questions.is_empty() {
+            return BTreeSet::new();
+        }
+        let runs = self.runs.open().await;
+        let runs: HashMap<_, _> = runs.iter().map(|run| (run.id().clone(), run.provenance())).collect();
+        let world = self.worlds.now();
+        let is_stale = |exact: &Exact| {
+            let tool = world.catalogue.tool(&exact.tool);
+            exact.config != world.in_force.config
+                || runs.get(&exact.run) != Some(&exact.provenance)
+                // A tool that is not there now may come back as it was.
+                || tool.is_some_and(|tool| Some(tool.pin.accepted()) != exact.definition)
+        };
+        let stale =
+            questions.into_iter().map(|question| question.asked).filter(|asked| is_stale(&asked.exact));
+        stale.map(|asked| asked.id).collect()
     }
 
     /// `sluicegate__resume`: the call that waits under an id of this run, as it was made.

@@ -80,6 +80,7 @@ impl Gateway {
         };
         if !passed.adds.is_empty() {
             self.announce_taint(&run);
+            self.let_questions_of(&run).await;
         }
         let Passed { pending, facts, fleet, form, share, capabilities, values, result_max, used, .. } =
             passed;

@@ -34,6 +34,8 @@ pub(super) struct Waiters {
     places: Arc<Semaphore>,
     /// Told whenever somebody answered.
     answered: watch::Sender<Hope>,
+    /// Held by whoever answers.
+    answering: tokio::sync::Mutex<()>,
 }
 
 /// Whether an answer may come.
@@ -46,7 +48,8 @@ enum Hope {
 
 impl Default for Waiters {
     fn default() -> Self {
-        Self { places: Arc::new(Semaphore::new(HELD_MAX)), answered: watch::Sender::new(Hope::Is) }
+        let (places, answered) = (Arc::new(Semaphore::new(HELD_MAX)), watch::Sender::new(Hope::Is));
+        Self { places, answered, answering: tokio::sync::Mutex::default() }
     }
 }
 
@@ -54,6 +57,11 @@ impl Waiters {
     /// Somebody answered: whoever waits looks again.
     pub(super) fn look(&self) {
         self.answered.send_modify(|_| ());
+    }
+
+    /// Waits for the turn to answer a question about a call.
+    pub(super) async fn turn_to_answer(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.answering.lock().await
     }
 
     /// Lets nobody wait any more.

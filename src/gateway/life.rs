@@ -33,6 +33,7 @@ use crate::limit::{self, Failures, Gate};
 use crate::model::approver::Approver;
 use crate::model::decision::PolicyEpoch;
 use crate::model::digest::Sha256;
+use crate::model::quorum::Quorum;
 use crate::model::reason::Reason;
 use crate::plan;
 use crate::policy::Rules;
@@ -80,6 +81,8 @@ pub struct Configured {
     pub plans: plan::Rules,
     /// Who may answer questions; where there is nobody, the uid that owns the gateway.
     pub approvers: Vec<Approver>,
+    /// How many people have to say yes to which questions.
+    pub quorums: Vec<Quorum>,
     /// Credential → principal.
     pub authenticator: Authenticator,
     /// What makes run tokens, where it is configured.
@@ -165,6 +168,7 @@ impl Gateway {
             rules: configured.rules,
             plans: configured.plans,
             approvers: configured.approvers,
+            quorums: configured.quorums,
             ask_hold: limits.ask_hold,
             authenticator: configured.authenticator,
             minter: configured.minter,

@@ -11,11 +11,13 @@ use jiff::{SignedDuration, Timestamp};
 use super::Gateway;
 use super::administration::unavailable;
 use super::asking::told_problems;
+use super::quorum::people;
 use super::world::{World, plan_tool};
 use crate::approval::{Question, StoredCall};
 use crate::audit::Event;
 use crate::console::{AdministrationError, Like, LikeGranted};
-use crate::model::approval::{ApprovalChange, QuestionId, Word};
+use crate::model::approval::{ApprovalChange, Asked, QuestionId, Standing, Word};
+use crate::model::approver;
 use crate::model::person::Person;
 use crate::model::target::Target;
 use crate::model::trigger::Trigger;
@@ -34,11 +36,20 @@ impl Gateway {
         let impossible = |why: String| AdministrationError::Impossible(why);
         let missing = || AdministrationError::Missing("no question about a call has this id".to_owned());
         let id = QuestionId::parse(id).filter(|id| self.questions.get(id).is_some()).ok_or_else(missing)?;
+        let _answering = self.waiters.turn_to_answer().await;
         let now = self.clock.wall();
         let question = self.questions.may_answer(&id, Word::Approve, now);
         let question = question.map_err(|error| impossible(error.to_string()))?;
         let target = Target::Tool(question.asked.exact.tool.clone());
         self.check_approver(by, &question.asked.exact.provenance, &target, &question.asked.subject)?;
+        let Asked { exact, subject, .. } = &question.asked;
+        let about = approver::Question { sources: &exact.provenance, target: &target, subject };
+        if self.weigh(by, Word::Approve, about, &question.agreed)? == ApprovalChange::Agreed
+            || !question.agreed.is_empty()
+        {
+            let needed = people(self.needed(about).people);
+            return Err(impossible(format!("{needed} have to say yes, each to the one call")));
+        }
         let runs = self.runs.open().await;
         let run = runs.iter().find(|run| *run.id() == question.asked.exact.run).ok_or_else(missing)?;
         // Its number is the next one of the run until it is there.
@@ -68,15 +79,18 @@ impl Gateway {
     /// Lets those calls go on that wait and that `grant` is for.
     fn cover(&self, grant: &Grant, run: &Arc<Run>) {
         let (now, trigger) = (self.clock.wall(), trigger(run));
-        self.questions.cover(run.id(), |question| {
+        let of_run = self.questions.all().into_iter().filter(|it| it.asked.exact.run == *run.id());
+        for question in of_run.filter(|it| it.standing == Standing::Waiting) {
             let exact = &question.asked.exact;
-            let Some(call) = &question.call else { return false };
+            let Some(call) = &question.call else { continue };
             let arguments = self.worlds.within(|world| arguments(world, call));
             let under =
                 Under { definition: exact.definition, config: exact.config, provenance: &exact.provenance };
-            Attempt::read(run.id(), &exact.tool, &arguments, &trigger, now)
-                .is_some_and(|attempt| grant.find(&attempt.under(under)).is_some())
-        });
+            let attempt = Attempt::read(run.id(), &exact.tool, &arguments, &trigger, now);
+            if attempt.is_some_and(|attempt| grant.find(&attempt.under(under)).is_some()) {
+                self.questions.cover(&question.asked.id);
+            }
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use super::exchange::{Caller, Exchange};
 use super::line::{Line, Seat};
 use super::named;
 use super::parked::{Back, Owner};
-use super::planned;
+use super::planned::{Said as Meets, Taken};
 use super::port::{Accepts, CALL_EVENTS_MAX, Ongoing, Reply, Shape};
 use super::refusal::Refusal;
 use super::relay::Leg;
@@ -32,7 +32,6 @@ use crate::model::decision::{Decision, PolicyEpoch};
 use crate::model::digest::Sha256;
 use crate::model::facts::CallFacts;
 use crate::model::name::UpstreamName;
-use crate::model::planned::StepUse;
 use crate::model::principal::Principal;
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
@@ -310,8 +309,9 @@ impl Gateway {
                 }
                 let mut decisions = Vec::new();
                 for target in targets {
-                    let step = leg.facts.step.as_ref().filter(|_| target.tool().is_some());
-                    decisions.push(decide(world, section, target, &speaker.principal, (&leg.values, step))?);
+                    let taken = target.tool().map(|_| Taken::of(&leg.facts)).unwrap_or_default();
+                    let about = (&leg.values, &taken);
+                    decisions.push(decide(world, section, target, &speaker.principal, about)?);
                 }
                 let decision = decisions.into_iter().next().ok_or((Reason::Fault, None))?;
                 let metered = last(section)?;
@@ -354,14 +354,14 @@ async fn ask_in_session(questions: &[Asked], leg: &Leg, line: &Line) -> Option<H
     Some(Heard { speaker: speaker?, said })
 }
 
-/// Decides on `target` alone, which brings nothing; `values` are the arguments, where it is a tool, and `step` is the use
-/// of a step of a plan that was taken for its call.
+/// Decides on `target` alone, which brings nothing; `values` are the arguments, where it is a tool, and `taken` is what
+/// was taken for its call.
 pub(super) fn decide(
     world: &World,
     section: &Section<'_>,
     target: &Target,
     principal: &Principal,
-    (values, step): (&Bytes, Option<&StepUse>),
+    (values, taken): (&Bytes, &Taken),
 ) -> Result<Decision, (Reason, Option<Decision>)> {
     let pin = target.tool().map(|tool| world.catalogue.tool(tool).map(|tool| tool.pin));
     let pin: Option<Pin> = match pin {
@@ -371,7 +371,7 @@ pub(super) fn decide(
         None => None,
     };
     let (nothing, closed) = (Provenance::default(), section.closed());
-    let said = planned::Said::of_used(section, step);
+    let said = Meets::of_taken(section, taken);
     let standing = Standing {
         provenance: section.provenance(),
         brings: &nothing,

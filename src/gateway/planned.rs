@@ -49,6 +49,32 @@ pub(super) struct Said {
     pub(super) yes: Option<QuestionId>,
     /// Whether a person's yes to several calls is for this one too.
     like: Like,
+    /// Whether a person's yes was taken for the call already, of which more is said now.
+    taken: Consented,
+}
+
+/// What was taken for a call that goes on, and that counts for what is said of it later: it is not taken again.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Taken {
+    step: Option<StepUse>,
+    consent: Consented,
+}
+
+/// Whether a person said yes to a call that was made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Consented {
+    #[default]
+    No,
+    Yes,
+}
+
+impl Taken {
+    /// What was taken for the call of `facts`, which was forwarded.
+    pub(super) fn of(facts: &CallFacts) -> Self {
+        let is_of_person = facts.approval.is_some() || facts.like.is_some();
+        let consent = if is_of_person { Consented::Yes } else { Consented::No };
+        Self { step: facts.step.clone(), consent }
+    }
 }
 
 /// Whether one of several calls that a person said yes to is taken.
@@ -66,10 +92,10 @@ pub(super) struct Consent {
 }
 
 impl Said {
-    /// What the step still meets whose use was taken for the call already. Flows had their word then.
-    pub(super) fn of_used(section: &Section<'_>, used: Option<&StepUse>) -> Self {
-        let step = used.and_then(|used| section.used_step(used));
-        Self { unmet: step.map(|step| unmet(section, step)), ..Self::default() }
+    /// What still is met by what was taken for the call already. Flows had their word then.
+    pub(super) fn of_taken(section: &Section<'_>, taken: &Taken) -> Self {
+        let step = taken.step.as_ref().and_then(|used| section.used_step(used));
+        Self { unmet: step.map(|step| unmet(section, step)), taken: taken.consent, ..Self::default() }
     }
 
     /// What people said, which is taken where the call goes on. What was said to exactly this call comes first.
@@ -80,7 +106,7 @@ impl Said {
 
     /// In the words of the policy.
     pub(super) fn planned(&self) -> Planned<'_> {
-        let is_given = self.yes.is_some() || self.like == Like::One;
+        let is_given = self.yes.is_some() || self.like == Like::One || self.taken == Consented::Yes;
         let approval = if is_given { Approval::Given } else { Approval::None };
         Planned { step: self.unmet.as_ref().map(|not| StepMeets { not }), flows: &self.flows, approval }
     }
@@ -131,7 +157,7 @@ pub(super) fn ask(
         true => Like::One,
         false => Like::No,
     };
-    Said { unmet, flows: flows.map(rule).collect(), yes: None, like }
+    Said { unmet, flows: flows.map(rule).collect(), yes: None, like, taken: Consented::No }
 }
 
 /// Takes the use of the step that the call belongs to, and notes for flows that it is made. Both are for its record.

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Gateway;
@@ -29,9 +29,6 @@ use crate::plan::{self, Circumstances, People, Plan, Problem, Remaining, Review,
 use crate::policy::{Ceiling, Offered};
 use crate::run::{Run, Section};
 use crate::telemetry::CallTimes;
-
-/// How long a grant counts.
-const GRANT_LASTS: SignedDuration = SignedDuration::from_hours(1);
 
 /// What came of a plan, inside the critical section of its run.
 struct Reviewed {
@@ -245,7 +242,7 @@ impl Reviewing<'_> {
         let terms = Terms {
             run: self.run.id().clone(),
             number,
-            until: section.now().saturating_add(GRANT_LASTS).unwrap_or(Timestamp::MAX),
+            until: section.now().saturating_add(rules.grant_lasts).unwrap_or(Timestamp::MAX),
             basis: self.world.basis_of(reviewed.plan()),
             like: None,
         };

@@ -239,13 +239,22 @@ impl Gateway {
         outcome: &Result<upstream::Answer, Failure>,
         leg: &Leg,
     ) -> Result<(), Reason> {
-        let used = leg.used.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(used) = used else { return Ok(()) };
-        let plan = used.plan();
-        let ended = match outcome {
-            Ok(answer) if answer.kind == AnswerKind::Result => StepEnded::Answered(whole(answer)),
-            Ok(_) | Err(_) => StepEnded::Failed,
+        let mine = || leg.used.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (used, result) = match (outcome, &leg.task) {
+            // Its step is done with the task, not before.
+            (Ok(answer), TaskSide::Makes(_)) if answer.kind == AnswerKind::Task => return Ok(()),
+            (Ok(answer), TaskSide::Of(task)) => match task.concludes(answer, leg) {
+                Some((used, result)) => (Some(used), result),
+                None => return Ok(()),
+            },
+            (Ok(answer), _) if answer.kind == AnswerKind::Result => {
+                (mine(), Bytes::copy_from_slice(whole(answer)))
+            }
+            // It stays used and is not done.
+            (Ok(_) | Err(_), _) => return Ok(()),
         };
+        let Some(used) = used else { return Ok(()) };
+        let (plan, ended) = (used.plan(), StepEnded::Answered(&result));
         // What its answer holds keeps no run alive.
         let no_use = leg.run.started();
         let concluded = leg.run.section(no_use, |section| section.conclude_step(used, ended))?;
@@ -275,6 +284,7 @@ impl Gateway {
         let cause = Bounded::new(&format!("stored at {}", target.upstream()));
         let event = Event::Taint { run: leg.run.id().clone(), adds, entries: Vec::new(), cause };
         self.journal.record(event).await?;
+        self.let_questions_of(&leg.run).await;
         closed
     }
 }

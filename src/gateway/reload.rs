@@ -18,6 +18,7 @@ use crate::model::change::Changes;
 use crate::model::decision::PolicyEpoch;
 use crate::model::digest::Sha256;
 use crate::model::name::EntryPointName;
+use crate::model::quorum;
 use crate::model::reason::Reason;
 use crate::model::run::Actor;
 use crate::telemetry::{Finding, ReloadFigures};
@@ -95,6 +96,7 @@ impl Gateway {
             rules: configured.rules,
             plans: configured.plans,
             approvers: configured.approvers,
+            quorums: configured.quorums,
             ask_hold: configured.limits.ask_hold,
             authenticator: configured.authenticator.following(&before.in_force.authenticator),
             minter: configured.minter,
@@ -117,6 +119,7 @@ impl Gateway {
             .follow(limits.runs_max, |entry_point| world.in_force.entry_points.rule_of(entry_point))
             .await;
         self.part_with(&ended).await;
+        self.let_questions_lapse().await;
         self.streams.announce(&world);
         self.reloads.conclude(ReloadResult::InForce, None);
         tracing::info!(epoch = epoch.0, %config, widened = changes.widened().len(), "another configuration is in force");
@@ -197,6 +200,7 @@ impl Gateway {
         }));
         changes.add(next.configured.plans.changes(&before.in_force.plans));
         changes.add(approver::changes(&before.in_force.approvers, &next.configured.approvers));
+        changes.add(quorum::changes(&before.in_force.quorums, &next.configured.quorums));
         changes.add(self.upstreams.changes_by(&next.upstreams).await);
         changes.add(self.gate.changes_by(&next.configured.in_flight));
         changes.add(next.elsewhere.clone());

@@ -15,7 +15,7 @@ use super::exchange::Exchange;
 use super::mirror::decide;
 use super::missing::Missing;
 use super::named::{Named, What};
-use super::planned::{self, Consent, Like, Said, Tried};
+use super::planned::{self, Consent, Like, Said, Taken, Tried};
 use super::refusal::{Form, Refusal};
 use super::reply::{AnswerForm, Output};
 use super::task::Task;
@@ -158,7 +158,7 @@ impl Stage<'_> {
     ) -> Result<(Permit, Consent), Box<Refusal>> {
         let principal = &self.exchange.caller.principal;
         let mut said = match &self.at {
-            Some(At::Task(_, task)) => Said::of_used(section, task.step()),
+            Some(At::Task(_, task)) => Said::of_taken(section, task.taken()),
             _ => planned::ask(self.world, section, attempt, &call, brings),
         };
         said.yes = self.yes(section, facts);
@@ -269,7 +269,7 @@ impl Stage<'_> {
         let Some(At::Task(_, task)) = self.at else { return Ok(()) };
         let principal = &self.exchange.caller.principal;
         for (_, target) in task.answered(&self.named.params) {
-            let decided = decide(self.world, section, &target, principal, (&Bytes::new(), None));
+            let decided = decide(self.world, section, &target, principal, (&Bytes::new(), &Taken::default()));
             if let Err((reason, decision)) = decided {
                 let target = Some(target);
                 return Err(self.closed(CallFacts { decision, target, ..facts.clone() }, reason));

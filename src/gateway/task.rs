@@ -18,6 +18,7 @@ use super::call::Making;
 use super::exchange::Exchange;
 use super::mirror::target_of;
 use super::named;
+use super::planned::Taken;
 use super::port::Reply;
 use super::refusal::Refusal;
 use super::relay::Leg;
@@ -25,10 +26,10 @@ use crate::audit::Seq;
 use crate::chance;
 use crate::model::facts::RunId;
 use crate::model::name::ToolId;
-use crate::model::planned::StepUse;
 use crate::model::principal::Principal;
 use crate::model::reason::Reason;
 use crate::model::target::Target;
+use crate::plan::Use;
 use crate::upstream::{Answer, AnswerKind, Detail, Failure, Hold, QUESTIONS_MAX, Takes};
 use crate::wire::input::{self, Asked};
 use crate::wire::{Method, Object, Params, Revision, encode, task};
@@ -59,8 +60,10 @@ pub(super) struct Task {
     tool: ToolId,
     /// The arguments of the call that made it, where a condition may look at them.
     values: Bytes,
-    /// The use of a step of a plan that was taken for that call.
-    step: Option<StepUse>,
+    /// What was taken for that call: it counts for what is said about the task.
+    taken: Taken,
+    /// The use of a step of a plan among it, until what came of the task is known.
+    used: Mutex<Option<Use>>,
     principal: Arc<Principal>,
     run: RunId,
     revision: Revision,
@@ -130,9 +133,26 @@ impl Task {
         &self.values
     }
 
-    /// The use of a step of a plan that was taken for that call.
-    pub(super) fn step(&self) -> Option<&StepUse> {
-        self.step.as_ref()
+    /// What was taken for that call.
+    pub(super) fn taken(&self) -> &Taken {
+        &self.taken
+    }
+
+    /// Whether `answer`, to `leg`, says what came of the task; and then the use of the step that it was made by.
+    pub(super) fn concludes(&self, answer: &Answer, leg: &Leg) -> Option<(Use, Bytes)> {
+        if answer.kind != AnswerKind::Result || !answer.rest.is_nothing() {
+            return None;
+        }
+        let result = match leg.method == Method::TasksResult.code() {
+            true => answer.raw.clone(),
+            // SEP-2663: `tasks/get` of a task that is done has the result; one that failed has none.
+            false if leg.method == Method::TasksGet.code() && leg.revision.is_modern() => {
+                let is_over = task::is_over(&answer.raw);
+                is_over.then(|| Object::of(&answer.raw).ok()?.get("result")).flatten()?
+            }
+            false => return None,
+        };
+        Some((lock(&self.used).take()?, result))
     }
 
     /// What its server calls it.
@@ -275,7 +295,8 @@ impl Gateway {
             own: made.id,
             tool: tool.clone(),
             values: leg.values.clone(),
-            step: leg.facts.step.clone(),
+            taken: Taken::of(&leg.facts),
+            used: Mutex::new(lock(&leg.used).take()),
             principal: Arc::clone(&leg.facts.principal),
             run: leg.run.id().clone(),
             revision: leg.revision,

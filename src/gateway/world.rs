@@ -20,6 +20,7 @@ use crate::model::decision::PolicyEpoch;
 use crate::model::digest::Sha256;
 use crate::model::principal::Principal;
 use crate::model::provenance::Provenance;
+use crate::model::quorum::Quorum;
 use crate::model::target::Target;
 use crate::plan::{self, Flow, Plan, basis};
 use crate::policy::{KnownTool, Policy, Rules};
@@ -39,6 +40,8 @@ pub(super) struct InForce {
     pub(super) plans: plan::Rules,
     /// Who may answer questions.
     pub(super) approvers: Vec<Approver>,
+    /// How many people have to say yes to which.
+    pub(super) quorums: Vec<Quorum>,
     /// How long a call that waits for a person is held.
     pub(super) ask_hold: Duration,
     pub(super) authenticator: Authenticator,

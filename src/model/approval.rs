@@ -2,6 +2,7 @@
 //!
 //! Must never be met by another call, nor hold its arguments: their digest binds as well.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::digest::Sha256;
 use super::facts::RunId;
 use super::name::{Subject, ToolId};
+use super::person::Person;
 use super::provenance::Provenance;
 
 /// What a question is called: 128 random bits in lower-case hexadecimal, without any power.
@@ -78,6 +80,18 @@ pub struct Asked {
     pub until: Timestamp,
 }
 
+/// A question, and how it stands: what a start needs of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stood {
+    /// The question.
+    pub asked: Asked,
+    /// How it stands.
+    pub standing: Standing,
+    /// Who said yes already, where several have to.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub agreed: BTreeSet<Person>,
+}
+
 /// How a question stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -106,20 +120,26 @@ pub enum Word {
 pub enum ApprovalChange {
     /// It was asked.
     Asked,
-    /// A person said yes.
+    /// A person said yes, and more have to.
+    Agreed,
+    /// A person said yes, the last who had to.
     Approved,
     /// A person said no.
     Denied,
-    /// Nobody answered in time, or the gateway that held the call is gone.
+    /// Nobody answered in time, or what it was bound to is no more.
     Lapsed,
 }
 
 impl ApprovalChange {
+    /// Every change.
+    pub const ALL: [Self; 5] = [Self::Asked, Self::Agreed, Self::Approved, Self::Denied, Self::Lapsed];
+
     /// The word in the record.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Asked => "asked",
+            Self::Agreed => "agreed",
             Self::Approved => "approved",
             Self::Denied => "denied",
             Self::Lapsed => "lapsed",
@@ -129,14 +149,14 @@ impl ApprovalChange {
     /// The change that `word` names.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Asked, Self::Approved, Self::Denied, Self::Lapsed].into_iter().find(|it| it.as_str() == word)
+        Self::ALL.into_iter().find(|it| it.as_str() == word)
     }
 
     /// How the question stands then; `None` where it is one no more.
     #[must_use]
     pub const fn standing(self) -> Option<Standing> {
         match self {
-            Self::Asked => Some(Standing::Waiting),
+            Self::Asked | Self::Agreed => Some(Standing::Waiting),
             Self::Approved => Some(Standing::Approved),
             Self::Denied => Some(Standing::Denied),
             Self::Lapsed => None,

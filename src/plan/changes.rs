@@ -2,6 +2,7 @@
 //!
 //! Pure. Must never keep silent where something is wider: what is not certainly as strict is said (I1).
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use crate::model::change::Changes;
@@ -18,6 +19,11 @@ impl Rules {
         let mut changes = Changes::default();
         flows(&before.flows, &self.flows, &mut changes);
         shapes(&before.shapes, &self.shapes, &mut changes);
+        match self.grant_lasts.cmp(&before.grant_lasts) {
+            Ordering::Greater => changes.widen("what of a plan is granted counts for longer"),
+            Ordering::Less => changes.change("what of a plan is granted counts for less long"),
+            Ordering::Equal => {}
+        }
         changes
     }
 }

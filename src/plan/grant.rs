@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::digest::Sha256;
 use crate::model::facts::RunId;
 use crate::model::name::{SourceName, ToolId};
+use crate::model::person::Person;
 use crate::model::provenance::Provenance;
 
 use super::flow::{Flow, FlowAnswer};
@@ -76,6 +77,9 @@ struct Granted {
     flows: BTreeSet<Arc<str>>,
     /// Those that it meets once a person said yes.
     asked_flows: BTreeSet<Arc<str>>,
+    /// Who said yes already, where several people have to.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    agreed: BTreeSet<Person>,
 }
 
 /// Whether calls of a step may be made.
@@ -162,7 +166,8 @@ impl Granted {
             Verdict::Person(_) => State::Waiting,
             Verdict::Refused(_) => State::Refused,
         };
-        Self { tool, state, uses, used: 0, done: Done::Not, covered, spent, flows, asked_flows }
+        let agreed = BTreeSet::new();
+        Self { tool, state, uses, used: 0, done: Done::Not, covered, spent, flows, asked_flows, agreed }
     }
 
     fn left(&self) -> u32 {
@@ -250,6 +255,20 @@ impl Grant {
     /// A person said yes to a step that waits for one. Says whether one was waiting.
     pub fn approve(&mut self, step: &StepId) -> Option<()> {
         self.answer(step, State::Approved)
+    }
+
+    /// One of several people said yes to a step that waits for them. Says whether it was waiting.
+    pub fn agree(&mut self, step: &StepId, person: Person) -> Option<()> {
+        let granted = self.granted(step).filter(|granted| granted.state == State::Waiting)?;
+        granted.agreed.insert(person);
+        Some(())
+    }
+
+    /// Who said yes to a step already, where several people have to.
+    #[must_use]
+    pub fn agreed(&self, step: &StepId) -> BTreeSet<Person> {
+        let granted = self.number(step).and_then(|number| self.steps.get(number));
+        granted.map(|granted| granted.agreed.clone()).unwrap_or_default()
     }
 
     /// A person said no to a step that waits for one. Says whether one was waiting.

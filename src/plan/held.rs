@@ -5,6 +5,7 @@
 //! at a time.
 
 use crate::model::approval::Word;
+use crate::model::person::Person;
 use crate::model::planned::{Past, StepUse};
 
 use super::flow::{Deed, History};
@@ -97,6 +98,11 @@ impl Held {
             Word::Approve => grant.approve(&step),
             Word::Deny => grant.decline(&step),
         }
+    }
+
+    /// Takes the yes of one of several people to a step that waits for them; nothing where none does.
+    pub fn agree(&mut self, number: u32, step: &str, person: Person) -> Option<()> {
+        self.grant(number)?.agree(&StepId::new(step)?, person)
     }
 
     /// Takes in a call that is on record.

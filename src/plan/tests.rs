@@ -7,6 +7,7 @@ mod fit;
 mod flows;
 mod grant;
 mod language;
+mod like;
 mod properties;
 mod requests;
 mod review;

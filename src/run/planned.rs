@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::model::approval::Word;
 use crate::model::decision::PolicyEpoch;
+use crate::model::person::Person;
 use crate::model::planned::{Past, StepUse};
 use crate::plan::{Attempt, Concluded, Deed, Ended, Grant, Held, History, Match, Use};
 
@@ -112,6 +113,11 @@ impl Section<'_> {
     /// Takes a person's answer to a step that waits for one, which is on the record; nothing where none does.
     pub fn answer_step(&mut self, grant: u32, step: &str, word: Word) -> Option<()> {
         self.state.plans.held.answer(grant, step, word)
+    }
+
+    /// Takes the yes of one of several people to a step, which is on the record; nothing where none waits for it.
+    pub fn agree_step(&mut self, grant: u32, step: &str, person: Person) -> Option<()> {
+        self.state.plans.held.agree(grant, step, person)
     }
 
     /// The number of the next grant; `None` where the run has as many as it may have.

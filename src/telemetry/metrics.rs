@@ -65,7 +65,10 @@ impl Metrics {
         let upstream_time = Family::new_with_constructor(times as fn() -> Histogram);
         let help = "What the upstream took of a call";
         registry.register_with_unit("call_upstream", help, Unit::Seconds, upstream_time.clone());
-        let approvals = registered(&mut registry, "approvals", "Questions to people by what became of them");
+        let approvals: Family<ApprovalLabels, Counter> =
+            registered(&mut registry, "approvals", "Questions to people by what became of them");
+        // None of them stays out because it has not come yet.
+        ApprovalChange::ALL.iter().for_each(|change| drop(approvals.get_or_create(&ApprovalLabels(*change))));
         let approval_time = Histogram::new(exponential_buckets(1.0, 2.0, 13));
         let help = "How long a question waited for the answer of a person";
         registry.register_with_unit("approval_wait", help, Unit::Seconds, approval_time.clone());

@@ -85,7 +85,10 @@ async fn a_no_stays_a_no_and_a_yes_lapses_when_a_source_joins_the_run() {
     answer(&site, "approve", &id);
     assert_eq!(chat.call("browser__read", "page").await.reason(), "ok");
     // What the person said yes to was a run that had read nothing.
-    assert_ne!(asked(&resume(&chat, &id).await), id);
+    assert_eq!(resume(&chat, &id).await.reason(), "approval_unknown");
+    assert_ne!(asked(&chat.call("tools__write", "yes").await), id);
+    let lapsed = of_kind(&site, "approval").into_iter().filter(|it| it["change"] == "lapsed");
+    assert_eq!(lapsed.count(), 2, "the no as well: it was said to another run, too");
     assert!(gateway.stop().success());
     assert_eq!(site.executed(), ["page"]);
 }
@@ -134,7 +137,8 @@ async fn a_yes_counts_under_the_configuration_that_it_was_said_under() {
     });
     let (code, _, err) = site.run(&["reload"]);
     assert_eq!(code, 0, "{err}");
-    assert_ne!(asked(&resume(&chat, &id).await), id);
+    assert_eq!(resume(&chat, &id).await.reason(), "approval_unknown", "it lapsed with the configuration");
+    assert_ne!(asked(&chat.call("tools__write", "a").await), id);
     assert!(gateway.stop().success());
     assert!(site.executed().is_empty());
 }

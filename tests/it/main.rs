@@ -59,6 +59,7 @@ mod privileges;
 mod progress;
 mod proofs;
 mod query;
+mod quorum;
 mod reload;
 mod retention;
 mod run_command;

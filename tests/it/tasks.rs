@@ -289,3 +289,54 @@ async fn an_instance_that_works_on_a_task_is_kept_until_its_result_was_fetched()
     assert!(gateway.stop().success());
     check_audit(&site);
 }
+
+#[tokio::test]
+async fn a_planned_call_that_is_answered_with_a_task_is_done_once_its_result_was_fetched() {
+    let site = site("");
+    let gateway = site.start();
+    let chat = session(&gateway, CHAT_KEY).await;
+    let step = |id: &str, after: &str, value: &str| json!({ "id": id, "tool": "tools__echo", "after": [after], "args": { "id": { "lit": value } } });
+    let work = |id: &str, tool: &str| json!({ "id": id, "tool": tool, "args": {} });
+    let steps =
+        [work("old", "old__work"), work("new", "new__work"), step("a", "old", "a"), step("b", "new", "b")];
+    let plan = json!({ "name": "sluicegate__submit_plan", "arguments": { "v": 1, "steps": steps } });
+    let told = chat.request(1, "tools/call", &plan).await.json();
+    assert_eq!(told["result"]["structuredContent"]["decision"], "allow", "{told}");
+    // The step that the newest call was attributed to.
+    let echoed = async |value: &str| {
+        assert_eq!(chat.call("tools__echo", value).await.reason(), "ok");
+        of_kind(&site, "intent").pop().unwrap()["step"]["step"].clone()
+    };
+    let call = json!({ "name": "old__work", "arguments": {}, "task": {} });
+    let made = chat.request(2, "tools/call", &call).await.json();
+    assert_eq!(echoed("a").await, Value::Null, "the task is not done, for all that is known");
+    let about = json!({ "taskId": made["result"]["task"]["taskId"] });
+    assert_eq!(chat.request(3, "tasks/result", &about).await.reason(), "ok");
+    assert_eq!(echoed("a").await, "a");
+    // The same in 2026-07-28, where the result comes with the state.
+    let key = Client::new(&gateway.url, CHAT_KEY);
+    let made = modern(&key, "tools/call", json!({ "name": "new__work", "arguments": {} })).await.json();
+    assert_eq!(echoed("b").await, Value::Null);
+    let about = json!({ "taskId": made["result"]["taskId"] });
+    assert_eq!(modern(&key, "tasks/get", about).await.json()["result"]["status"], "completed");
+    assert_eq!(echoed("b").await, "b");
+    assert!(gateway.stop().success());
+    check_audit(&site);
+}
+
+#[tokio::test]
+async fn what_a_person_approved_is_answered_with_a_task_that_can_be_asked_about() {
+    let site = site("");
+    site.edit(|config| config.replace("ask = [\"tools.write\"]", "ask = [\"tools.write\", \"old.work\"]"));
+    let gateway = site.start();
+    let chat = session(&gateway, CHAT_KEY).await;
+    let call = json!({ "name": "old__work", "arguments": {}, "task": {} });
+    let id = crate::approvals::asked(&chat.request(1, "tools/call", &call).await);
+    crate::approvals::answer(&site, "approve", &id);
+    let made = chat.request(2, "tools/call", &call).await.json();
+    let about = json!({ "taskId": made["result"]["task"]["taskId"] });
+    assert_eq!(chat.request(3, "tasks/get", &about).await.json()["result"]["status"], "completed");
+    assert_eq!(chat.request(4, "tasks/result", &about).await.reason(), "ok");
+    assert!(gateway.stop().success());
+    check_audit(&site);
+}

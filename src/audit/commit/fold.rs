@@ -108,8 +108,11 @@ fn change_of(event: &Event, at: jiff::Timestamp) -> Change<'_> {
         Event::Grant { run, change: GrantChange::Answered { grant, step, word, .. }, .. } => {
             Change::StepAnswered { run, grant: *grant, step: step.as_str(), word: *word }
         }
-        Event::Approval { change, asked, grant, .. } => {
-            Change::Question { change: *change, asked, grant: grant.as_deref() }
+        Event::Grant { run, change: GrantChange::Agreed { grant, step, by }, .. } => {
+            Change::StepAgreed { run, grant: *grant, step: step.as_str(), by }
+        }
+        Event::Approval { change, asked, grant, by, .. } => {
+            Change::Question { change: *change, asked, by: by.as_ref(), grant: grant.as_deref() }
         }
         Event::RunStart { run, principal, session, origin, history } => Change::RunStarted(LiveRun {
             run: run.clone(),

@@ -5,6 +5,7 @@
 use super::{Cuts, call, decision, latency};
 use crate::audit::event::{Event, GrantChange, PlanFacts, PlanResult, StepFacts};
 use crate::audit::line::Object;
+use crate::model::approval::ApprovalChange;
 use crate::model::facts::CallFacts;
 use crate::model::provenance::Provenance;
 use crate::model::text::Bounded;
@@ -30,6 +31,12 @@ pub(super) fn event(object: &mut Object<'_>, event: &Event, adds: &Provenance, c
                 GrantChange::Done(concluded) => {
                     object.text("change", "done");
                     object.json("concluded", concluded);
+                }
+                GrantChange::Agreed { grant, step, by } => {
+                    object.text("change", ApprovalChange::Agreed.as_str());
+                    object.number("grant_number", u64::from(*grant));
+                    object.text("step_id", step.as_str());
+                    object.json("by", by);
                 }
                 GrantChange::Answered { grant, step, word, by } => {
                     object.text("change", word.change().as_str());

@@ -49,6 +49,15 @@ pub struct StepFacts {
 pub enum GrantChange {
     /// A step was done, and this is what later steps may use of its answer.
     Done(Concluded),
+    /// A person said yes to a step for which more have to. Durable before it counts.
+    Agreed {
+        /// The number of the grant in its run.
+        grant: u32,
+        /// The step.
+        step: StepId,
+        /// Who.
+        by: Person,
+    },
     /// A person answered a step that waited for one. Durable before it counts.
     Answered {
         /// The number of the grant in its run.

@@ -10,13 +10,14 @@ use serde::Deserialize;
 
 use super::{LiveRun, OpenCall};
 use crate::audit::Seq;
-use crate::model::approval::{ApprovalChange, Asked, QuestionId, Standing, Word};
+use crate::model::approval::{ApprovalChange, Asked, QuestionId, Stood, Word};
 use crate::model::barrier::{BarrierChange, Revoked};
 use crate::model::budget::LedgerEntry;
 use crate::model::call::Stores;
 use crate::model::claim::Tombstone;
 use crate::model::facts::RunId;
 use crate::model::name::{EntryPointName, SourceName, Subject, Txn, UpstreamName};
+use crate::model::person::Person;
 use crate::model::planned::{Past, StepUse};
 use crate::model::provenance::Provenance;
 use crate::model::run::{Actor, RunEnding};
@@ -60,10 +61,18 @@ pub(in crate::audit) enum Change<'a> {
         step: &'a str,
         word: Word,
     },
+    /// A person said yes to a step of a grant for which more have to.
+    StepAgreed {
+        run: &'a RunId,
+        grant: u32,
+        step: &'a str,
+        by: &'a Person,
+    },
     /// Something became of a question to a person.
     Question {
         change: ApprovalChange,
         asked: &'a Asked,
+        by: Option<&'a Person>,
         /// What is granted by a yes to several like calls.
         grant: Option<&'a Grant>,
     },
@@ -143,14 +152,7 @@ pub(in crate::audit) struct StatePart {
     #[serde(default)]
     pub(in crate::audit) pasts: Vec<PastPart>,
     #[serde(default)]
-    pub(in crate::audit) questions: Vec<QuestionPart>,
-}
-
-/// A question to a person.
-#[derive(Debug, Deserialize)]
-pub(in crate::audit) struct QuestionPart {
-    pub(in crate::audit) asked: Asked,
-    pub(in crate::audit) standing: Standing,
+    pub(in crate::audit) questions: Vec<Stood>,
 }
 
 /// Something that a run did.

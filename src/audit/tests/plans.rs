@@ -107,7 +107,7 @@ fn done(run: &RunId) -> Event {
 
 fn question(run: &RunId, change: ApprovalChange) -> Event {
     let by = match change {
-        ApprovalChange::Approved => Some(Person::Uid { uid: 0 }),
+        ApprovalChange::Agreed | ApprovalChange::Approved => Some(Person::Uid { uid: 0 }),
         ApprovalChange::Denied => Some(Person::Subject {
             entry_point: EntryPointName::new("people.corp").unwrap(),
             subject: Subject::new("user:1").unwrap(),
@@ -115,6 +115,11 @@ fn question(run: &RunId, change: ApprovalChange) -> Event {
         ApprovalChange::Asked | ApprovalChange::Lapsed => None,
     };
     Event::Approval { change, asked: Box::new(asked(run)), by, rules: Vec::new(), grant: None }
+}
+
+fn agreed(run: &RunId) -> Event {
+    let by = Person::Uid { uid: 1 };
+    changed(run, GrantChange::Agreed { grant: 1, step: StepId::new("b").unwrap(), by })
 }
 
 /// What a call says of the step and the yes that it took.
@@ -138,6 +143,8 @@ pub(super) fn events(run: &RunId) -> Vec<Event> {
         answered(run, Word::Approve),
         answered(run, Word::Deny),
         question(run, ApprovalChange::Asked),
+        agreed(run),
+        question(run, ApprovalChange::Agreed),
         question(run, ApprovalChange::Approved),
         question(run, ApprovalChange::Denied),
         question(run, ApprovalChange::Lapsed),
@@ -172,7 +179,7 @@ async fn what_was_granted_used_and_answered_is_found_again_from_records_and_from
         let held = &live.runs[&run(1)].plans;
         assert_eq!(held.grants(), [expected.clone()], "{round}");
         assert_eq!(held.history().iter().count(), 1);
-        assert_eq!(live.questions[&id()].1, Standing::Approved);
+        assert_eq!(live.questions[&id()].standing, Standing::Approved);
         drop(journal);
         room = room.killed();
     }

@@ -58,7 +58,7 @@ impl Count {
         match change {
             ApprovalChange::Approved => self.approved += 1,
             ApprovalChange::Denied => self.denied += 1,
-            ApprovalChange::Asked | ApprovalChange::Lapsed => self.lapsed += 1,
+            ApprovalChange::Asked | ApprovalChange::Agreed | ApprovalChange::Lapsed => self.lapsed += 1,
         }
         if matches!(change, ApprovalChange::Approved | ApprovalChange::Denied) {
             if self.waits_s.len() >= WAITS_MAX {
@@ -90,6 +90,9 @@ pub(super) struct Counts {
 impl Counts {
     pub(super) fn add(&mut self, record: AskedRecord) {
         let AskedRecord { at, id, change, rules } = record;
+        if change == ApprovalChange::Agreed {
+            return;
+        }
         if change != ApprovalChange::Asked {
             // One that was asked before all of this is counted where it was asked.
             let Some((rules, since)) = self.open.remove(&id) else { return };

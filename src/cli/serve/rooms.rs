@@ -134,6 +134,7 @@ pub(super) fn parts(
         rules: config.rules,
         plans: config.plans,
         approvers: config.approvers,
+        quorums: config.quorums,
         entry_points: EntryPoints::of(&config.identity, listeners.iter().map(|listener| &listener.vouches)),
         authenticator: Authenticator::new(config.identity, clock.clone()),
         minter,

@@ -107,6 +107,17 @@ impl<'a> Quantities<'a> {
 
     /// A duration: a string like `"30s"`.
     pub(super) fn duration(self, written: &Quantity, key: &str, default: Duration) -> Duration {
+        self.duration_up_to(written, key, default, DURATION_MAX)
+    }
+
+    /// The same, up to `max`.
+    pub(super) fn duration_up_to(
+        self,
+        written: &Quantity,
+        key: &str,
+        default: Duration,
+        max: Duration,
+    ) -> Duration {
         let Some(Located { value, place }) = written else { return default };
         let read = match value {
             Node::Text(text) => duration(text),
@@ -117,13 +128,13 @@ impl<'a> Quantities<'a> {
             }
         };
         match read {
-            Some(read) if (DURATION_MIN..=DURATION_MAX).contains(&read) => read,
+            Some(read) if (DURATION_MIN..=max).contains(&read) => read,
             Some(read) => {
                 let message = format!("`{key}` cannot be {}", written_duration(read));
                 let help = format!(
                     "write a duration from {} to {}; without the key it is {}",
                     written_duration(DURATION_MIN),
-                    written_duration(DURATION_MAX),
+                    written_duration(max),
                     written_duration(default),
                 );
                 self.found.error(Code::OutOfRange, place, message, help);

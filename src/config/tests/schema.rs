@@ -47,6 +47,9 @@ from = { brings = "untrusted" }
 to = { classes = ["sends"] }
 [[requests]]
 steps = [{ tool = "mail.send", args = { to = { subject = true }, cc = [{ subject = true }] } }]
+[[quorums]]
+people = 2
+
 [[approvers]]
 [[tests]]
 calls = [{ tool = "mail.send", args = {}, expect = "ask" }]

@@ -105,6 +105,7 @@ impl Fitted {
             spent: Vec::new(),
             flows: Default::default(),
             asked_flows: Default::default(),
+            agreed: Default::default(),
         };
         let steps = self.plan.steps.iter().zip(tools).map(granted).collect();
         let (selected, closed) = (Selected::new(), Closed::No);

@@ -34,11 +34,11 @@ fn said(before: &Rules, after: &Rules) -> (usize, usize) {
 }
 
 fn of_flows(flows: &[Flow]) -> Rules {
-    Rules { flows: flows.to_vec(), shapes: Vec::new() }
+    Rules { flows: flows.to_vec(), ..Rules::default() }
 }
 
 fn of_shapes(shapes: &[Shape]) -> Rules {
-    Rules { flows: Vec::new(), shapes: shapes.to_vec() }
+    Rules { shapes: shapes.to_vec(), ..Rules::default() }
 }
 
 #[test]
@@ -132,4 +132,15 @@ fn a_request_that_is_new_is_wider_and_one_that_is_gone_is_not() {
     let one = of_shapes(&[shape()]);
     assert_eq!(said(&Rules::default(), &one), (0, 1));
     assert_eq!(said(&one, &Rules::default()), (1, 0));
+}
+
+#[test]
+fn grants_that_count_longer_are_wider() {
+    let lasting =
+        |seconds| Rules { grant_lasts: std::time::Duration::from_secs(seconds), ..Rules::default() };
+    let said = |before: u64, after: u64| {
+        let changes = lasting(after).changes(&lasting(before));
+        (changes.changed().len(), changes.widened().len())
+    };
+    assert_eq!([said(60, 60), said(60, 30), said(60, 90)], [(0, 0), (1, 0), (0, 1)]);
 }
