@@ -53,10 +53,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// The accepted tool definitions (`gateway.lock_file`); absolute.
     pub lock_path: PathBuf,
-    /// The admin socket (`admin.socket`); absolute, by default `admin.sock` in the state directory.
-    pub admin_socket: PathBuf,
-    /// Where probes and metrics are served (`admin.address`); loopback.
-    pub admin: Option<SocketAddr>,
+    /// `[admin]`.
+    pub admin: Admin,
     /// `[listen.*]`.
     pub listeners: Vec<downstream::ListenSettings>,
     /// The limits at the sockets.
@@ -71,6 +69,8 @@ pub struct Config {
     pub traces: Option<telemetry::TraceSettings>,
     /// What identity vouches for by configuration.
     pub identity: identity::Settings,
+    /// `[auth.people.*]`.
+    pub people: Vec<identity::PeopleSettings>,
     /// `[auth.mint]`, `[auth.dispatchers.*]`.
     pub mint: Option<identity::MintSettings>,
     /// Most runs at once (`limits.runs_max`).
@@ -95,6 +95,17 @@ pub struct Config {
     pub warnings: Problems,
     /// Over every file that was read, in the order of reading.
     pub digest: Sha256,
+}
+
+/// Where people and probes find the gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin {
+    /// The admin socket (`admin.socket`); absolute, by default `admin.sock` in the state directory.
+    pub socket: PathBuf,
+    /// Where probes and metrics are served, and the page on which people answer questions (`admin.address`); loopback.
+    pub address: Option<SocketAddr>,
+    /// Where people reach that page beside its address (`admin.url`), without a path.
+    pub url: Option<String>,
 }
 
 impl Config {

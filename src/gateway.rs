@@ -52,6 +52,7 @@ mod task;
 mod tests;
 mod traced;
 mod treatment;
+mod visit;
 mod watch;
 mod world;
 

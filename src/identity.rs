@@ -12,12 +12,14 @@ mod assert;
 mod bearer;
 mod client;
 mod entry_points;
+mod fetch;
 mod json;
 mod jwks;
 mod key;
 mod listener;
 mod mint;
 mod peer;
+mod people;
 mod proof;
 mod refine;
 mod resource;
@@ -55,6 +57,7 @@ pub use mint::{
     MINT_KEY_MAX_AGE_DEFAULT, MINT_TTL_DEFAULT, MINT_TTL_MAX_DEFAULT, MINTS_PER_MINUTE_MAX, MintRefusal,
     MintSettings, Minted, Minter, NewKey, Opened, Renewal, Requester, TOKEN_KEYS_MAX, carrier_of,
 };
+pub use people::{ID_TOKEN_AGE_MAX, METADATA_BYTES_MAX, PROVIDER_FRESH, People, PeopleSettings, SubjectForm};
 pub use proof::{PROOF_AGE_MAX, PROOFS_MAX, PROOFS_PER_KEY_MAX};
 pub use refine::{Condition, RefineRule, Refinement};
 pub use resource::ResourceUrl;

@@ -32,6 +32,7 @@ pub mod quorum;
 pub mod reason;
 pub mod run;
 pub mod secret;
+pub mod sign_in;
 pub mod stored;
 pub mod target;
 pub mod text;

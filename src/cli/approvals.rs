@@ -51,6 +51,9 @@ enum ApprovalsCommand {
         #[command(flatten)]
         like: LikeArgs,
     },
+    /// Print a link to the page on which questions are answered in a browser. It signs you in, once, within five minutes:
+    /// give it to nobody.
+    Page,
     /// Say no, on the record.
     Deny {
         /// The question, as `approvals list` names it.
@@ -162,6 +165,10 @@ async fn answer(args: &Approvals, out: &mut impl Write) -> anyhow::Result<()> {
                 }
                 false => Ok(writeln!(out, "{id}: {}", missing(&waiting.people).unwrap_or_default())?),
             }
+        }
+        ApprovalsCommand::Page => {
+            let link = client.page_link().await.map_err(failed)?;
+            if args.json { json(&link, out) } else { Ok(writeln!(out, "{}", link.url)?) }
         }
         ApprovalsCommand::Deny { id } => {
             client.answer_question(id, Word::Deny).await.map_err(failed)?;

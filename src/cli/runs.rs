@@ -129,6 +129,7 @@ fn is_known(config: &Config, name: &EntryPointName) -> bool {
     let listeners = config.listeners.iter().map(|listener| &listener.vouches);
     let mut dispatchers = config.mint.iter().flat_map(|mint| &mint.dispatchers);
     dispatchers.any(|dispatcher| dispatcher.entry_point == *name)
+        || config.people.iter().any(|people| people.entry_point == *name)
         || EntryPoints::of(&config.identity, listeners).rule_of(name).is_some()
 }
 

@@ -23,6 +23,7 @@ mod mint;
 mod names;
 mod notes;
 mod pattern;
+mod people;
 mod preset;
 mod quantity;
 mod quorum;
@@ -62,7 +63,7 @@ use super::machine::Machine;
 use super::node::Located;
 use super::problem::{Problems, Sink};
 use super::raw::{self, Document};
-use super::{Config, Watch, node};
+use super::{Admin, Config, Watch, node};
 
 pub use known::Compiled;
 pub(super) use known::compile;
@@ -91,22 +92,23 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
     let names = Names::declare(document, found);
     let scope = Scope { dir: &loaded.dir, machine, names: &names, found };
     let state_dir = state_dir(&document.gateway, loaded, scope);
-    let admin_socket = socket_of(document, &state_dir, loaded, scope);
     let rules = lists::check(document, scope);
     let mut labels = entry_point::Labels::new(scope);
     let keys = entry_point::keys(&document.keys, &mut labels);
     let clients = client::check(&document.clients, &document.listen, &mut labels);
-    let admin = document.admin.address.as_ref().and_then(|address| listen::tcp_address(address, found));
-    let taken = listen::Taken::by_admin(&document.admin, admin, &admin_socket, loaded);
+    let admin = admin(document, &state_dir, loaded, scope);
+    let taken = listen::Taken::by_admin(&document.admin, admin.address, &admin.socket, loaded);
     let credentials = document.keys.len() + document.issuers.len() + usize::from(document.mint.is_some());
     let listeners = listen::check(&document.listen, taken, credentials, &mut labels, loaded);
     let upstreams = upstreams(document, &rules, scope);
     let budgets = budget::check(&document.budgets, &upstreams, scope);
     let (identity, mint) = vouching(document, keys, clients, &listeners, &state_dir, &mut labels);
-    let (plans, approvers, quorums) = consents(document, &identity, &labels);
+    let people = people::check(&document.people, &mut labels);
+    let (plans, approvers, quorums) = consents(document, &identity, &people, scope);
     notes::say(document, &labels, scope);
     let understood = gaps::Understood {
         identity: &identity,
+        people: &people,
         mint: mint.as_ref(),
         listeners: &listeners,
         upstreams: &upstreams,
@@ -127,15 +129,13 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
             &fixed::Values {
                 state_dir: &state_dir,
                 lock_path: &lock_path,
-                admin_socket: &admin_socket,
-                admin,
+                admin: &admin,
                 trail: &trail,
                 mint: mint.as_ref(),
             },
         ),
         watch: watch(document),
         lock_path,
-        admin_socket,
         admin,
         listeners,
         limits: socket_limits(&document.limits, limits),
@@ -145,6 +145,7 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
         traces: trail.traces,
         state_dir,
         identity,
+        people,
         mint,
         runs_max: limits.count(&document.limits.runs_max, "runs_max", run::RUNS_MAX_DEFAULT),
         upstreams,
@@ -169,6 +170,16 @@ fn whole_digest(loaded: &Loaded, rules: &Rules) -> Sha256 {
     let each = lengths.iter().zip(&guardrails).flat_map(|(length, text)| [length.as_str(), ":", text]);
     let parts: Vec<&[u8]> = std::iter::once(own.as_str()).chain(each).map(str::as_bytes).collect();
     Sha256::of_parts(&parts)
+}
+
+/// Where people and probes find the gateway.
+fn admin(document: &Document, state_dir: &Path, loaded: &Loaded, scope: Scope<'_>) -> Admin {
+    let address = document.admin.address.as_ref();
+    Admin {
+        socket: socket_of(document, state_dir, loaded, scope),
+        address: address.and_then(|address| listen::tcp_address(address, scope.found)),
+        url: resource::page_url(&document.admin, scope.found),
+    }
 }
 
 /// Where the admin socket is, whatever else is wrong.
@@ -226,9 +237,9 @@ fn vouching(
 fn consents(
     document: &Document,
     identity: &identity::Settings,
-    labels: &entry_point::Labels<'_>,
+    people: &[identity::PeopleSettings],
+    scope: Scope<'_>,
 ) -> (plan::Rules, Vec<Approver>, Vec<Quorum>) {
-    let scope = labels.scope;
     let may_assert: Vec<_> = identity.issuers.iter().map(|issuer| &issuer.may_assert).collect();
     let plans = plan::Rules {
         flows: flow::check(&document.flows, scope),
@@ -240,7 +251,7 @@ fn consents(
             plan::GRANT_LASTS_MAX,
         ),
     };
-    let approvers = approver::check(&document.approvers, &labels.made, identity, scope);
+    let approvers = approver::check(&document.approvers, people, scope);
     let quorums = quorum::check(&document.quorums, &approvers, scope);
     (plans, approvers, quorums)
 }

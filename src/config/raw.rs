@@ -10,6 +10,7 @@ mod issuer;
 mod keep;
 mod lists;
 mod mint;
+mod people;
 mod plans;
 mod preset;
 mod quorum;
@@ -33,6 +34,7 @@ pub(super) use issuer::{Issuer, Jwks, Refine, RefineRule};
 pub(super) use keep::{KeepRule, KeepTable};
 pub(super) use lists::{Entry as ListEntry, Lists, Row, Shadow, form};
 pub(super) use mint::{Dispatcher, Mint};
+pub(super) use people::People;
 pub(super) use plans::{
     BringsRule, FlowEnd, FlowRule, LimitRule, LimitTable, PinTable, RequestRule, RequestStep, ValueRule,
 };
@@ -57,6 +59,7 @@ pub(super) struct Document {
     pub(super) mint: Option<Mint>,
     pub(super) dispatchers: Vec<Dispatcher>,
     pub(super) issuers: Vec<Issuer>,
+    pub(super) people: Vec<People>,
     pub(super) upstreams: Vec<Upstream>,
     pub(super) sources: Vec<Row>,
     pub(super) roles: Vec<Row>,
@@ -87,6 +90,7 @@ pub(super) struct Gateway {
 pub(super) struct Admin {
     pub(super) address: Option<Located<String>>,
     pub(super) socket: Option<Located<String>>,
+    pub(super) url: Option<Located<String>>,
 }
 
 /// A number, size or duration that is read once its bounds are known.
@@ -134,6 +138,7 @@ impl Document {
         let keys = auth.as_ref().map(|auth| each(auth, "keys", "[auth.keys.", Key::read)).unwrap_or_default();
         let clients = auth.as_ref().map(|auth| each(auth, "clients", "[auth.clients.", Client::read));
         let issuers = auth.as_ref().map(|auth| each(auth, "issuers", "[auth.issuers.", Issuer::read));
+        let people = auth.as_ref().map(|auth| each(auth, "people", "[auth.people.", People::read));
         let mint = auth.as_ref().and_then(Mint::read);
         let dispatchers =
             auth.as_ref().map(|auth| each(auth, "dispatchers", "[auth.dispatchers.", Dispatcher::read));
@@ -146,6 +151,7 @@ impl Document {
             keys,
             clients: clients.unwrap_or_default(),
             issuers: issuers.unwrap_or_default(),
+            people: people.unwrap_or_default(),
             mint,
             dispatchers: dispatchers.unwrap_or_default(),
             listen: each(&root, "listen", "[listen.", Listen::read),
@@ -195,7 +201,8 @@ impl Gateway {
 impl Admin {
     fn read(root: &Fields<'_>) -> Self {
         let Some(fields) = section(root, "admin") else { return Self::default() };
-        let admin = Self { address: fields.text("address"), socket: fields.text("socket") };
+        let admin =
+            Self { address: fields.text("address"), socket: fields.text("socket"), url: fields.text("url") };
         fields.finish(&[("tls", "TLS")]);
         admin
     }

@@ -1,4 +1,4 @@
-//! Questions to people, over the admin socket: which there are, and the answers.
+//! Questions to people: which there are, and the answers; for the admin socket and the page.
 //!
 //! Must never show less of a call than what a yes would let go on, or say that it was cut.
 
@@ -13,15 +13,20 @@ use super::api::AdministrationError;
 use crate::model::approval::{Standing, Word};
 use crate::model::digest::Sha256;
 use crate::model::facts::RunId;
-use crate::model::name::Subject;
+use crate::model::name::{EntryPointName, Subject};
 use crate::model::person::Person;
 use crate::model::provenance::Provenance;
+use crate::model::reason::Reason;
+use crate::model::sign_in::{Returned, SignIn};
 use crate::model::trigger::Trigger;
 
 /// What people may ask and answer.
 pub trait Approvals: Send + Sync {
     /// The questions that are not over, the oldest first.
     fn questions(&self) -> impl Future<Output = Vec<QuestionEntry>> + Send;
+
+    /// Of these, the questions that `person` may answer, with their answers so far.
+    fn questions_of(&self, person: &Person) -> impl Future<Output = Vec<QuestionEntry>> + Send;
 
     /// Takes the answer of a person, on the record.
     ///
@@ -138,6 +143,42 @@ pub enum About {
     Call,
     /// A step of a plan, and so each call that it is for.
     Step,
+}
+
+/// What signs people in beside the admin socket: entry points of people, at providers that the configuration names.
+pub trait SignIns: Send + Sync {
+    /// The name of each.
+    fn ways(&self) -> Vec<EntryPointName>;
+
+    /// Where the browser of somebody goes who signs in by `by`.
+    ///
+    /// # Errors
+    /// Why nobody can now.
+    fn begin_sign_in(
+        &self,
+        by: &EntryPointName,
+        sign_in: &SignIn,
+    ) -> impl Future<Output = Result<String, Reason>> + Send;
+
+    /// Who came back with `returned`.
+    ///
+    /// # Errors
+    /// Why nobody did.
+    fn finish_sign_in(
+        &self,
+        by: &EntryPointName,
+        sign_in: &SignIn,
+        returned: &Returned,
+    ) -> impl Future<Output = Result<Person, Reason>> + Send;
+}
+
+/// A link that signs whoever asked for it in to the page, once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageLink {
+    /// The URL. Whoever has it is let in.
+    pub url: String,
+    /// How long it can be used, in seconds.
+    pub lasts_s: u64,
 }
 
 /// The body of `POST /v1/approvals/ID`.

@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::api::{API_VERSION, Accept, Acceptance, PinEntry, Problem, RunEntry, Status};
-use super::approvals::{Answering, Like, LikeGranted, QuestionEntry};
+use super::approvals::{Answering, Like, LikeGranted, PageLink, QuestionEntry};
 use super::reload::ReloadAnswer;
 use crate::model::approval::{QuestionId, Word};
 use crate::model::facts::RunId;
@@ -152,6 +152,15 @@ impl Client {
     pub async fn approve_like(&self, id: &QuestionId, like: &Like) -> Result<LikeGranted, ClientError> {
         let body = serde_json::to_vec(like).map_err(|error| self.broken(&error))?;
         let body = self.ask(Method::POST, &format!("approvals/{id}/like"), body.into()).await?;
+        serde_json::from_slice(&body).map_err(|error| self.broken(&error))
+    }
+
+    /// A link that signs whoever asks in to the page, once.
+    ///
+    /// # Errors
+    /// [`ClientError`] where there is none.
+    pub async fn page_link(&self) -> Result<PageLink, ClientError> {
+        let body = self.ask(Method::POST, "page", Bytes::new()).await?;
         serde_json::from_slice(&body).map_err(|error| self.broken(&error))
     }
 

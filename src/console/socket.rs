@@ -16,7 +16,9 @@ use hyper::body::Incoming;
 use serde::Serialize;
 
 use super::api::{Accept, Administration, AdministrationError, Problem};
-use super::approvals::Answering;
+use super::approvals::{Answering, PageLink};
+use super::door::{CODE_LASTS, Door};
+use super::page::PAGE_PATH;
 use super::tokens::{self, Minting};
 use crate::model::facts::RunId;
 use crate::model::reason::Reason;
@@ -47,13 +49,18 @@ impl AdminSocket {
         socket::bind_unix(path, MODE)
     }
 
-    /// Serves `listener` on behalf of `administration`.
+    /// Serves `listener` on behalf of `administration`; whoever asks is let in to the page by its `door`, where there is
+    /// one.
     #[must_use]
-    pub fn serve<A: Administration + Minting>(listener: Listener, administration: Arc<A>) -> Self {
+    pub fn serve<A: Administration + Minting>(
+        listener: Listener,
+        administration: Arc<A>,
+        door: Option<Arc<Door>>,
+    ) -> Self {
         let own_uid = rustix::process::geteuid().as_raw();
         let hosts = HostRule::new(listener.place(), &[]);
         let limits = ConnectionLimits { connections_max: CONNECTIONS_MAX, head_timeout: TIMEOUT };
-        Self(Server::start(listener, limits, Arc::new(Desk { own_uid, hosts, administration })))
+        Self(Server::start(listener, limits, Arc::new(Desk { own_uid, hosts, administration, door })))
     }
 
     /// Stops accepting and lets answers in flight end within `deadline`.
@@ -67,6 +74,7 @@ pub(super) struct Desk<A> {
     pub(super) own_uid: u32,
     pub(super) hosts: HostRule,
     pub(super) administration: Arc<A>,
+    pub(super) door: Option<Arc<Door>>,
 }
 
 impl<A: Administration + Minting> Desk<A> {
@@ -126,6 +134,10 @@ impl<A: Administration + Minting> Desk<A> {
                 let like = read_json(head, body).await?;
                 json(&administration.approve_like(&operator.into(), id, like).await?)
             }
+            ["v1", "page"] => {
+                require(head, &Method::POST)?;
+                json(&self.link(operator)?)
+            }
             ["v1", "pins"] => {
                 require(head, &Method::GET)?;
                 json(&administration.pins().await)
@@ -143,6 +155,20 @@ impl<A: Administration + Minting> Desk<A> {
             ["v1", "token", what @ ..] => tokens::answer(administration, what, operator, head, body).await,
             _ => Err(no_path()),
         }
+    }
+}
+
+impl<A> Desk<A> {
+    /// A link that lets `operator` in to the page, once.
+    fn link(&self, operator: Actor) -> Result<PageLink, Refusal> {
+        let no_page = || Refusal::Missing("there is no page: `[admin]` names no `address`".to_owned());
+        let door = self.door.as_ref().ok_or_else(no_page)?;
+        let invited = door.invite(operator.into());
+        let code = invited.map_err(|reason| Refusal::Reason(StatusCode::SERVICE_UNAVAILABLE, reason))?;
+        Ok(PageLink {
+            url: format!("{}{PAGE_PATH}/enter/{code}", door.base()),
+            lasts_s: CODE_LASTS.as_secs(),
+        })
     }
 }
 

@@ -51,6 +51,10 @@ impl Approvals for Gateway {
         Vec::new()
     }
 
+    async fn questions_of(&self, _: &Person) -> Vec<QuestionEntry> {
+        Vec::new()
+    }
+
     async fn answer_question(&self, by: &Person, id: &str, word: Word) -> Result<(), AdministrationError> {
         self.custody.lock().unwrap().push(format!("{by} {id} {word:?}"));
         Err(AdministrationError::Missing("no question of this id waits for an answer".to_owned()))
@@ -181,7 +185,7 @@ fn stage() -> Stage {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("admin.sock");
     let gateway = Arc::new(Gateway::default());
-    let socket = AdminSocket::serve(AdminSocket::bind(&path).unwrap(), Arc::clone(&gateway));
+    let socket = AdminSocket::serve(AdminSocket::bind(&path).unwrap(), Arc::clone(&gateway), None);
     Stage { gateway, path, _socket: socket, _directory: directory }
 }
 
@@ -291,6 +295,7 @@ fn another_uid_is_refused_whatever_the_mode_of_the_socket() {
         own_uid: 990,
         hosts: HostRule::new(&place, &[]),
         administration: Arc::new(Gateway::default()),
+        door: None,
     };
     let head = http::Request::builder().header("host", "localhost").body(()).unwrap().into_parts().0;
     for (uid, may) in

@@ -1,7 +1,7 @@
 //! What people answer: a question about one call, or about a step of a plan.
 //!
-//! Must never be reached by a run's credential: `console` asks only for peers of its own socket. An answer is on the
-//! record before it counts.
+//! Must never be reached by a run's credential: `console` asks only for peers of its own socket and for people who
+//! signed in. An answer is on the record before it counts.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,14 +13,15 @@ use super::Gateway;
 use super::administration::unavailable;
 use crate::approval::{AnswerError, Question};
 use crate::audit::{Event, GrantChange};
-use crate::console::{About, AdministrationError, Approvals, Like, LikeGranted, QuestionEntry};
+use crate::console::{About, AdministrationError, Approvals, Like, LikeGranted, QuestionEntry, SignIns};
 use crate::model::approval::{ApprovalChange, Asked, Exact, QuestionId, Standing, Word};
 use crate::model::approver;
 use crate::model::digest::Sha256;
-use crate::model::name::Subject;
+use crate::model::name::{EntryPointName, Subject};
 use crate::model::person::Person;
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
+use crate::model::sign_in::{Returned, SignIn};
 use crate::model::target::Target;
 use crate::model::trigger::Trigger;
 use crate::plan::{Grant, Remaining, State, StepId};
@@ -41,6 +42,15 @@ impl Approvals for Gateway {
         for run in &runs {
             all.extend(self.waiting_steps(run).iter().map(|step| self.step_entry(step, run)));
         }
+        all
+    }
+
+    async fn questions_of(&self, person: &Person) -> Vec<QuestionEntry> {
+        let mut all = self.questions().await;
+        all.retain(|entry| match self.target_of(entry) {
+            Some(target) => self.check_approver(person, &entry.provenance, &target, &entry.subject).is_ok(),
+            None => false,
+        });
         all
     }
 
@@ -71,6 +81,27 @@ impl Approvals for Gateway {
     }
 }
 
+impl SignIns for Gateway {
+    fn ways(&self) -> Vec<EntryPointName> {
+        self.worlds.within(|world| world.in_force.people.names())
+    }
+
+    async fn begin_sign_in(&self, by: &EntryPointName, sign_in: &SignIn) -> Result<String, Reason> {
+        let people = Arc::clone(&self.worlds.now().in_force.people);
+        people.begin(by, sign_in).await
+    }
+
+    async fn finish_sign_in(
+        &self,
+        by: &EntryPointName,
+        sign_in: &SignIn,
+        returned: &Returned,
+    ) -> Result<Person, Reason> {
+        let people = Arc::clone(&self.worlds.now().in_force.people);
+        people.finish(by, sign_in, returned).await
+    }
+}
+
 impl Gateway {
     async fn answer_call(&self, by: &Person, id: &QuestionId, word: Word) -> Result<(), AdministrationError> {
         // Two answers to one question come one after the other.
@@ -89,7 +120,10 @@ impl Gateway {
         self.metrics.approval(change, answered);
         match change {
             ApprovalChange::Agreed => self.questions.agree(id, by.clone()),
-            _ => self.questions.answer(id, word),
+            _ => {
+                self.questions.answer(id, word);
+                self.waiters.visits.complete(id);
+            }
         }
         self.waiters.look();
         Ok(())
@@ -103,9 +137,8 @@ impl Gateway {
         word: Word,
     ) -> Result<(), AdministrationError> {
         let WaitingStep { grant, step, plan, tool, agreed, .. } = waiting;
-        let tool = self.worlds.within(|world| world.catalogue.find(&tool).map(|tool| tool.id.clone()));
         let missing = || AdministrationError::Missing("the tool of this step is gone".to_owned());
-        let target = Target::Tool(tool.ok_or_else(missing)?);
+        let target = self.planned_target(&tool).ok_or_else(missing)?;
         self.check_approver(by, &run.provenance(), &target, run.subject())?;
         let sources = run.provenance();
         let about = approver::Question { sources: &sources, target: &target, subject: run.subject() };
@@ -123,6 +156,19 @@ impl Gateway {
         answered.map(drop).map_err(unavailable)
     }
 
+    /// What a step is for that names its tool as `wire_name`.
+    fn planned_target(&self, wire_name: &str) -> Option<Target> {
+        self.worlds.within(|world| world.catalogue.find(wire_name).map(|tool| Target::Tool(tool.id.clone())))
+    }
+
+    /// What the question is about.
+    fn target_of(&self, entry: &QuestionEntry) -> Option<Target> {
+        match entry.about {
+            About::Call => entry.tool.parse().ok().map(Target::Tool),
+            About::Step => self.planned_target(&entry.tool),
+        }
+    }
+
     /// Whether the configuration lets `by` answer a question on `target` (`[[approvers]]`, DESIGN §4.5).
     pub(super) fn check_approver(
         &self,
@@ -131,6 +177,7 @@ impl Gateway {
         target: &Target,
         subject: &Subject,
     ) -> Result<(), AdministrationError> {
+        self.check_person(by)?;
         let in_force = Arc::clone(&self.worlds.now().in_force);
         let question = approver::Question { sources, target, subject };
         if approver::may_answer(&in_force.approvers, question, by) {
@@ -138,6 +185,14 @@ impl Gateway {
         }
         let reason = Reason::NotAnApprover;
         Err(AdministrationError::Refused { reason, message: reason.sentence().to_owned() })
+    }
+
+    /// Whether nobody revoked `person` or what vouches for them.
+    fn check_person(&self, person: &Person) -> Result<(), AdministrationError> {
+        let Person::Subject { entry_point, subject } = person else { return Ok(()) };
+        self.runs
+            .may_vouch(Some(subject), std::iter::once(entry_point))
+            .map_err(|reason| AdministrationError::Refused { reason, message: reason.sentence().to_owned() })
     }
 
     /// The steps of the run that wait for a person.
@@ -193,8 +248,7 @@ impl WaitingStep {
 impl Gateway {
     fn step_entry(&self, step: &WaitingStep, run: &Arc<Run>) -> QuestionEntry {
         let (sources, subject) = (run.provenance(), run.subject());
-        let target = self.worlds.within(|world| world.catalogue.find(&step.tool).map(|tool| tool.id.clone()));
-        let people = target.map(Target::Tool).map(|target| {
+        let people = self.planned_target(&step.tool).map(|target| {
             let about = approver::Question { sources: &sources, target: &target, subject };
             self.people_of(about, step.agreed.clone())
         });

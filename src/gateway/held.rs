@@ -19,6 +19,7 @@ use super::own::Own;
 use super::port::{CALL_EVENTS_MAX, CallEvent, Ongoing, Reply, Shape};
 use super::refusal::Refusal;
 use super::session::{InFlight, Wanted};
+use super::visit::Visits;
 use crate::model::approval::QuestionId;
 use crate::model::reason::Reason;
 use crate::wire::{Method, encode};
@@ -32,10 +33,12 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Waiters {
     places: Arc<Semaphore>,
+    /// Held by whoever answers a question about a call, until the answer counts.
+    answering: tokio::sync::Mutex<()>,
+    /// Who was sent to where they can answer.
+    pub(super) visits: Visits,
     /// Told whenever somebody answered.
     answered: watch::Sender<Hope>,
-    /// Held by whoever answers.
-    answering: tokio::sync::Mutex<()>,
 }
 
 /// Whether an answer may come.
@@ -48,20 +51,25 @@ enum Hope {
 
 impl Default for Waiters {
     fn default() -> Self {
-        let (places, answered) = (Arc::new(Semaphore::new(HELD_MAX)), watch::Sender::new(Hope::Is));
-        Self { places, answered, answering: tokio::sync::Mutex::default() }
+        Self {
+            places: Arc::new(Semaphore::new(HELD_MAX)),
+            answering: tokio::sync::Mutex::default(),
+            visits: Visits::default(),
+            answered: watch::Sender::new(Hope::Is),
+        }
     }
 }
 
 impl Waiters {
+    /// The turn to answer a question about a call: two answers come one after the other, so that the second finds the
+    /// first, and no answer is on the record that does not count.
+    pub(super) async fn turn_to_answer(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.answering.lock().await
+    }
+
     /// Somebody answered: whoever waits looks again.
     pub(super) fn look(&self) {
         self.answered.send_modify(|_| ());
-    }
-
-    /// Waits for the turn to answer a question about a call.
-    pub(super) async fn turn_to_answer(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.answering.lock().await
     }
 
     /// Lets nobody wait any more.
@@ -82,7 +90,8 @@ enum Waited {
 struct Held {
     exchange: Exchange,
     named: Named,
-    token: Bytes,
+    /// The client's own token, where it wants to be told of progress.
+    token: Option<Bytes>,
     question: QuestionId,
     in_flight: Option<InFlight>,
     /// What is recorded, and would have been told, where its client does not wait.
@@ -97,10 +106,14 @@ impl Gateway {
         exchange: Exchange,
         named: Named,
     ) -> Result<Reply, Box<Refusal>> {
-        let again = named.progress_token.is_some().then(|| named.clone());
+        let may_visit = self.worlds.within(|world| world.in_force.page_url.is_some());
+        let again = (may_visit || named.progress_token.is_some()).then(|| named.clone());
         match (self.call_named(&exchange, named).await, again) {
             (Err(refusal), Some(again)) if refusal.reason == Reason::ApprovalPending => {
-                self.hold(exchange, again, refusal)
+                match self.visit(&exchange, &refusal) {
+                    Some(visit) => self.send_to_page(exchange, again, refusal, visit),
+                    None => self.hold(exchange, again, refusal),
+                }
             }
             (done, _) => done,
         }
@@ -127,11 +140,29 @@ impl Gateway {
             return Err(refusal);
         };
         let (Ok(place), Ok(in_flight)) = (place, exchange.begin()) else { return Err(refusal) };
+        let token = Some(token);
         let held = Held { exchange, named, token, question, in_flight, refusal, _place: place };
         let (events, receiver) = mpsc::channel(CALL_EVENTS_MAX);
         let gateway = Arc::clone(self);
         tokio::spawn(async move { gateway.wait_and_go_on(held, &events).await });
         Ok(Reply::Call(Ongoing { events: receiver, shape: Shape::Single, resumable: None }))
+    }
+
+    /// The same for a request that came back from where its person can answer; tried at once where it cannot be held.
+    pub(super) async fn hold_for(
+        self: Arc<Self>,
+        exchange: Exchange,
+        named: Named,
+        refusal: Box<Refusal>,
+        token: Option<Bytes>,
+        events: &mpsc::Sender<CallEvent>,
+    ) {
+        let place = Arc::clone(&self.waiters.places).try_acquire_owned();
+        let (Ok(place), Some(question)) = (place, refusal.facts.approval.clone()) else {
+            return self.go_ahead(&exchange, named, events).await;
+        };
+        let held = Held { exchange, named, token, question, in_flight: None, refusal, _place: place };
+        self.wait_and_go_on(held, events).await;
     }
 
     async fn wait_and_go_on(self: Arc<Self>, held: Held, events: &mpsc::Sender<CallEvent>) {
@@ -144,7 +175,12 @@ impl Gateway {
         }
         // The call that goes on is in flight under this request's id itself.
         drop(in_flight);
-        let reply = match self.call_named(&exchange, named).await {
+        self.go_ahead(&exchange, named, events).await;
+    }
+
+    /// Makes the call, and hands on what comes of it.
+    async fn go_ahead(self: &Arc<Self>, exchange: &Exchange, named: Named, events: &mpsc::Sender<CallEvent>) {
+        let reply = match self.call_named(exchange, named).await {
             Ok(reply) => reply,
             Err(refusal) => self.refuse(*refusal, exchange.caller.arrived).await,
         };
@@ -186,8 +222,10 @@ impl Gateway {
                 changed = answers.changed() => if changed.is_err() { return Waited::Over },
                 _ = ticks.tick() => {
                     told += 1;
-                    // Whoever does not read it misses a courtesy.
-                    let _missed = events.try_send(CallEvent::Notification(progress(&held.token, told)));
+                    if let Some(token) = &held.token {
+                        // Whoever does not read it misses a courtesy.
+                        let _missed = events.try_send(CallEvent::Notification(progress(token, told)));
+                    }
                 }
             }
         }

@@ -27,7 +27,7 @@ use crate::approval::Questions;
 use crate::audit::{Journal, Live};
 use crate::clock::Clock;
 use crate::console::ReloadRequest;
-use crate::identity::{Authenticator, EntryPoints, ListenerVouches, Minter, Opened};
+use crate::identity::{Authenticator, EntryPoints, ListenerVouches, Minter, Opened, People};
 use crate::keep::Keeper;
 use crate::limit::{self, Failures, Gate};
 use crate::model::approver::Approver;
@@ -83,8 +83,12 @@ pub struct Configured {
     pub approvers: Vec<Approver>,
     /// How many people have to say yes to which questions.
     pub quorums: Vec<Quorum>,
+    /// Where people reach the page on which they answer (`admin.url`).
+    pub page_url: Option<String>,
     /// Credential → principal.
     pub authenticator: Authenticator,
+    /// Who signs people in.
+    pub people: People,
     /// What makes run tokens, where it is configured.
     pub minter: Option<Arc<Minter>>,
     /// Every entry point.
@@ -169,8 +173,10 @@ impl Gateway {
             plans: configured.plans,
             approvers: configured.approvers,
             quorums: configured.quorums,
+            page_url: configured.page_url,
             ask_hold: limits.ask_hold,
             authenticator: configured.authenticator,
+            people: Arc::new(configured.people),
             minter: configured.minter,
             entry_points,
             listeners: configured.listeners,

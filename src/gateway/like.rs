@@ -70,6 +70,7 @@ impl Gateway {
         self.journal.record(event).await.map_err(unavailable)?;
         self.metrics.approval(ApprovalChange::Approved, Some((&question.asked, now)));
         self.questions.answer(&id, Word::Approve);
+        self.waiters.visits.complete(&id);
         self.cover(&grant, run);
         run.section(run.started(), |section| section.grant(grant)).map_err(unavailable)?;
         self.waiters.look();

@@ -11,12 +11,13 @@ use crate::gateway::missing::Missing;
 use crate::gateway::port::Reply;
 use crate::gateway::reply::{self, Output, Remedy, Told};
 use crate::gateway::traced::{End, Ended};
+use crate::gateway::visit::Visit;
 use crate::limit::Who;
 use crate::model::facts::{CLAIM_BYTES_MAX, CallFacts};
 use crate::model::reason::{Reason, Retry};
 use crate::model::text::Bounded;
 use crate::telemetry::CallTimes;
-use crate::wire::{Id, Revision, encode, task};
+use crate::wire::{Id, Revision, code, encode, task};
 
 /// What is not forwarded, why, and how its caller expects to be answered.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub(super) enum Form {
     Tool(Id, Output),
     /// As if it did not exist (invariant I5): what is hidden and what does not exist share this arm.
     Hidden(Id, Missing),
+    /// As an error that names where its person can do what it waits for (2025-11-25, `URLElicitationRequiredError`).
+    Visit(Id, Visit),
     /// A notification: there is nothing to answer to.
     Silent,
 }
@@ -44,6 +47,18 @@ impl Refusal {
     pub(super) fn error(facts: CallFacts, reason: Reason, id: Option<Id>) -> Box<Self> {
         let revision = facts.revision.and_then(Revision::parse);
         Box::new(Self { facts, reason, form: Form::Error(id), revision })
+    }
+
+    /// The same, told to another request of its client, which is called `id`.
+    pub(super) fn told_to(mut self: Box<Self>, id: Id) -> Box<Self> {
+        self.form = match self.form {
+            Form::Error(_) => Form::Error(Some(id)),
+            Form::Tool(_, output) => Form::Tool(id, output),
+            Form::Hidden(_, missing) => Form::Hidden(id, missing),
+            Form::Visit(_, visit) => Form::Visit(id, visit),
+            Form::Silent => Form::Silent,
+        };
+        self
     }
 }
 
@@ -84,7 +99,11 @@ impl Gateway {
             Form::Hidden(id, missing) if seq.is_some() => {
                 missing.answer(&id, revision.unwrap_or(Revision::V2025_11_25))
             }
-            Form::Hidden(id, _) => reply::error(Some(&id), reason.sentence(), &told),
+            Form::Visit(id, visit) if seq.is_some() => {
+                let data = visit_data(&told, &visit);
+                encode::error(Some(&id), code::URL_ELICITATION_REQUIRED, reason.sentence(), Some(&data))
+            }
+            Form::Hidden(id, _) | Form::Visit(id, _) => reply::error(Some(&id), reason.sentence(), &told),
             Form::Error(id) if reason == Reason::RevisionUnsupported => {
                 let data = versions(named.as_ref());
                 encode::error(
@@ -120,6 +139,15 @@ impl Gateway {
         let total = self.clock.monotonic().saturating_sub(arrived);
         Latency { decide: total, total, ..Latency::default() }
     }
+}
+
+/// `data` of what waits for a person who can be sent to it, beside what every refusal says.
+fn visit_data(told: &Told, visit: &Visit) -> Vec<u8> {
+    let mut data = serde_json::to_value(told).unwrap_or_default();
+    if let Some(data) = data.as_object_mut() {
+        data.insert("elicitations".to_owned(), visit.elicitations());
+    }
+    data.to_string().into_bytes()
 }
 
 /// `data` of a missing capability (2026-07-28, `MissingRequiredClientCapabilityError`): which one, beside what

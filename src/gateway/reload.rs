@@ -97,8 +97,10 @@ impl Gateway {
             plans: configured.plans,
             approvers: configured.approvers,
             quorums: configured.quorums,
+            page_url: configured.page_url,
             ask_hold: configured.limits.ask_hold,
             authenticator: configured.authenticator.following(&before.in_force.authenticator),
+            people: Arc::new(configured.people.following(&before.in_force.people)),
             minter: configured.minter,
             entry_points,
             listeners: configured.listeners,
@@ -199,6 +201,7 @@ impl Gateway {
             unknown
         }));
         changes.add(next.configured.plans.changes(&before.in_force.plans));
+        changes.add(next.configured.people.changes(&before.in_force.people));
         changes.add(approver::changes(&before.in_force.approvers, &next.configured.approvers));
         changes.add(quorum::changes(&before.in_force.quorums, &next.configured.quorums));
         changes.add(self.upstreams.changes_by(&next.upstreams).await);

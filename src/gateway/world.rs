@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::own::Own;
 use crate::clock::Clock;
-use crate::identity::{Authenticator, EntryPoints, ListenerVouches, Minter};
+use crate::identity::{Authenticator, EntryPoints, ListenerVouches, Minter, People};
 use crate::model::approver::Approver;
 use crate::model::call::{ArgumentFacts, Call, Payload};
 use crate::model::decision::PolicyEpoch;
@@ -42,9 +42,13 @@ pub(super) struct InForce {
     pub(super) approvers: Vec<Approver>,
     /// How many people have to say yes to which.
     pub(super) quorums: Vec<Quorum>,
+    /// Where people reach the page on which they answer, where that is beyond this machine.
+    pub(super) page_url: Option<String>,
     /// How long a call that waits for a person is held.
     pub(super) ask_hold: Duration,
     pub(super) authenticator: Authenticator,
+    /// Who signs people in.
+    pub(super) people: Arc<People>,
     /// What makes run tokens, where it is configured.
     pub(super) minter: Option<Arc<Minter>>,
     pub(super) entry_points: EntryPoints,

@@ -3,8 +3,6 @@
 //! Must never take a key from a token (CASES A40), nor look a `kid` up anywhere but in the set (A39). What
 //! cannot be used in a set is left out of it; what is no set at all changes nothing.
 
-mod address;
-mod fetch;
 mod file;
 mod keeper;
 mod source;

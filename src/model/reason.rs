@@ -179,6 +179,16 @@ reasons! {
         ProofInvalid = "proof_invalid", Never, "The proof of possession is not valid for this request.";
         /// The client certificate is not one of the configuration.
         CertificateUnknown = "certificate_unknown", Never, "The client certificate is not known here.";
+        /// Nobody is signed in at the page, or the session has ended.
+        SignedOut = "signed_out", Never, "You are not signed in, or your session has ended.";
+        /// The link, or the sign-in, is not known at the page: it was used, is too old, or began in another browser.
+        SignInInvalid = "sign_in_invalid", Never, "This sign-in counts no more: it was used, is too old, or began in another browser. Sign in anew.";
+        /// The provider did not sign the person in, or does not take its own code.
+        SignInRefused = "sign_in_refused", Never, "The provider did not sign you in.";
+        /// The provider cannot be reached, or does not describe itself as it has to.
+        ProviderUnavailable = "provider_unavailable", Later, "The provider by which you sign in cannot be reached now.";
+        /// The table of sessions of the page is full.
+        VisitsFull = "visits_full", Later, "Too many people are signed in.";
         /// A person revoked the run, the subject or the entry point.
         CredentialRevoked = "credential_revoked", Never, "The credential was revoked.";
     }
@@ -189,6 +199,8 @@ reasons! {
         HostForbidden = "host_forbidden", Never, "The Host header does not name this gateway.";
         /// The `Origin` header is not one that may use this listener.
         OriginForbidden = "origin_forbidden", Never, "This Origin may not use the gateway.";
+        /// A form of the page does not belong to the session that sends it.
+        FormForged = "form_forged", Never, "This form does not belong to your session. Go back, load the page again, and answer there.";
         /// There is nothing at this path.
         PathUnknown = "path_unknown", Never, "There is nothing at this path.";
         /// The HTTP method is not served at this path.

@@ -49,6 +49,7 @@ mod monitoring;
 mod nats_sink;
 mod otlp_sink;
 mod overrides;
+mod page;
 mod path;
 mod pins;
 mod plan_review;

@@ -3,6 +3,7 @@
 pub mod audit;
 #[cfg(feature = "kafka")]
 pub mod broker;
+pub mod browser;
 pub mod certificate;
 pub mod client;
 pub mod collector;

@@ -13,7 +13,7 @@ use crate::config::{Config, Problem};
 use crate::console::ReloadRequest;
 use crate::downstream::ListenSettings;
 use crate::gateway::{Configured, Retention, Rooms, TableLimits};
-use crate::identity::{Authenticator, EntryPoints, Minter};
+use crate::identity::{Authenticator, EntryPoints, Minter, People};
 use crate::keep::Keeper;
 use crate::sink::{self, Sinks};
 use crate::telemetry::{Exporter, Finding, Metrics, SinkFigures, Tracer, WhenBehind};
@@ -135,8 +135,10 @@ pub(super) fn parts(
         plans: config.plans,
         approvers: config.approvers,
         quorums: config.quorums,
+        page_url: config.admin.url,
         entry_points: EntryPoints::of(&config.identity, listeners.iter().map(|listener| &listener.vouches)),
         authenticator: Authenticator::new(config.identity, clock.clone()),
+        people: People::new(config.people, clock),
         minter,
         listeners: vouches().collect(),
         in_flight: config.in_flight,

@@ -88,6 +88,7 @@ async fn serve(
     let (journal_dir, fixed, limits) =
         (config.audit.dir.clone(), config.fixed.clone(), config.limits.clone());
     let (listening, probed) = (sockets.listening(), sockets.probes());
+    let door = sockets.door(config.admin.url.clone());
     let (reloader, asked) = mpsc::channel(RELOADS_WAITING_MAX);
     let opened = rooms::open(config, &listeners, listening.clone(), reloader, clock.clone())?;
     let rooms::Opened { rooms, sinks, exporter } = opened;
@@ -95,8 +96,8 @@ async fn serve(
     let metrics = Arc::clone(&rooms.metrics);
     let begun = Gateway::begin(rooms).await;
     let (gateway, tasks) = begun.map_err(|reason| anyhow::anyhow!("{}", reason.sentence()))?;
-    let (downstream, probes) = sockets.serve(&limits, &metrics, &gateway);
-    let desk = AdminSocket::serve(desk, Arc::clone(&gateway));
+    let (downstream, probes) = sockets.serve(&limits, &metrics, &gateway, door.clone());
+    let desk = AdminSocket::serve(desk, Arc::clone(&gateway), door);
     gateway.meet_upstreams().await;
     Ok(Running {
         journal_dir,

@@ -10,14 +10,14 @@ use anyhow::Context as _;
 use super::Activation;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::console::AdminSocket;
+use crate::console::{AdminSocket, Door, Page};
 use crate::downstream::{self, Bind, Bound, Downstream, ListenSettings};
 use crate::gateway::Gateway;
 use crate::socket::{self, ConnectionLimits, Listener, Server};
 use crate::telemetry::{AdminResponder, Metrics};
 
-/// Connections of probes and scrapers at once.
-const PROBE_CONNECTIONS_MAX: usize = 32;
+/// Connections of probes, scrapers and browsers at once.
+const PROBE_CONNECTIONS_MAX: usize = 64;
 
 /// The sockets, bound and not served.
 pub(super) struct Sockets {
@@ -50,14 +50,14 @@ impl Sockets {
             });
         }
         passed.finish()?;
-        let probes = match config.admin {
+        let probes = match config.admin.address {
             None => None,
             Some(address) => {
                 let what = format!("cannot listen on {address} (admin.address)");
                 Some(socket::bind_tcp(address).await.context(what)?)
             }
         };
-        Ok(Self { bound, probes, desk: config.admin_socket.clone(), clock: clock.clone() })
+        Ok(Self { bound, probes, desk: config.admin.socket.clone(), clock: clock.clone() })
     }
 
     /// Binds the admin socket. The journal's lock has to be held: it says that no other gateway is here.
@@ -78,18 +78,26 @@ impl Sockets {
         Some(("admin".to_owned(), format!("http://{place}")))
     }
 
+    /// The door of the page, where there is one; `url` is where people reach it, where that is not its address.
+    pub(super) fn door(&self, url: Option<String>) -> Option<Arc<Door>> {
+        let place = self.probes.as_ref()?.place();
+        Some(Arc::new(Door::new(url.unwrap_or_else(|| format!("http://{place}")), self.clock.clone())))
+    }
+
     /// Answers from now on.
     pub(super) fn serve(
         self,
         limits: &downstream::Limits,
         metrics: &Arc<Metrics>,
         gateway: &Arc<Gateway>,
+        door: Option<Arc<Door>>,
     ) -> (Downstream, Option<Server>) {
         let connection_limits =
             ConnectionLimits { connections_max: PROBE_CONNECTIONS_MAX, head_timeout: limits.head_timeout };
-        let probes = self.probes.map(|listener| {
-            let responder = AdminResponder::new(listener.place(), Arc::clone(metrics), Arc::clone(gateway));
-            Server::start(listener, connection_limits, Arc::new(responder))
+        let probes = self.probes.zip(door).map(|(listener, door)| {
+            let probes = AdminResponder::new(listener.place(), Arc::clone(metrics), Arc::clone(gateway));
+            let page = Page::new(listener.place(), door, Arc::clone(gateway), probes);
+            Server::start(listener, connection_limits, Arc::new(page))
         });
         (Downstream::serve(self.bound, limits, gateway, metrics, self.clock), probes)
     }

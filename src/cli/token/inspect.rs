@@ -97,7 +97,7 @@ fn decode(token: &str) -> anyhow::Result<Said> {
 async fn judge(token: TokenText, target: &Target) -> Result<TokenVerdict, String> {
     let config = config::load(&target.config);
     let config = config.map_err(|_| format!("`{}` cannot be loaded", target.config.display()))?;
-    let judged = Client::new(config.admin_socket).judge_token(token).await;
+    let judged = Client::new(config.admin.socket).judge_token(token).await;
     judged.map_err(|error| match error {
         ClientError::Unreachable { .. } => "no gateway runs".to_owned(),
         other => other.to_string(),

@@ -1,44 +1,34 @@
 //! `[[approvers]]`: who each is, and which questions they may answer.
 //!
-//! Must never let somebody be an approver who could not be told from others: a uid, or a subject that a named entry
-//! point vouches for.
+//! Must never let somebody be an approver who could not be told from others: a uid, or a subject that an entry point of
+//! people signs in. What vouches for runs vouches for no person.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use crate::config::code::Code;
 use crate::config::node::{Located, Node, suggestion};
 use crate::config::raw::ApproverRule;
-use crate::identity::Settings;
+use crate::identity::PeopleSettings;
 use crate::model::approver::{APPROVERS_MAX, Approver};
-use crate::model::glob::Glob;
-use crate::model::name::{EntryPointName, Subject};
+use crate::model::name::Subject;
 use crate::model::person::Person;
-use crate::model::place::Place;
-use crate::model::principal::Principal;
 
 use super::Scope;
 use super::pattern::{each, glob, tool_glob};
 
-/// `made` are the principals that entry points vouch for by configuration, `identity` has the issuers beside them.
-pub(super) fn check(
-    written: &[ApproverRule],
-    made: &[(Arc<Principal>, Place)],
-    identity: &Settings,
-    scope: Scope<'_>,
-) -> Vec<Approver> {
+/// `people` are the entry points that sign people in.
+pub(super) fn check(written: &[ApproverRule], people: &[PeopleSettings], scope: Scope<'_>) -> Vec<Approver> {
     if let Some(one) = written.get(APPROVERS_MAX) {
         let message = format!("more than {APPROVERS_MAX} approvers are declared");
         scope.found.error(Code::OutOfRange, &one.place, message, "let a subject stand for several people");
     }
-    let checking = Checking { made, identity, scope };
+    let checking = Checking { people, scope };
     written.iter().filter_map(|one| checking.one(one)).collect()
 }
 
 #[derive(Clone, Copy)]
 struct Checking<'a> {
-    made: &'a [(Arc<Principal>, Place)],
-    identity: &'a Settings,
+    people: &'a [PeopleSettings],
     scope: Scope<'a>,
 }
 
@@ -105,52 +95,35 @@ impl Checking<'_> {
             found.error(Code::BadName, &subject.place, message, "write `subject = \"user:4711\"`");
             return None;
         };
-        let Some(declared) = self.entry_point(&entry_point.value) else {
-            let known: Vec<_> = self.entry_points().map(|(name, _)| name.as_str()).collect();
-            let message = format!("the entry point `{}` is not declared", entry_point.value);
-            let help = suggestion(&entry_point.value, &known);
-            found.error(Code::UnknownEntryPoint, &entry_point.place, message, help);
+        let declared = self.people.iter().find(|people| people.entry_point.as_str() == entry_point.value);
+        let Some(PeopleSettings { entry_point, subject: form, .. }) = declared else {
+            self.unknown(entry_point);
             return None;
         };
-        let (entry_point, vouches) = declared;
-        if !vouches.vouches_for(&name) {
-            let message =
-                format!("`{entry_point}` vouches for no subject `{name}`, so nobody is this approver");
-            let help = "name a subject that it vouches for, or another entry point";
+        if !form.may_be(&name) {
+            let message = format!("nobody who signs in by `{entry_point}` is `{name}`, but `{form}`");
+            let help = "name a subject of that form, or another entry point";
             found.warn(Code::MatchesNothing, &subject.place, message, help);
         }
         Some(Person::Subject { entry_point: entry_point.clone(), subject: name })
     }
 
-    /// The entry point of this name, and for whom it vouches.
-    fn entry_point(&self, name: &str) -> Option<(&EntryPointName, Vouches<'_>)> {
-        self.entry_points().find(|(entry_point, _)| entry_point.as_str() == name)
-    }
-
-    fn entry_points(&self) -> impl Iterator<Item = (&EntryPointName, Vouches<'_>)> {
-        let made = self.made.iter();
-        let made = made.map(|(principal, _)| (&principal.entry_point, Vouches::For(&principal.subject)));
-        let issuers = self.identity.issuers.iter();
-        let issuers =
-            issuers.map(|issuer| (&issuer.entry_point, Vouches::ForAny(&issuer.may_assert.subjects)));
-        made.chain(issuers)
-    }
-}
-
-/// For whom an entry point vouches.
-#[derive(Clone, Copy)]
-enum Vouches<'a> {
-    For(&'a Subject),
-    ForAny(&'a [Glob]),
-}
-
-impl Vouches<'_> {
-    fn vouches_for(self, subject: &Subject) -> bool {
-        match self {
-            Self::For(own) => own == subject,
-            Self::ForAny(globs) => globs.iter().any(|glob| glob.matches(subject.as_str())),
-        }
+    /// What vouches for runs is held by agents: nobody is known as a person by it.
+    fn unknown(self, entry_point: &Located<String>) {
+        let known: Vec<_> = self.people.iter().map(|people| people.entry_point.as_str()).collect();
+        let (message, help) = match entry_point.value.starts_with("people.") {
+            true => (
+                format!("the entry point `{}` is not declared", entry_point.value),
+                suggestion(&entry_point.value, &known),
+            ),
+            false => (
+                format!("`{}` signs no people in", entry_point.value),
+                "people sign in by an entry point of `[auth.people.NAME]`: `entry_point = \"people.NAME\"`"
+                    .to_owned(),
+            ),
+        };
+        self.scope.found.error(Code::UnknownEntryPoint, &entry_point.place, message, help);
     }
 }
 
-const WHO_HELP: &str = "write `uid = 1000`, or `entry_point = \"issuers.…\"` and `subject = \"user:…\"`";
+const WHO_HELP: &str = "write `uid = 1000`, or `entry_point = \"people.…\"` and `subject = \"user:…\"`";

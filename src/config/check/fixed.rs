@@ -2,10 +2,10 @@
 //!
 //! Must never leave out a setting that only a start reads.
 
-use std::net::SocketAddr;
 use std::path::Path;
 
 use super::Trail;
+use crate::config::Admin;
 use crate::config::file::Loaded;
 use crate::config::fixed::Fixed;
 use crate::config::raw::Document;
@@ -16,8 +16,7 @@ use crate::{audit, identity, sink};
 pub(super) struct Values<'a> {
     pub(super) state_dir: &'a Path,
     pub(super) lock_path: &'a Path,
-    pub(super) admin_socket: &'a Path,
-    pub(super) admin: Option<SocketAddr>,
+    pub(super) admin: &'a Admin,
     pub(super) trail: &'a Trail,
     /// Whether the gateway makes run tokens itself: their keys are opened at the start.
     pub(super) mint: Option<&'a identity::MintSettings>,
@@ -43,7 +42,7 @@ pub(super) fn gather(document: &Document, loaded: &Loaded, values: &Values<'_>) 
         place: place.unwrap_or(&loaded.start).clone(),
     };
     let path = |path: &Path| path.display().to_string();
-    let address = values.admin.map_or_else(|| "nothing".to_owned(), |address| address.to_string());
+    let address = values.admin.address.map_or_else(|| "nothing".to_owned(), |address| address.to_string());
     let (state_dir, lock_file) = (gateway.state_dir.as_ref(), gateway.lock_file.as_ref());
     let place_of =
         |quantity: &'_ crate::config::raw::Quantity| quantity.as_ref().map(|node| node.place.clone());
@@ -52,8 +51,13 @@ pub(super) fn gather(document: &Document, loaded: &Loaded, values: &Values<'_>) 
     vec![
         fixed("gateway.state_dir", path(values.state_dir), state_dir.map(|at| &at.place)),
         fixed("gateway.lock_file", path(values.lock_path), lock_file.map(|at| &at.place)),
-        fixed("admin.socket", path(values.admin_socket), admin.socket.as_ref().map(|at| &at.place)),
+        fixed("admin.socket", path(&values.admin.socket), admin.socket.as_ref().map(|at| &at.place)),
         fixed("admin.address", address, admin.address.as_ref().map(|at| &at.place)),
+        fixed(
+            "admin.url",
+            values.admin.url.as_deref().unwrap_or("nothing").to_owned(),
+            admin.url.as_ref().map(|at| &at.place),
+        ),
         fixed("auth.mint", if values.mint.is_some() { "a table" } else { "nothing" }.to_owned(), None),
         fixed(
             "audit.durability",

@@ -13,6 +13,7 @@ use crate::{downstream, identity, plan, upstream};
 /// What the tables of a document mean.
 pub(super) struct Understood<'a> {
     pub(super) identity: &'a identity::Settings,
+    pub(super) people: &'a [identity::PeopleSettings],
     pub(super) mint: Option<&'a identity::MintSettings>,
     pub(super) listeners: &'a [downstream::ListenSettings],
     pub(super) upstreams: &'a [upstream::Settings],
@@ -23,13 +24,14 @@ pub(super) struct Understood<'a> {
 
 /// What was left out has to have been reported.
 pub(super) fn refuse(document: &Document, understood: &Understood<'_>, loaded: &Loaded, found: &Sink) {
-    let Understood { identity, mint, listeners, upstreams, budgets, plans, approvers } = understood;
+    let Understood { identity, people, mint, listeners, upstreams, budgets, plans, approvers } = understood;
     let minters = usize::from(mint.is_some());
     let pairs = [
         (document.keys.len(), identity.keys.len()),
         (document.clients.len(), identity.clients.len()),
         // The gateway's own issuer is written nowhere.
         (document.issuers.len(), identity.issuers.len().saturating_sub(minters)),
+        (document.people.len(), people.len()),
         (usize::from(document.mint.is_some()), minters),
         (document.dispatchers.len(), mint.map_or(0, |mint| mint.dispatchers.len())),
         (document.listen.len(), listeners.len()),

@@ -6,10 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::config::code::Code;
 use crate::config::node::Located;
-use crate::config::raw::{self, Issuer};
+use crate::config::raw::{self, Issuer, Quantity};
 use crate::identity::{
     Algorithm, CLOCK_SKEW_DEFAULT, CLOCK_SKEW_MAX, IssuerSettings, KeysFrom, MayAssert, ResourceUrl,
     check_ca, count_keys,
@@ -73,7 +74,8 @@ fn issuer(written: &Issuer, known: &Known<'_>, labels: &mut Labels<'_>) -> Optio
         scope.found.error(Code::BadValue, named(written).1, "`issuer` is empty", "write what `iss` says");
     }
     // Every part is checked before the first `?`, so that all problems are reported at once.
-    let algorithms = algorithms(written, scope);
+    let title = format!("[auth.issuers.{}]", name.value);
+    let algorithms = algorithms(written.algorithms.as_deref(), (name, &title), scope);
     let jwks = keys(written, &algorithms, scope);
     let audience = audience(written, known, scope);
     let source = written.source.as_ref().map(|source| scope.names.sources.take(source, scope.found));
@@ -81,13 +83,7 @@ fn issuer(written: &Issuer, known: &Known<'_>, labels: &mut Labels<'_>) -> Optio
     let refine = refine::refinements(&written.refine, &may_assert, known.attributes, scope);
     let read = Quantities::new(scope.found);
     let token_ttl_max = read.duration(&written.token_ttl_max, "token_ttl_max", TOKEN_TTL_MAX_DEFAULT);
-    let clock_skew = read.duration(&written.clock_skew, "clock_skew", CLOCK_SKEW_DEFAULT);
-    if let Some(place) =
-        written.clock_skew.as_ref().map(|skew| &skew.place).filter(|_| clock_skew > CLOCK_SKEW_MAX)
-    {
-        let message = "`clock_skew` is longer than 5m";
-        scope.found.error(Code::OutOfRange, place, message, "set the clocks right, and write at most \"5m\"");
-    }
+    let clock_skew = clock_skew(&written.clock_skew, scope);
     let runs = labels.run_rule(&entry_point, &written.entry_point, &name.place, RunScope::Claim);
     let runs = RunRule { token_ttl_max, ..runs };
     let source = match source {
@@ -109,11 +105,16 @@ fn issuer(written: &Issuer, known: &Known<'_>, labels: &mut Labels<'_>) -> Optio
     })
 }
 
-fn algorithms(written: &Issuer, scope: Scope<'_>) -> BTreeSet<Algorithm> {
-    let Some(words) = &written.algorithms else { return Algorithm::ALL.into() };
+/// The algorithms that `title` names, all where it names none.
+pub(super) fn algorithms(
+    written: Option<&[Located<String>]>,
+    (name, title): (&Located<String>, &str),
+    scope: Scope<'_>,
+) -> BTreeSet<Algorithm> {
+    let Some(words) = written else { return Algorithm::ALL.into() };
     if words.is_empty() {
-        let message = format!("`[auth.issuers.{}]` accepts no algorithm", written.name.value);
-        scope.found.error(Code::BadValue, &written.name.place, message, "name one, or remove `algorithms`");
+        let message = format!("`{title}` accepts no algorithm");
+        scope.found.error(Code::BadValue, &name.place, message, "name one, or remove `algorithms`");
     }
     let one = |word: &Located<String>| {
         let algorithm = Algorithm::of(&word.value);
@@ -127,6 +128,16 @@ fn algorithms(written: &Issuer, scope: Scope<'_>) -> BTreeSet<Algorithm> {
         algorithm
     };
     words.iter().filter_map(one).collect()
+}
+
+/// How far the clock of an issuer may be off.
+pub(super) fn clock_skew(written: &Quantity, scope: Scope<'_>) -> Duration {
+    let skew = Quantities::new(scope.found).duration(written, "clock_skew", CLOCK_SKEW_DEFAULT);
+    if let Some(place) = written.as_ref().map(|skew| &skew.place).filter(|_| skew > CLOCK_SKEW_MAX) {
+        let message = "`clock_skew` is longer than 5m";
+        scope.found.error(Code::OutOfRange, place, message, "set the clocks right, and write at most \"5m\"");
+    }
+    skew
 }
 
 fn audience(written: &Issuer, known: &Known<'_>, scope: Scope<'_>) -> Option<String> {
@@ -230,7 +241,8 @@ pub(super) fn keys_from(
     }
 }
 
-fn certificates(ca: &Located<String>, scope: Scope<'_>) -> std::path::PathBuf {
+/// The file of certificates that `ca` names.
+pub(super) fn certificates(ca: &Located<String>, scope: Scope<'_>) -> std::path::PathBuf {
     let path = scope.path(&ca.value);
     if let Err(why) = check_ca(&path) {
         let message = format!("the certificates in `{}` cannot be used: {why}", ca.value);

@@ -1,8 +1,10 @@
-//! `gateway.url`: the URL under which agents know the gateway.
+//! `gateway.url`: the URL under which agents know the gateway; `admin.url`: the one under which people know its page.
 //!
-//! Must never guess between several listeners: tokens are made for one URL.
+//! Must never guess between several listeners: tokens are made for one URL. Must never let people sign in over a way on
+//! which somebody else could listen.
 
 use crate::config::code::Code;
+use crate::config::problem::Sink;
 use crate::config::raw;
 use crate::downstream::{Bind, ListenSettings, MCP_PATH};
 use crate::identity::ResourceUrl;
@@ -32,6 +34,33 @@ pub(super) fn url(
     }
     url
 }
+
+/// Where people reach the page beside its address, without a path.
+pub(super) fn page_url(written: &raw::Admin, found: &Sink) -> Option<String> {
+    let url = written.url.as_ref()?;
+    if written.address.is_none() && found.lacks(&url.place, &["address"]) {
+        let help = "write `address = \"127.0.0.1:7401\"` in `[admin]`, where the page listens";
+        found.error(Code::MissingKey, &url.place, "`url` names a page, and none is served", help);
+    }
+    let origin = url.value.strip_suffix('/').unwrap_or(&url.value);
+    let read = ResourceUrl::new(origin).filter(|_| origin.matches('/').count() == ORIGIN_SLASHES);
+    let (message, help) = match read {
+        None => (
+            "`url` is not where a page could be",
+            "write scheme and host alone: \"https://ask.acme.example\"",
+        ),
+        Some(read) if !read.is_confidential() => (
+            "people would sign in to this `url` unencrypted",
+            "write an `https` URL, and let a proxy on this machine end TLS in front of `address`",
+        ),
+        Some(_) => return Some(origin.to_ascii_lowercase()),
+    };
+    found.error(Code::BadValue, &url.place, message, help);
+    None
+}
+
+/// Of a URL without a path.
+const ORIGIN_SLASHES: usize = 2;
 
 fn of_only_listener(listeners: &[ListenSettings]) -> Option<ResourceUrl> {
     let mut addresses = listeners.iter().filter_map(|listener| match listener.bind {

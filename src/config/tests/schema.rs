@@ -28,6 +28,8 @@ jwks = { file = "keys" }
 may_assert = {}
 [auth.issuers.bot.refine.email]
 rules = [{ when = {}, source = "email.colleague" }]
+[auth.people.corp]
+client_secret = { file = "secret" }
 [auth.mint]
 [auth.dispatchers.hook]
 [upstreams.mail]

@@ -10,9 +10,9 @@ use bytes::Bytes;
 use http::Uri;
 use tokio::time::timeout;
 
-use super::fetch::{self, FetchError};
 use super::file;
 use super::{NotASet, SET_BYTES_MAX};
+use crate::identity::fetch::{self, FetchError, Outgoing};
 use crate::model::file_stamp::FileStamp;
 
 /// Longest time for one load: name, connection, TLS and body together.
@@ -72,7 +72,7 @@ impl KeysFrom {
                 }
             }
             Self::Url { url, ca } => {
-                let bytes = fetch::fetch(url, ca.as_deref(), SET_BYTES_MAX).await?;
+                let bytes = fetch::fetch(url, ca.as_deref(), Outgoing::Get, SET_BYTES_MAX).await?;
                 Ok(Loaded::Bytes(bytes, None))
             }
         }

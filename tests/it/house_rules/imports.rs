@@ -81,7 +81,8 @@ const TABLE: &[Room] = &[
     },
     room("telemetry", &["model", "clock", "chance", "socket", "outbound"]),
     // Says what people may ask; the gateway answers it.
-    room("console", &["model", "clock", "socket", "telemetry"]),
+    // Secrets of sessions are drawn by chance.
+    room("console", &["model", "clock", "chance", "socket", "telemetry"]),
     room(
         "gateway",
         &[
@@ -181,6 +182,9 @@ const CRATES: &[(&str, &[&str])] = &[
     ("rustls", &["socket", "cli", "identity", "sink", "trust"]),
     ("tokio_rustls", &["socket", "cli", "identity", "sink"]),
     ("rustls_native_certs", &["cli"]),
+    // Pages for people, escaped by their templates, and what their forms send.
+    ("maud", &["console"]),
+    ("form_urlencoded", &["console", "identity"]),
     ("webpki", &["socket"]),
     ("clap_mangen", &["cli"]),
     ("async_nats", &["sink"]),

@@ -1,7 +1,10 @@
-//! One GET of a set of keys, by hand: name, address, connection, TLS, head, body, each judged.
+//! One request to an issuer, by hand: name, address, connection, TLS, head, body, each judged.
 //!
-//! Must never follow a redirect, use a proxy of the environment, send a credential, or connect to an
-//! address that was not judged (CASES A44). One connection for one answer: this happens every few minutes.
+//! Must never follow a redirect, use a proxy of the environment, send a credential but the one that it is handed for
+//! this one URL, or connect to an address that was not judged (CASES A44). One connection for one answer: this happens
+//! every few minutes, and when a person signs in.
+
+mod address;
 
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
@@ -9,10 +12,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HOST, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
+use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HOST, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body::Body as _;
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -22,8 +25,10 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
-use super::address::Reach;
+use crate::model::secret::Secret;
 use crate::trust;
+
+use address::Reach;
 
 /// Most addresses of a name that are looked at.
 const ADDRESSES_MAX: usize = 16;
@@ -33,6 +38,7 @@ const HEADERS_MAX: usize = 64;
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("sluicegate/", env!("CARGO_PKG_VERSION")));
+const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 const KINDS: HeaderValue = HeaderValue::from_static("application/jwk-set+json, application/json");
 
 /// Why there is no answer that could be used.
@@ -40,6 +46,8 @@ const KINDS: HeaderValue = HeaderValue::from_static("application/jwk-set+json, a
 pub(super) enum FetchError {
     #[error("the URL has no host")]
     Url,
+    #[error("the credential cannot stand in a header")]
+    Credential,
     #[error("the name cannot be resolved: {0}")]
     Name(String),
     #[error("it is at {0}, where no issuer's keys may be fetched from")]
@@ -60,21 +68,69 @@ pub(super) enum FetchError {
     TooLarge(usize),
 }
 
+/// What is sent.
+#[derive(Clone, Copy)]
+pub(super) enum Outgoing<'a> {
+    /// Nothing: what is there is asked for.
+    Get,
+    /// A form, with a credential for its receiver where there is one.
+    Form {
+        /// As `application/x-www-form-urlencoded`.
+        body: &'a Secret,
+        /// The value of `Authorization`.
+        authorization: Option<&'a Secret>,
+    },
+}
+
+impl Outgoing<'_> {
+    fn request(self, head: http::request::Builder) -> Result<Request<Full<Bytes>>, FetchError> {
+        let request = match self {
+            Self::Get => head.body(Full::default()),
+            Self::Form { body, authorization } => {
+                let head = head.method(Method::POST).header(CONTENT_TYPE, FORM);
+                let head = match authorization {
+                    Some(secret) => {
+                        let value = HeaderValue::from_str(secret.reveal());
+                        let mut value = value.map_err(|_| FetchError::Credential)?;
+                        value.set_sensitive(true);
+                        head.header(AUTHORIZATION, value)
+                    }
+                    None => head,
+                };
+                head.body(Full::from(body.reveal().to_owned()))
+            }
+        };
+        request.map_err(|_| FetchError::Url)
+    }
+}
+
+impl FetchError {
+    /// Whether whoever was asked understood and will not: asking again is of no use.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Status(status) if status.is_client_error())
+    }
+}
+
 /// The body at `url`, of at most `bytes_max` bytes. The caller limits the time.
-pub(super) async fn fetch(url: &Uri, ca: Option<&Path>, bytes_max: usize) -> Result<Bytes, FetchError> {
+pub(super) async fn fetch(
+    url: &Uri,
+    ca: Option<&Path>,
+    outgoing: Outgoing<'_>,
+    bytes_max: usize,
+) -> Result<Bytes, FetchError> {
     let host = url.host().ok_or(FetchError::Url)?.trim_start_matches('[').trim_end_matches(']');
     let is_tls = url.scheme() == Some(&http::uri::Scheme::HTTPS);
     let port = url.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
     let tcp = connect(&resolve(host, port).await?).await?;
     if !is_tls {
-        return exchange(tcp, url, bytes_max).await;
+        return exchange(tcp, url, outgoing, bytes_max).await;
     }
     let name = ServerName::try_from(host.to_owned()).map_err(|_| FetchError::Url)?;
     // The files are read at each fetch, so that renewed certificates count without a restart.
     let connector =
         TlsConnector::from(Arc::new(trust::client(ca).map_err(|why| FetchError::Tls(said(&why)))?));
     let stream = connector.connect(name, tcp).await.map_err(|error| FetchError::Tls(said(&error)))?;
-    exchange(stream, url, bytes_max).await
+    exchange(stream, url, outgoing, bytes_max).await
 }
 
 /// The addresses of `host`. One that may not be connected to refuses all of them: an honest name has none.
@@ -100,7 +156,12 @@ async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, FetchError> {
     Err(why)
 }
 
-async fn exchange<Stream>(stream: Stream, url: &Uri, bytes_max: usize) -> Result<Bytes, FetchError>
+async fn exchange<Stream>(
+    stream: Stream,
+    url: &Uri,
+    outgoing: Outgoing<'_>,
+    bytes_max: usize,
+) -> Result<Bytes, FetchError>
 where
     Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -116,13 +177,13 @@ where
     driver.spawn(connection);
     let target = url.path_and_query().map_or("/", |target| target.as_str());
     let host = url.authority().map_or("", |authority| authority.as_str());
-    let request = Request::get(target)
+    let head = Request::builder()
+        .uri(target)
         .header(HOST, host)
         .header(ACCEPT, KINDS)
         .header(USER_AGENT, AGENT)
-        .header(CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .map_err(|_| FetchError::Url)?;
+        .header(CONNECTION, "close");
+    let request = outgoing.request(head)?;
     let response = sender.send_request(request).await.map_err(broken)?;
     check_head(&response)?;
     body(response.into_body(), bytes_max).await
