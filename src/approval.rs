@@ -204,6 +204,12 @@ impl Questions {
         (question.standing == Standing::Approved).then_some(question.asked.id)
     }
 
+    /// Whether a person said no to exactly this call, and that counts at `now`.
+    #[must_use]
+    pub fn denies(&self, exact: &Exact, now: Timestamp) -> bool {
+        self.find(exact, now).is_some_and(|question| question.standing == Standing::Denied)
+    }
+
     /// Takes the yes away for the call that is made on it.
     pub fn spend(&self, id: &QuestionId) {
         self.lock().remove(id);

@@ -98,6 +98,11 @@ impl Said {
         Self { unmet: step.map(|step| unmet(section, step)), taken: taken.consent, ..Self::default() }
     }
 
+    /// Takes in that a person said no to exactly this call: a yes to like ones is none to it.
+    pub(super) fn hear_no(&mut self) {
+        self.like = Like::No;
+    }
+
     /// What people said, which is taken where the call goes on. What was said to exactly this call comes first.
     pub(super) fn consent(self) -> Consent {
         let like = if self.yes.is_some() { Like::No } else { self.like };

@@ -65,7 +65,8 @@ struct Status {
 struct Left {
     plan: Sha256,
     until: Timestamp,
-    /// `in_force`, `expired`, or `suspended` where labels, flows or shapes changed since: submit it again.
+    /// `in_force`, `expired`, `suspended` where labels, flows or shapes changed since: submit it again; or `lapsed`, of
+    /// a yes to like calls, where the run, the configuration or the definition is another since.
     state: &'static str,
     steps: Vec<Remaining>,
 }
@@ -136,6 +137,7 @@ impl Gateway {
                     until: grant.terms().until,
                     state: match (grant.is_in_force(now), section.counts(grant)) {
                         (false, _) => "expired",
+                        _ if world.has_lapsed(grant, section) => "lapsed",
                         (true, false) => "suspended",
                         (true, true) => "in_force",
                     },

@@ -22,7 +22,7 @@ use super::task::Task;
 use super::world::{World, call_of};
 use crate::audit::{Pending, Slot};
 use crate::limit::{Admission, Keys, Refused, Who};
-use crate::model::approval::QuestionId;
+use crate::model::approval::{Exact, QuestionId};
 use crate::model::call::{ArgumentFacts, Call, Pin, Stores};
 use crate::model::decision::{Decision, Visibility};
 use crate::model::facts::CallFacts;
@@ -161,7 +161,12 @@ impl Stage<'_> {
             Some(At::Task(_, task)) => Said::of_taken(section, task.taken()),
             _ => planned::ask(self.world, section, attempt, &call, brings),
         };
-        said.yes = self.yes(section, facts);
+        if let Some(exact) = self.asked(facts) {
+            said.yes = self.gateway.questions.yes(&exact, section.now());
+            if self.gateway.questions.denies(&exact, section.now()) {
+                said.hear_no();
+            }
+        }
         let closed = section.closed();
         let standing = Standing {
             provenance: section.provenance(),
@@ -184,12 +189,11 @@ impl Stage<'_> {
         is_of_tool.then(|| Tried::of(self.world, section, facts.run.as_ref(), call, principal)).flatten()
     }
 
-    /// A person's yes to exactly this call.
-    fn yes(&self, section: &Section<'_>, facts: &CallFacts) -> Option<QuestionId> {
+    /// What a question on exactly this call would be bound to, where the run has any.
+    fn asked(&self, facts: &CallFacts) -> Option<Exact> {
         let questions = &self.gateway.questions;
         let is_asked = facts.run.as_ref().is_some_and(|run| questions.has_any(run));
-        let exact = is_asked.then(|| asking::exact(self.world, facts)).flatten()?;
-        questions.yes(&exact, section.now())
+        is_asked.then(|| asking::exact(self.world, facts)).flatten()
     }
 
     /// The question that the call ends by going on: the one whose yes it takes, or one that waits for nothing now.

@@ -22,7 +22,7 @@ use crate::model::principal::Principal;
 use crate::model::provenance::Provenance;
 use crate::model::quorum::Quorum;
 use crate::model::target::Target;
-use crate::plan::{self, Flow, Plan, basis};
+use crate::plan::{self, Flow, Grant, Plan, Under, basis};
 use crate::policy::{KnownTool, Policy, Rules};
 use crate::run::{Against, Rests, Run, Section};
 use crate::telemetry::Finding;
@@ -115,6 +115,15 @@ impl World {
             true => Rests::OnThese,
             false => Rests::OnSomethingElse,
         });
+    }
+
+    /// Whether `grant` is bound to something that is not as it is now.
+    pub(super) fn has_lapsed(&self, grant: &Grant, section: &Section<'_>) -> bool {
+        let step = grant.plan().steps().first();
+        let tool = step.and_then(|step| self.catalogue.find(step.tool()));
+        let definition = tool.map(|tool| tool.pin.accepted());
+        let (config, provenance) = (self.in_force.config, section.provenance());
+        grant.has_lapsed(Some(Under { definition, config, provenance }))
     }
 
     /// What a review of `plan` rests on.

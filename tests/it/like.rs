@@ -65,7 +65,10 @@ async fn a_yes_to_like_calls_is_over_once_anything_is_another_that_it_was_said_t
     site.edit(|config| config.replace("[sources.web]\n", "[sources.web]\nask = [\"tools.write\"]\n"));
     let gateway = site.start();
     let chat = client(&gateway, CHAT_KEY).await;
+    // A no to exactly one of them stays a no.
+    answer(&site, "deny", &asked(&chat.call("tools__write", "a0").await));
     approve_like(&site, &asked(&chat.call("tools__write", "a1").await), "9");
+    assert_eq!(chat.call("tools__write", "a0").await.reason(), "approval_denied");
     assert_eq!(chat.call("tools__write", "a2").await.reason(), "ok");
     // Not in another run, and not in one that read something since.
     let other = client(&gateway, OTHER_KEY).await;
