@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::approvals::{answer, asked, client, held, questions, resume};
 use crate::support::audit::{check_signed, of_kind};
-use crate::support::gateway::{CHAT_KEY, OTHER_KEY};
+use crate::support::gateway::{CHAT_KEY, EMAIL_KEY, OTHER_KEY};
 use crate::support::{Exchange, Site};
 
 /// Whatever begins with `a` and a digit.
@@ -168,6 +168,13 @@ async fn how_often_a_rule_asks_and_what_came_of_it_is_counted() {
         answer(&site, word, &asked(&chat.call("tools__write", id).await));
     }
     asked(&chat.call("tools__write", "w").await);
+    // Steps of plans are asked about by what the review found.
+    let mail = client(&gateway, EMAIL_KEY).await;
+    let steps = json!([{ "id": "s1", "tool": "tools__send", "args": { "id": { "lit": "ann" } } }]);
+    let plan = json!({ "name": "sluicegate__submit_plan", "arguments": { "v": 1, "steps": steps } });
+    mail.request(5, "tools/call", &plan).await;
+    let step = questions(&site).into_iter().find(|question| question["about"] == "step").unwrap();
+    answer(&site, "approve", step["id"].as_str().unwrap());
     let (code, out, err) = site.run(&["approvals", "stats", "--json"]);
     assert_eq!(code, 0, "{err}");
     let told: Value = serde_json::from_str(&out).unwrap();
@@ -180,6 +187,12 @@ async fn how_often_a_rule_asks_and_what_came_of_it_is_counted() {
     let counts = ["asked", "approved", "denied", "lapsed", "waiting"].map(|count| rule[count].clone());
     assert_eq!(counts, [3, 1, 1, 0, 1].map(Value::from), "{out}");
     assert!(rule["median_wait_s"].is_u64(), "{out}");
+    let step = &told["rules"][1];
+    assert_eq!(
+        (&step["rule"], &step["asked"], &step["approved"]),
+        (&json!("requests"), &json!(1), &json!(1)),
+        "{out}"
+    );
     let (code, text, _) = site.run(&["approvals", "stats", "--since", "1h"]);
     assert!(code == 0 && text.contains("MEDIAN WAIT"), "{text}");
     let metrics = gateway.shows("/metrics").await;

@@ -136,6 +136,17 @@ async fn a_step_of_a_plan_needs_as_many_people_as_a_call_of_its_tool() {
     let gateway = start(&site);
     let mail = client(&gateway, EMAIL_KEY).await;
     assert_eq!(questions(&site)[0]["people"]["agreed"], json!([{ "uid": 0 }]));
+    // Whoever may answer no more has said nothing, and has once they may again.
+    let rule = "[[approvers]]\nuid = 0\n";
+    for (from, to, agreed) in [
+        (rule, "[[approvers]]\nuid = 4711\n", json!(null)),
+        ("uid = 4711\n", "uid = 0\n", json!([{ "uid": 0 }])),
+    ] {
+        site.edit(|config| config.replace(from, to));
+        let (code, _, err) = site.run(&["reload"]);
+        assert_eq!(code, 0, "{err}");
+        assert_eq!(questions(&site)[0]["people"]["agreed"], agreed);
+    }
     assert_eq!(says(&site, NOBODY, &["approve", id]).0, 0);
     assert_eq!(mail.call("tools__send", "ann").await.reason(), "ok");
     assert!(gateway.stop().success());

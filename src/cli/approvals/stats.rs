@@ -16,7 +16,7 @@ use crate::cli::columns;
 use crate::cli::progress::Watcher;
 use crate::cli::recorded::{Moment, moment};
 use crate::clock::Clock;
-use crate::model::approval::{ApprovalChange, QuestionId};
+use crate::model::approval::ApprovalChange;
 
 /// Most rules that are counted apart.
 const RULES_MAX: usize = 10_000;
@@ -75,34 +75,36 @@ impl Count {
     }
 }
 
+/// A question that is not over.
+#[derive(Debug)]
+struct Open {
+    rules: Vec<String>,
+    at: Timestamp,
+    until: Option<Timestamp>,
+}
+
 /// What is counted, by rule.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     by_rule: BTreeMap<String, Count>,
-    /// Questions that are not over: by which rules they were asked, and when.
-    open: HashMap<QuestionId, (Vec<String>, Timestamp)>,
+    /// Questions that are not over.
+    open: HashMap<String, Open>,
     /// In the order in which they were asked.
-    order: VecDeque<QuestionId>,
+    order: VecDeque<String>,
     /// Questions of rules that are not counted apart.
     beyond: u64,
 }
 
 impl Counts {
     pub(super) fn add(&mut self, record: AskedRecord) {
-        let AskedRecord { at, id, change, rules } = record;
+        let AskedRecord { at, id, change, rules, until } = record;
         if change == ApprovalChange::Agreed {
             return;
         }
         if change != ApprovalChange::Asked {
             // One that was asked before all of this is counted where it was asked.
-            let Some((rules, since)) = self.open.remove(&id) else { return };
-            let wait_s = u64::try_from(at.duration_since(since).as_secs()).unwrap_or_default();
-            for rule in &rules {
-                if let Some(count) = self.by_rule.get_mut(rule) {
-                    count.end(change, wait_s);
-                }
-            }
-            return;
+            let Some(open) = self.open.remove(&id) else { return };
+            return self.end(&open, change, at);
         }
         // A journal of an earlier version does not say which rules ask.
         let rules = if rules.is_empty() { vec!["not recorded".to_owned()] } else { rules };
@@ -121,11 +123,26 @@ impl Counts {
             self.open.remove(&oldest);
         }
         self.order.push_back(id.clone());
-        self.open.insert(id, (rules, at));
+        self.open.insert(id, Open { rules, at, until });
     }
 
-    /// What was counted, the rule that asks most first.
-    pub(super) fn sorted(mut self) -> Vec<(String, Count)> {
+    fn end(&mut self, open: &Open, change: ApprovalChange, at: Timestamp) {
+        let wait_s = u64::try_from(at.duration_since(open.at).as_secs()).unwrap_or_default();
+        for rule in &open.rules {
+            if let Some(count) = self.by_rule.get_mut(rule) {
+                count.end(change, wait_s);
+            }
+        }
+    }
+
+    /// What was counted until `now`, the rule that asks most first.
+    pub(super) fn sorted(mut self, now: Timestamp) -> Vec<(String, Count)> {
+        // No record says that the time of a step's question is over, nor of any while no gateway ran.
+        for open in std::mem::take(&mut self.open).into_values() {
+            if open.until.is_some_and(|until| until <= now) {
+                self.end(&open, ApprovalChange::Lapsed, now);
+            }
+        }
         self.by_rule.values_mut().for_each(Count::conclude);
         let mut sorted: Vec<_> = self.by_rule.into_iter().collect();
         sorted.sort_by(|a, b| b.1.asked.cmp(&a.1.asked).then_with(|| a.0.cmp(&b.0)));
@@ -142,14 +159,15 @@ struct Told<'a> {
 
 pub(super) fn run(config: &Path, args: &Stats, is_json: Form, out: &mut impl Write) -> anyhow::Result<()> {
     let dir = configuration(config)?.state_dir.join("journal");
-    let since = args.since.before(Clock::system().wall());
+    let now = Clock::system().wall();
+    let since = args.since.before(now);
     let (mut counts, watcher) = (Counts::default(), Watcher::new());
     let progress = |last: audit::Seq| watcher.tell(format_args!("record {last}"));
     let read = audit::asked(&dir, Some(since), |record| counts.add(record), progress);
     read.with_context(|| format!("the journal in `{}` cannot be read", dir.display()))?;
     drop(watcher);
     let beyond = counts.beyond;
-    let sorted = counts.sorted();
+    let sorted = counts.sorted(now);
     if is_json == Form::Json {
         let told: Vec<_> = sorted.iter().map(|(rule, count)| Told { rule, count }).collect();
         return json(&serde_json::json!({ "rules": told, "beyond": beyond }), out);
@@ -187,7 +205,8 @@ mod tests {
     fn record(id: u8, second: i64, change: ApprovalChange, rules: &[&str]) -> AskedRecord {
         let at = Timestamp::from_second(second).unwrap();
         let rules = rules.iter().map(|rule| (*rule).to_owned()).collect();
-        AskedRecord { at, id: QuestionId::of([id; 16]), change, rules }
+        let until = Timestamp::from_second(5000).ok();
+        AskedRecord { at, id: id.to_string(), change, rules, until }
     }
 
     #[test]
@@ -206,10 +225,15 @@ mod tests {
         counts.add(record(4, 0, ApprovalChange::Asked, &["a"]));
         counts.add(record(4, 3600, ApprovalChange::Lapsed, &[]));
         counts.add(record(5, 0, ApprovalChange::Asked, &["a"]));
-        let sorted = counts.sorted();
+        // Nobody recorded that its time was over.
+        let over =
+            AskedRecord { until: Some(Timestamp::UNIX_EPOCH), ..record(6, 0, ApprovalChange::Asked, &["c"]) };
+        counts.add(over);
+        let sorted = counts.sorted(Timestamp::from_second(4000).unwrap());
         let told: Vec<_> =
             sorted.iter().map(|(rule, it)| (rule.as_str(), it.asked, it.median_wait_s)).collect();
-        assert_eq!(told, [("a", 5, Some(20)), ("b", 3, Some(20))]);
+        assert_eq!(told, [("a", 5, Some(20)), ("b", 3, Some(20)), ("c", 1, None)]);
+        assert_eq!((sorted[2].1.lapsed, sorted[2].1.waiting), (1, 0));
         let Count { approved, denied, lapsed, waiting, .. } = sorted[0].1;
         assert_eq!((approved, denied, lapsed, waiting), (2, 1, 1, 1));
     }
