@@ -99,6 +99,7 @@ impl Index {
             for part in items.iter().filter_map(Part::of) {
                 known.take(&step, part)?;
             }
+            known.settle(&step)?;
             let digest = Some(Sha256::of(last.line.as_bytes()));
             schema::keep_place(&step, &Place { at: stream.position(), last: last.seq, digest })?;
             step.commit()?;

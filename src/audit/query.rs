@@ -1,22 +1,23 @@
 //! Calls out of the journal, one row each: what came in, what was decided, how it ended.
 //!
 //! Must never change a file, nor keep more of it in memory than the calls that have not ended. Trusts no record: what a
-//! member does not say is empty.
+//! member does not say is empty, and one whose members are not what they have to be is about no call.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::Timestamp;
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 
+use super::Seq;
 use super::directory::segment_name;
 use super::line::Kind;
 use super::recorded::ended_before;
 use super::stream::{Item, Position, Reach, Stream, sound};
+use super::summary::written;
 use super::tail::TailError;
-use super::{Seq, target_of};
 use crate::model::glob::Glob;
+use crate::model::target::Class;
 
 /// Most calls that wait for their ends; the oldest beyond them is told as it stands.
 const OPEN_MAX: usize = 16_384;
@@ -161,15 +162,109 @@ impl End {
         Row { reason, executed, total_us, ..row }
     }
 
-    fn read(record: &Value, kind: Kind) -> Self {
-        let text = |pointer| record.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-        let reason = if kind == Kind::Unknown { "unknown" } else { text("/reason") };
-        let executed = if kind == Kind::Denial { "no" } else { text("/executed") };
-        let executed = if executed.is_empty() { "unknown" } else { executed };
+    fn read(told: &Told, kind: Kind) -> Self {
+        let reason = match (kind, &told.reason) {
+            (Kind::Unknown, _) => "unknown".to_owned(),
+            (_, reason) => reason.clone().unwrap_or_default(),
+        };
+        let executed = match (kind, &told.executed) {
+            (Kind::Denial, _) => "no",
+            (_, Some(executed)) if !executed.is_empty() => executed,
+            _ => "unknown",
+        };
         Self {
-            reason: reason.to_owned(),
+            reason,
             executed: executed.to_owned(),
-            total_us: record.pointer("/latency_us/total").and_then(Value::as_u64),
+            total_us: told.latency_us.as_ref().and_then(|latency| latency.total),
+        }
+    }
+}
+
+/// What is read of a record: of everything else not even the values are made.
+#[derive(Debug, Deserialize)]
+struct Told {
+    #[serde(default)]
+    seq: u64,
+    t: Option<String>,
+    intent: Option<u64>,
+    provenance: Option<Vec<String>>,
+    principal: Option<Who>,
+    subject: Option<String>,
+    entry_point: Option<String>,
+    run: Option<String>,
+    method: Option<String>,
+    claimed: Option<Claimed>,
+    reason: Option<String>,
+    executed: Option<String>,
+    latency_us: Option<LatencyRead>,
+    tool: Option<String>,
+    prompt: Option<String>,
+    resource: Option<String>,
+    completion: Option<String>,
+    sampling: Option<String>,
+    elicitation: Option<String>,
+    roots: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Who {
+    subject: Option<String>,
+    entry_point: Option<String>,
+    agents: Option<Vec<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Claimed {
+    name: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct LatencyRead {
+    total: Option<u64>,
+}
+
+impl Told {
+    /// What the call was for, by its class.
+    fn target(&self) -> Option<(Class, &str)> {
+        Class::ALL.into_iter().find_map(|class| {
+            let name = match class {
+                Class::Tool => &self.tool,
+                Class::Prompt => &self.prompt,
+                Class::Resource => &self.resource,
+                Class::Completion => &self.completion,
+                Class::Sampling => &self.sampling,
+                Class::Elicitation => &self.elicitation,
+                Class::Roots => &self.roots,
+            };
+            name.as_deref().map(|name| (class, name))
+        })
+    }
+
+    /// A call that has not ended, of which this is the first record that is known.
+    fn begun(self, kind: Kind) -> Row {
+        let named = self.target().map(|(class, name)| (written(class, name), upstream_of(name).to_owned()));
+        let claimed = self.claimed.and_then(|claimed| claimed.name).filter(|name| !name.is_empty());
+        let (target, upstream) =
+            named.unwrap_or_else(|| (claimed.or(self.method).unwrap_or_default(), String::new()));
+        let Who { subject, entry_point, agents } =
+            self.principal.unwrap_or(Who { subject: None, entry_point: None, agents: None });
+        let either = |one: Option<String>, other: Option<String>| {
+            one.filter(|text| !text.is_empty()).or(other).unwrap_or_default()
+        };
+        Row {
+            seq: self.seq,
+            time: self.t.unwrap_or_default(),
+            sources: self.provenance.unwrap_or_default(),
+            subject: either(subject, self.subject),
+            entry_point: either(entry_point, self.entry_point),
+            run: self.run.unwrap_or_default(),
+            agent: agents.and_then(|agents| agents.into_iter().next()).unwrap_or_default(),
+            upstream,
+            target,
+            verdict: if kind == Kind::Denial { Verdict::Refused } else { Verdict::Forwarded },
+            reason: "open".to_owned(),
+            executed: "unknown".to_owned(),
+            total_us: None,
         }
     }
 }
@@ -182,46 +277,21 @@ impl Part {
         if !matches!(kind, Kind::Intent | Kind::Outcome | Kind::Unknown | Kind::Denial) {
             return None;
         }
-        let record = serde_json::from_str::<Value>(&item.line).ok()?;
-        let row = begun(&record, kind);
+        let told = serde_json::from_str::<Told>(&item.line).ok()?;
         Some(match kind {
-            Kind::Intent => Self::Begun(row),
-            Kind::Denial => Self::Refused(End::read(&record, kind).of(row)),
+            Kind::Intent => Self::Begun(told.begun(kind)),
+            Kind::Denial => Self::Refused(End::read(&told, kind).of(told.begun(kind))),
             _ => {
-                let of = record.get("intent").and_then(Value::as_u64).map_or(item.seq, Seq);
-                Self::Ended { of, end: End::read(&record, kind), alone: row }
+                let of = told.intent.map_or(item.seq, Seq);
+                Self::Ended { of, end: End::read(&told, kind), alone: told.begun(kind) }
             }
         })
     }
 }
 
-/// A call that has not ended, of which `record` is the first that is known.
-fn begun(record: &Value, kind: Kind) -> Row {
-    let text = |pointer: &str| record.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let names = record.pointer("/provenance").and_then(Value::as_array).into_iter().flatten();
-    let either = |one: &str, other: &str| {
-        Some(text(one)).filter(|text| !text.is_empty()).unwrap_or_else(|| text(other))
-    };
-    let target = target_of(record).unwrap_or_else(|| either("/claimed/name", "/method"));
-    let name =
-        ["/tool", "/prompt", "/resource"].iter().map(|class| text(class)).find(|name| !name.is_empty());
-    let upstream =
-        name.as_deref().and_then(|name| name.split(['.', ':']).next()).unwrap_or_default().to_owned();
-    Row {
-        seq: record.get("seq").and_then(Value::as_u64).unwrap_or_default(),
-        time: text("/t"),
-        sources: names.filter_map(Value::as_str).map(str::to_owned).collect(),
-        subject: either("/principal/subject", "/subject"),
-        entry_point: either("/principal/entry_point", "/entry_point"),
-        run: text("/run"),
-        agent: text("/principal/agents/0"),
-        upstream,
-        target,
-        verdict: if kind == Kind::Denial { Verdict::Refused } else { Verdict::Forwarded },
-        reason: "open".to_owned(),
-        executed: "unknown".to_owned(),
-        total_us: None,
-    }
+/// The upstream of a target, as it is written: what stands before the first dot or colon.
+fn upstream_of(name: &str) -> &str {
+    name.split(['.', ':']).next().unwrap_or_default()
 }
 
 /// Whether a call was forwarded.

@@ -101,13 +101,17 @@ fn new_line(out: &mut String, depth: usize) {
 /// What the call of `record` is for, as people are told: a tool by its name alone, everything else after the
 /// word for its class. `None` where the record names nothing.
 pub fn target_of(record: &Value) -> Option<String> {
-    Class::ALL.into_iter().find_map(|class| {
-        let target = record.get(class.code())?.as_str()?;
-        Some(match class {
-            Class::Tool => target.to_owned(),
-            other => format!("{} {target}", other.code()),
-        })
-    })
+    Class::ALL
+        .into_iter()
+        .find_map(|class| record.get(class.code())?.as_str().map(|name| written(class, name)))
+}
+
+/// What a call is for, as people are told.
+pub(super) fn written(class: Class, name: &str) -> String {
+    match class {
+        Class::Tool => name.to_owned(),
+        other => format!("{} {name}", other.code()),
+    }
 }
 
 /// The line of a call from the record that it began with and the one that it ended with.

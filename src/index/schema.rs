@@ -2,7 +2,7 @@
 //!
 //! Must never keep a step half: whoever calls holds the transaction.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
@@ -126,25 +126,38 @@ pub(super) fn keep_place(step: &Transaction<'_>, place: &Place) -> rusqlite::Res
     .map(drop)
 }
 
-/// The numbers of names, as far as they are remembered.
+/// What is remembered while rows are made.
 #[derive(Debug, Default)]
-pub(super) struct Known(HashMap<(NameOf, String), i64>);
+pub(super) struct Known {
+    /// The numbers of names.
+    names: HashMap<(NameOf, String), i64>,
+    /// The calls of this step that have not ended: most end within it, and so are written once.
+    begun: BTreeMap<Seq, Row>,
+}
 
 impl Known {
-    /// Takes in what one record says.
+    /// Takes in what one record says. Is not whole before [`Self::settle`].
     pub(super) fn take(&mut self, step: &Transaction<'_>, part: Part) -> rusqlite::Result<()> {
         match part {
-            Part::Begun(row) => self.put(step, &row, None),
-            Part::Refused(row) => self.put(step, &row, Some(Seq(row.seq))),
+            Part::Begun(row) => drop(self.begun.insert(Seq(row.seq), row)),
+            Part::Refused(row) => self.put(step, &row, Some(Seq(row.seq)))?,
             Part::Ended { of, end, alone } => {
                 let ended = Seq(alone.seq);
-                if self.end(step, of, ended, &end)? == 0 {
+                if let Some(row) = self.begun.remove(&of) {
+                    self.put(step, &end.of(row), Some(ended))?;
+                } else if self.end(step, of, ended, &end)? == 0 {
                     // It began before all that is there.
-                    return self.put(step, &end.of(alone), Some(ended));
+                    self.put(step, &end.of(alone), Some(ended))?;
                 }
-                Ok(())
             }
         }
+        Ok(())
+    }
+
+    /// Keeps the calls that have not ended in this step.
+    pub(super) fn settle(&mut self, step: &Transaction<'_>) -> rusqlite::Result<()> {
+        let begun = std::mem::take(&mut self.begun);
+        begun.values().try_for_each(|row| self.put(step, row, None))
     }
 
     fn put(&mut self, step: &Transaction<'_>, row: &Row, ended: Option<Seq>) -> rusqlite::Result<()> {
@@ -193,7 +206,7 @@ impl Known {
 
     fn id(&mut self, step: &Transaction<'_>, of: NameOf, name: &str) -> rusqlite::Result<i64> {
         let key = (of, name.to_owned());
-        if let Some(id) = self.0.get(&key) {
+        if let Some(id) = self.names.get(&key) {
             return Ok(*id);
         }
         step.prepare_cached("INSERT OR IGNORE INTO names (kind, name) VALUES (?1, ?2)")?
@@ -201,10 +214,10 @@ impl Known {
         let id = step
             .prepare_cached("SELECT id FROM names WHERE kind = ?1 AND name = ?2")?
             .query_row(params![of.number(), name], |row| row.get(0))?;
-        if self.0.len() >= NAMES_MAX {
-            self.0.clear();
+        if self.names.len() >= NAMES_MAX {
+            self.names.clear();
         }
-        self.0.insert(key, id);
+        self.names.insert(key, id);
         Ok(id)
     }
 }
