@@ -209,6 +209,7 @@ impl Journal {
             journal,
             segment: None,
             standby: None,
+            short: None,
             unsynced: writer::Unsynced::default(),
             synced: found.chain.last(),
             trouble: None,

@@ -58,6 +58,8 @@ pub(super) struct Writer {
     pub(super) named: Named,
     /// What recovery read last; the first segment of this process continues it.
     pub(super) recovered_previous: Option<Previous>,
+    /// Why there is no standby, where there could be none.
+    pub(super) short: Option<String>,
     /// When the disk last failed us.
     pub(super) failed: Option<Duration>,
     /// The tree over all lines that are in the journal.
@@ -371,14 +373,12 @@ impl Writer {
             Ok(standby) => {
                 self.standby = Some(standby);
                 self.failed = None;
+                self.short = None;
             }
             Err(error) => {
                 self.failed = Some(self.shared.clock.monotonic());
                 tracing::warn!(%error, bytes, "no space can be reserved for the next segment of the journal");
-                self.shared.space.set_left(self.left_bytes());
-                if !self.shared.space.has_room() {
-                    self.halt_for_space(&error);
-                }
+                self.short = Some(format!("no space can be reserved for further calls: {error}"));
             }
         }
     }
@@ -387,20 +387,6 @@ impl Writer {
     pub(super) fn body_bytes(&self) -> u64 {
         let calls = u64::try_from(self.settings.queue_max).unwrap_or(u64::MAX);
         self.settings.segment_bytes.max(calls.saturating_add(1).saturating_mul(CALL_BYTES))
-    }
-
-    fn halt_for_space(&mut self, error: &std::io::Error) {
-        let is_going = matches!(*self.shared.status.borrow(), Status::Going);
-        if is_going {
-            add(&self.shared.counters.halts, 1);
-            tracing::error!(%error, "the audit journal is halted: no space for further calls");
-            self.shared.status.send_replace(Status::Halted(Halt {
-                cause: HaltCause::Space,
-                detail: format!("no space can be reserved for further calls: {error}"),
-                dir: self.settings.dir.clone(),
-                since: Stamp::now(&self.shared.clock).wall,
-            }));
-        }
     }
 
     /// Tells the handles how much room there is and whether the journal goes.
@@ -426,6 +412,18 @@ impl Writer {
                     });
                 }
                 self.shared.status.send_replace(Status::Going);
+            }
+            // As soon as no further call finds space, and not only when more of it is looked for again.
+            (None, Status::Going) if !self.shared.space.has_room() => {
+                let Some(detail) = self.short.clone() else { return };
+                add(&self.shared.counters.halts, 1);
+                tracing::error!(detail, "the audit journal is halted: no space for further calls");
+                self.shared.status.send_replace(Status::Halted(Halt {
+                    cause: HaltCause::Space,
+                    detail,
+                    dir: self.settings.dir.clone(),
+                    since: Stamp::now(&self.shared.clock).wall,
+                }));
             }
             (Some(_), Status::Halted(_)) | (None, _) => {}
         }

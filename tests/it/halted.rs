@@ -165,6 +165,49 @@ async fn f60_a_start_on_a_read_only_file_system_says_so_and_changes_nothing() {
     check_signed(&site);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f60_without_inodes_calls_go_on_in_what_is_reserved_and_then_halt() {
+    if !namespace::is_root() {
+        return namespace::as_root(
+            "halted::f60_without_inodes_calls_go_on_in_what_is_reserved_and_then_halt",
+        );
+    }
+    let site = site();
+    site.edit(|text| text + "[audit]\nsegment_bytes = \"4MiB\"\nqueue_max = 64\n");
+    let disk = Mounted::new(site.path("state"), "size=256m,nr_inodes=256,mode=0700");
+    let gateway = site.start();
+    let client = Client::new(&gateway.url, CHAT_KEY).initialize("2025-11-25").await;
+    assert_eq!(client.call("tools__read", "before").await.reason(), "ok");
+    all_recorded(&newest_segment(&site)).await;
+    // Other files take what there is: a segment can be filled, and the one that stands by, and no other begun.
+    let full = (0..).find(|number| std::fs::write(disk.0.join(format!("other-{number}")), "").is_err());
+    let mut fills = tokio::task::JoinSet::new();
+    for lane in 0..16 {
+        let client = Client::new(&gateway.url, CHAT_KEY).initialize("2025-11-25").await;
+        fills.spawn(async move {
+            for number in 0.. {
+                let reason = client.call("tools__read", &format!("fill-{lane}-{number}")).await.reason();
+                if reason != "ok" {
+                    return (number, reason);
+                }
+            }
+            unreachable!("the numbers do not end")
+        });
+    }
+    let filled = fills.join_all().await;
+    assert!(filled.iter().all(|(_, refused)| refused == "journal_halted"), "{filled:?}");
+    assert!(filled.iter().map(|(passed, _)| passed).sum::<usize>() > 1000, "{filled:?}");
+    halted(&site, &gateway, &client).await;
+    for number in 0..full.unwrap() {
+        std::fs::remove_file(disk.0.join(format!("other-{number}"))).unwrap();
+    }
+    goes_again(&gateway, &client).await;
+    assert!(gateway.stop().success());
+    assert!(of_kind(&site, "halted").iter().any(|halt| halt["cause"] == "space"));
+    check_audit(&site);
+    check_signed(&site);
+}
+
 /// No call passes, the caller and the probe say why.
 async fn halted(site: &Site, gateway: &Gateway, client: &Client) {
     assert_eq!(client.call("tools__read", "during").await.reason(), "journal_halted");
