@@ -77,9 +77,11 @@ pub use figures::{Figures, Halt, HaltCause, Status};
 pub use line::{FORMAT_VERSION, Kind, LINE_BYTES_MAX, RECORD_BYTES_MAX};
 pub use live::{Live, LiveRun, OpenCall};
 pub use measure::{Measure, Measured};
-pub use note::{Checkpoint, NOTE_BYTES_MAX, NoteError, VerifyingKey};
+pub use note::{Checkpoint, NOTE_BYTES_MAX, NoteError, VerifyingKey, WitnessKey, read_note};
 pub use proof::{Intent, OpenIntent, Pending, Slot};
-pub use prove::{Consistency, Inclusion, ProveError, newest_checkpoint, prove_consistency, prove_inclusion};
+pub use prove::{
+    Consistency, Inclusion, ProveError, newest_checkpoint, prove_consistency, prove_growth, prove_inclusion,
+};
 pub use query::{End, Part, Query, Row, STEP, Verdict, query};
 pub use queue::{CALL_BYTES, OUTCOME_BYTES_MAX};
 pub use read::Flaw;

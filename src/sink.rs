@@ -32,6 +32,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod told;
+mod witness;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -48,6 +49,7 @@ use cursor::Cursor;
 pub use cursor::CursorError;
 pub use ocsf::OcsfVersion;
 pub use settings::*;
+pub use witness::WITNESS_PATH;
 
 /// How one sink does.
 #[derive(Debug, Clone, PartialEq, Eq)]

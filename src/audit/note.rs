@@ -3,13 +3,22 @@
 //!
 //! Must never take a note for signed that no known key signed, nor read one in a second way.
 
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use data_encoding::{BASE64, HEXLOWER};
+use jiff::Timestamp;
 
 use crate::model::digest::Sha256;
 
 /// The algorithm byte of Ed25519 (C2SP signed-note, "Signature types").
 const ED25519_TYPE: u8 = 1;
+/// That of cosignatures with Ed25519 (C2SP tlog-cosignature, "Format").
+const COSIGNATURE_TYPE: u8 = 4;
+/// What begins the message that a witness signs (C2SP tlog-cosignature, "Ed25519 signed message").
+const COSIGNED: &str = "cosignature/v1";
 /// What begins a signature line: an em dash and a blank.
 const SIGNATURE_MARK: &str = "\u{2014} ";
 /// Largest note that is read, in bytes.
@@ -28,13 +37,18 @@ pub struct Checkpoint {
     pub root: Sha256,
 }
 
-/// A public key under its name, as `name+hash+key` writes it.
+/// A public key of the type `TYPE` under its name, as `name+hash+key` writes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VerifyingKey {
+pub struct NamedKey<const TYPE: u8> {
     name: String,
     id: [u8; 4],
     public: [u8; 32],
 }
+
+/// The key of whoever keeps a journal.
+pub type VerifyingKey = NamedKey<ED25519_TYPE>;
+/// The key of a witness, who saw a checkpoint and knows of no fork (C2SP tlog-cosignature).
+pub type WitnessKey = NamedKey<COSIGNATURE_TYPE>;
 
 /// What makes notes.
 pub(super) struct Signer {
@@ -48,6 +62,9 @@ pub enum NoteError {
     /// It is no signed note, or no checkpoint.
     #[error("it is no signed checkpoint: {0}")]
     Malformed(&'static str),
+    /// It is no key.
+    #[error("{0}")]
+    NoKey(&'static str),
     /// It is not signed by a key that is known.
     #[error("no key that is known signed it")]
     Unsigned,
@@ -88,16 +105,7 @@ impl Checkpoint {
     /// # Errors
     /// [`NoteError`].
     pub fn read(note: &str, keys: &[VerifyingKey]) -> Result<Self, NoteError> {
-        if note.len() > NOTE_BYTES_MAX {
-            return Err(NoteError::Malformed("it is too long"));
-        }
-        // The text ends before the last empty line (C2SP signed-note, "Format").
-        let at = note.rfind("\n\n").ok_or(NoteError::Malformed("it has no signatures"))?;
-        let (text, signatures) = note.split_at(at + 1);
-        let signatures = signatures.strip_prefix('\n').unwrap_or_default();
-        if !signatures.ends_with('\n') || signatures.lines().count() > SIGNATURES_MAX {
-            return Err(NoteError::Malformed("its signatures are no lines"));
-        }
+        let (text, signatures) = parts(note)?;
         let mut signed = 0_usize;
         for line in signatures.lines() {
             let (name, id, signature) = signature(line).ok_or(NoteError::Malformed("a signature line"))?;
@@ -124,6 +132,31 @@ impl Checkpoint {
     }
 }
 
+/// A note that was kept in a file; one that is longer than any comes longer than it may be.
+///
+/// # Errors
+/// What the system says; and where it is no text.
+pub fn read_note(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(NOTE_BYTES_MAX as u64 + 1).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// The text of a note, and its signature lines.
+fn parts(note: &str) -> Result<(&str, &str), NoteError> {
+    if note.len() > NOTE_BYTES_MAX {
+        return Err(NoteError::Malformed("it is too long"));
+    }
+    // The text ends before the last empty line (C2SP signed-note, "Format").
+    let at = note.rfind("\n\n").ok_or(NoteError::Malformed("it has no signatures"))?;
+    let (text, signatures) = note.split_at(at + 1);
+    let signatures = signatures.strip_prefix('\n').unwrap_or_default();
+    if !signatures.ends_with('\n') || signatures.lines().count() > SIGNATURES_MAX {
+        return Err(NoteError::Malformed("its signatures are no lines"));
+    }
+    Ok((text, signatures))
+}
+
 /// Name, key id and signature of one signature line.
 fn signature(line: &str) -> Option<(&str, [u8; 4], Vec<u8>)> {
     let (name, encoded) = line.strip_prefix(SIGNATURE_MARK)?.split_once(' ')?;
@@ -137,38 +170,64 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '+')
 }
 
-impl VerifyingKey {
+impl<const TYPE: u8> NamedKey<TYPE> {
     fn new(name: &str, public: [u8; 32]) -> Self {
-        let hash = Sha256::of_parts(&[name.as_bytes(), b"\n", &[ED25519_TYPE], &public]);
+        let hash = Sha256::of_parts(&[name.as_bytes(), b"\n", &[TYPE], &public]);
         let id = hash.as_bytes().first_chunk::<4>().copied().unwrap_or_default();
         Self { name: name.to_owned(), id, public }
     }
 
-    /// Its name, which is that of what it signs.
+    /// Its name, which is that of whoever signs with it.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 }
 
-impl std::fmt::Display for VerifyingKey {
+impl WitnessKey {
+    /// When this witness saw the checkpoint that `note` is, as the first of its cosignatures says.
+    ///
+    /// # Errors
+    /// [`NoteError`]: it is no note, the witness did not sign it, or a signature that names the witness is not over it.
+    pub fn seen(&self, note: &str) -> Result<Timestamp, NoteError> {
+        let (text, signatures) = parts(note)?;
+        let is_own = |(name, id, _): &(&str, [u8; 4], Vec<u8>)| *name == self.name && *id == self.id;
+        let own = signatures.lines().filter_map(signature).find(is_own);
+        let (_, _, bytes) = own.ok_or(NoteError::Unsigned)?;
+        let forged = || NoteError::Forged(self.name.clone());
+        let (seconds, signature) = bytes.split_first_chunk::<8>().ok_or_else(forged)?;
+        let seconds = u64::from_be_bytes(*seconds);
+        let message = format!("{COSIGNED}\ntime {seconds}\n{text}");
+        let public = UnparsedPublicKey::new(&ED25519, self.public);
+        public.verify(message.as_bytes(), signature).map_err(|_| forged())?;
+        let seconds = i64::try_from(seconds).map_err(|_| forged())?;
+        Timestamp::from_second(seconds).map_err(|_| forged())
+    }
+}
+
+impl<const TYPE: u8> std::fmt::Display for NamedKey<TYPE> {
     /// C2SP signed-note, "Verifier keys".
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let key = BASE64.encode(&[[ED25519_TYPE].as_slice(), &self.public].concat());
+        let key = BASE64.encode(&[[TYPE].as_slice(), &self.public].concat());
         write!(out, "{}+{}+{key}", self.name, HEXLOWER.encode(&self.id))
     }
 }
 
-impl std::str::FromStr for VerifyingKey {
+impl<const TYPE: u8> std::str::FromStr for NamedKey<TYPE> {
     type Err = NoteError;
 
     fn from_str(text: &str) -> Result<Self, NoteError> {
-        let malformed = NoteError::Malformed("a key is written `name+hash+key`");
+        let malformed = NoteError::NoKey(match TYPE {
+            COSIGNATURE_TYPE => {
+                "this is no key of a witness, which is written `name+hash+key`, of `cosignature/v1`"
+            }
+            _ => "this is no key, which is written `name+hash+key`",
+        });
         let read = || {
             let mut parts = text.splitn(3, '+');
             let (name, id, key) = (parts.next()?, parts.next()?, parts.next()?);
             let bytes = BASE64.decode(key.as_bytes()).ok()?;
-            let public: [u8; 32] = bytes.strip_prefix(&[ED25519_TYPE])?.try_into().ok()?;
+            let public: [u8; 32] = bytes.strip_prefix(&[TYPE])?.try_into().ok()?;
             let read = Self::new(name, public);
             (is_name(name) && HEXLOWER.encode(&read.id) == id).then_some(read)
         };
@@ -241,6 +300,35 @@ mod tests {
         for wrong in ["", "a+b+c", &text.replace("+", "-"), &text.replacen('s', "t", 1)] {
             assert!(wrong.parse::<VerifyingKey>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_witness_says_when_it_saw_exactly_this_checkpoint() {
+        let pair = Ed25519KeyPair::from_seed_unchecked(&[9; 32]).unwrap();
+        let key = WitnessKey::new("witness.example/w1", pair.public_key().as_ref().try_into().unwrap());
+        let cosigned = |text: &str, seconds: u64| {
+            let message = format!("cosignature/v1\ntime {seconds}\n{text}");
+            let signature = pair.sign(message.as_bytes());
+            let bytes = [key.id.as_slice(), &seconds.to_be_bytes(), signature.as_ref()].concat();
+            format!("{SIGNATURE_MARK}{} {}\n", key.name, BASE64.encode(&bytes))
+        };
+        let (signer, text) = (signer(1), checkpoint().body());
+        let note = checkpoint().signed_by([&signer].into_iter());
+        let both = format!("{note}{}", cosigned(&text, 1_679_315_147));
+        assert_eq!(key.seen(&both), Ok(Timestamp::from_second(1_679_315_147).unwrap()));
+        assert_eq!(
+            Checkpoint::read(&both, &[signer.key().clone()]),
+            Ok(checkpoint()),
+            "the log's own counts"
+        );
+        assert_eq!(key.seen(&note), Err(NoteError::Unsigned));
+        let forged = Err(NoteError::Forged("witness.example/w1".to_owned()));
+        assert_eq!(key.seen(&both.replace("20852163", "20852164")), forged);
+        assert_eq!(key.seen(&format!("{note}{}", cosigned(&text, u64::MAX))), forged, "no moment");
+        // Its key is none of a log, and that of a log none of a witness.
+        assert_eq!(key.to_string().parse::<WitnessKey>().as_ref(), Ok(&key));
+        assert!(key.to_string().parse::<VerifyingKey>().is_err());
+        assert!(signer.key().to_string().parse::<WitnessKey>().is_err());
     }
 
     /// The key of the tests of Go's golang.org/x/mod/sumdb/note.

@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::{BufReader, Read as _};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -107,7 +108,7 @@ pub fn prove_inclusion(dir: &Path, seq: Seq, by: Option<&str>) -> Result<Inclusi
     let index = seq.0.checked_sub(base).ok_or(ProveError::Incomplete)?;
     let ranges = inclusion(index, checkpoint.size).ok_or(ProveError::NotSigned(seq))?;
     let (mut roots, mut whole, mut line) = (Roots::of(ranges), Frontier::default(), None);
-    leaves(dir, base, checkpoint.size, |at, record, text| {
+    leaves(dir, base, 0..checkpoint.size, |at, record, text| {
         roots.leaf(at, record.leaf);
         whole.append(record.seq, record.leaf);
         if record.seq == seq {
@@ -121,7 +122,8 @@ pub fn prove_inclusion(dir: &Path, seq: Seq, by: Option<&str>) -> Result<Inclusi
     Ok(Inclusion { seq, index, line, size: checkpoint.size, root: checkpoint.root, path, checkpoint: note })
 }
 
-/// Proves that the tree of the note `old` is the beginning of that of the note `new`, from the journal in `dir`.
+/// Proves that the tree of the note `old` is the beginning of that of the note `new`, from the journal in `dir`. Reads
+/// no segment that ended before `old`: those that follow say what was in the tree.
 ///
 /// # Errors
 /// [`ProveError`].
@@ -130,20 +132,44 @@ pub fn prove_consistency(dir: &Path, old: &str, new: &str) -> Result<Consistency
     if old.origin != new.origin {
         return Err(ProveError::OtherTree);
     }
-    let ranges = consistency(old.size, new.size).ok_or(ProveError::OtherTree)?;
-    let (mut roots, mut whole, mut old_root) = (Roots::of(ranges), Frontier::default(), None);
-    leaves(dir, new.base(), new.size, |at, record, _| {
-        roots.leaf(at, record.leaf);
-        whole.append(record.seq, record.leaf);
-        if at + 1 == old.size {
+    let proof = prove_growth(dir, old.size, &new)?;
+    if proof.old_root == old.root { Ok(proof) } else { Err(ProveError::OtherTree) }
+}
+
+/// Proves that the first `old_size` leaves are the beginning of the tree of `new`, for somebody who knows their root.
+///
+/// # Errors
+/// [`ProveError`].
+pub fn prove_growth(dir: &Path, old_size: u64, new: &Checkpoint) -> Result<Consistency, ProveError> {
+    let ranges = consistency(old_size, new.size).ok_or(ProveError::OtherTree)?;
+    let (mut roots, mut old_root) = (Roots::of(ranges), None);
+    let mut whole = grown_to(dir, new.base(), old_size)?;
+    leaves(dir, new.base(), whole.size..new.size, |at, record, _| {
+        if at == old_size {
+            roots.known_from(&whole);
             old_root = Some(whole.root());
         }
+        roots.leaf(at, record.leaf);
+        whole.append(record.seq, record.leaf);
     })?;
-    if (old_root, whole.root()) != (Some(old.root), new.root) {
+    let root = whole.root();
+    if root != new.root {
         return Err(ProveError::OtherTree);
     }
     let proof = roots.finish().ok_or(ProveError::Incomplete)?;
-    Ok(Consistency { old_size: old.size, old_root: old.root, size: new.size, root: new.root, proof })
+    Ok(Consistency { old_size, old_root: old_root.unwrap_or(root), size: new.size, root, proof })
+}
+
+/// The tree from `base` on with at most `size` leaves, where the newest segment begins that knows one.
+fn grown_to(dir: &Path, base: u64, size: u64) -> Result<Frontier, ProveError> {
+    for part in parts(dir)?.iter().rev() {
+        let io = |source| TailError::Io { path: part.path.clone(), source };
+        let head = read_head(&File::open(&part.path).map_err(io)?).map_err(io)?;
+        if let Some(tree) = head.tree.filter(|tree| tree.base == base && tree.size <= size) {
+            return Ok(tree);
+        }
+    }
+    Ok(Frontier::default())
 }
 
 /// The note of the checkpoint that `record` is.
@@ -151,37 +177,44 @@ fn note(record: &Record) -> Option<String> {
     record.members.note.clone().filter(|_| record.kind == Kind::Checkpoint)
 }
 
-/// Hands on the `size` lines from number `base` on, each with its place.
+/// Hands on the lines at `places` among those from number `base` on, each with its place.
 fn leaves(
     dir: &Path,
     base: u64,
-    size: u64,
+    places: Range<u64>,
     mut visit: impl FnMut(u64, &Record, &[u8]),
 ) -> Result<(), ProveError> {
-    let mut next = 0;
-    for part in parts(dir)? {
+    let Range { start: mut next, end } = places;
+    let parts = parts(dir)?;
+    // What ended before the first of them is not read.
+    let holds = |part: &Part| part.first.0 <= base.saturating_add(next);
+    let skipped = parts.iter().rposition(holds).unwrap_or_default();
+    for part in parts.iter().skip(skipped) {
         part.each(|record, line| {
-            if record.seq.0 == base.saturating_add(next) && next < size {
+            if record.seq.0 == base.saturating_add(next) && next < end {
                 visit(next, record, line);
                 next += 1;
             }
         })?;
     }
-    if next == size { Ok(()) } else { Err(ProveError::Incomplete) }
+    if next == end { Ok(()) } else { Err(ProveError::Incomplete) }
 }
 
 /// One segment, as far as it counts.
 struct Part {
+    /// The number of its first line.
+    first: Seq,
     path: PathBuf,
     bytes: u64,
 }
 
 /// The segments that can be read, in order.
 fn parts(dir: &Path) -> Result<Vec<Part>, ProveError> {
-    let paths: Vec<PathBuf> =
-        sound(dir).map_err(TailError::from)?.into_iter().map(|first| dir.join(segment_name(first))).collect();
-    let successors = paths.iter().skip(1).map(|next| counted(next)).chain([None]);
-    let part = |(path, counted): (&PathBuf, Option<u64>)| Part {
+    let named = |first: Seq| (first, dir.join(segment_name(first)));
+    let paths: Vec<(Seq, PathBuf)> = sound(dir).map_err(TailError::from)?.into_iter().map(named).collect();
+    let successors = paths.iter().skip(1).map(|(_, next)| counted(next)).chain([None]);
+    let part = |((first, path), counted): (&(Seq, PathBuf), Option<u64>)| Part {
+        first: *first,
         path: path.clone(),
         bytes: counted.unwrap_or(u64::MAX),
     };

@@ -10,6 +10,7 @@ mod keys;
 mod levels;
 mod path;
 mod plans;
+mod proofs;
 mod property;
 mod readers;
 mod recovery;

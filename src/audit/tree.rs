@@ -55,6 +55,17 @@ impl Frontier {
         peaks.fold(*last, |right, left| node(left, &right))
     }
 
+    /// Its complete subtrees, the largest first: the places of their leaves, and the roots.
+    fn complete(&self) -> impl Iterator<Item = (Range<u64>, Sha256)> {
+        let sizes = (0..u64::BITS).rev().map(|bit| 1_u64 << bit).filter(|bit| self.size & bit != 0);
+        let ranges = sizes.scan(0, |at, size| {
+            let start = *at;
+            *at += size;
+            Some(start..*at)
+        });
+        ranges.zip(self.peaks.iter().copied())
+    }
+
     /// Whether it could be one.
     pub(super) fn is_whole(&self) -> bool {
         u64::from(self.size.count_ones()) == self.peaks.len() as u64
@@ -117,7 +128,7 @@ pub(super) fn consistency(old: u64, new: u64) -> Option<Vec<Range<u64>>> {
     Some(proof)
 }
 
-/// The roots of subtrees, from leaves that come one after the other.
+/// The roots of subtrees, from leaves that come one after the other, and from a tree that has some of them already.
 #[derive(Debug)]
 pub(super) struct Roots {
     subtrees: Vec<(Range<u64>, Frontier)>,
@@ -127,6 +138,17 @@ impl Roots {
     /// Of these subtrees, which do not overlap.
     pub(super) fn of(ranges: Vec<Range<u64>>) -> Self {
         Self { subtrees: ranges.into_iter().map(|range| (range, Frontier::default())).collect() }
+    }
+
+    /// Takes over those of the subtrees that are complete in `tree`: their leaves need not come.
+    pub(super) fn known_from(&mut self, tree: &Frontier) {
+        for (complete, root) in tree.complete() {
+            let meant = self.subtrees.iter_mut().find(|(range, _)| *range == complete);
+            if let Some((range, frontier)) = meant {
+                let size = range.end - range.start;
+                *frontier = Frontier { base: range.start, size, peaks: vec![root] };
+            }
+        }
     }
 
     /// Takes in the leaf `index`.

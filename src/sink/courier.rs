@@ -97,7 +97,7 @@ impl Courier {
             path: dir.to_owned(),
             source,
         })?;
-        let target = Target::of(&settings, &clock);
+        let target = Target::of(&settings, &source.dir, &clock);
         let figures = Figures { delivered: 0, behind: 0, failures: 0, missed: 0, dead: count, trouble: None };
         let (underway, backoff) = (VecDeque::new(), Backoff::new());
         let stream = Some(Stream::new(&source.dir, sure));

@@ -63,6 +63,9 @@ pub(super) enum Failure {
         /// What the system says.
         source: io::Error,
     },
+    /// A witness does not vouch for the journal.
+    #[error("the witness: {0}")]
+    Witness(String),
     /// The journal cannot be read.
     #[error(transparent)]
     Journal(#[from] TailError),

@@ -15,6 +15,7 @@ use super::spans::Spans;
 use super::target::{Delivered, Sure};
 use crate::clock::Clock;
 use crate::outbound::Client;
+pub(super) use answer::said;
 use answer::{Taken, by_status};
 use hec::Hec;
 

@@ -10,6 +10,7 @@ use data_encoding::BASE64;
 use serde::Serialize;
 
 use super::ocsf::OcsfVersion;
+use crate::audit::WitnessKey;
 use crate::model::place::Place;
 use crate::model::secret::Secret;
 pub use crate::outbound::Compression;
@@ -76,6 +77,8 @@ pub enum Destination {
     File(FileSettings),
     /// A file that always holds the newest signed checkpoint.
     Checkpoint(PathBuf),
+    /// A witness, who signs each checkpoint.
+    Witness(Box<WitnessSettings>),
     /// A syslog receiver.
     Syslog(SyslogSettings),
     /// A server that takes batches over HTTP.
@@ -108,6 +111,21 @@ pub struct FileSettings {
     pub rotate_bytes: Option<u64>,
     /// How many moved files are kept (`rotate_keep`).
     pub rotate_keep: usize,
+}
+
+/// `type = "witness"`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WitnessSettings {
+    /// Where checkpoints are submitted.
+    pub url: http::Uri,
+    /// Headers that go along (`headers`).
+    pub headers: Vec<(http::HeaderName, Secret)>,
+    /// Certificates, in PEM, that are trusted there instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// The key of the witness (`key`).
+    pub key: WitnessKey,
+    /// The file that holds the newest checkpoint that it signed.
+    pub path: PathBuf,
 }
 
 /// `type = "syslog"`.

@@ -2,6 +2,7 @@
 //!
 //! Must never acknowledge for a destination what that one does not.
 
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -15,9 +16,10 @@ use super::kafka::KafkaTarget;
 #[cfg(feature = "nats")]
 use super::nats::NatsTarget;
 use super::parcel::Parcel;
-use super::settings::{Destination, Settings};
+use super::settings::{Destination, Settings, WitnessSettings};
 use super::stdout::StdoutTarget;
 use super::syslog::SyslogTarget;
+use super::witness::WitnessTarget;
 use crate::clock::Clock;
 
 /// Longest time for a batch of one attempt; where there are requests, each has its own.
@@ -55,6 +57,7 @@ pub(super) enum Target {
     Stdout(StdoutTarget),
     File(FileTarget),
     Checkpoint(AnchorTarget),
+    Witness(Box<WitnessTarget>),
     Syslog(SyslogTarget),
     Http(Box<HttpTarget>),
     #[cfg(feature = "kafka")]
@@ -67,11 +70,15 @@ pub(super) enum Target {
 }
 
 impl Target {
-    pub(super) fn of(sink: &Settings, clock: &Clock) -> Self {
+    /// That of `sink`, which is given what the journal in the folder `journal` holds.
+    pub(super) fn of(sink: &Settings, journal: &Path, clock: &Clock) -> Self {
         match &sink.destination {
             Destination::Stdout => Self::Stdout(StdoutTarget),
             Destination::File(settings) => Self::File(FileTarget::new(settings.clone())),
             Destination::Checkpoint(path) => Self::Checkpoint(AnchorTarget::new(path.clone())),
+            Destination::Witness(settings) => {
+                Self::Witness(Box::new(WitnessTarget::new(WitnessSettings::clone(settings), journal)))
+            }
             Destination::Syslog(settings) => Self::Syslog(SyslogTarget::new(settings.clone())),
             Destination::Http(settings) => {
                 Self::Http(Box::new(HttpTarget::new(&sink.name, settings.clone(), clock.clone())))
@@ -101,6 +108,8 @@ impl Target {
             Self::Nats(target) => return target.deliver(parcels).await,
             #[cfg(not(all(feature = "kafka", feature = "nats")))]
             Self::Unbuilt(name) => return Err(Failure::Unbuilt(name)),
+            // Each of its requests has its own; a proof takes as long as the journal that it is about.
+            Self::Witness(target) => Ok(target.deliver(parcels).await),
             Self::Stdout(target) => timeout(DELIVERY_TIMEOUT, target.deliver(parcels)).await,
             Self::File(target) => timeout(DELIVERY_TIMEOUT, target.deliver(parcels)).await,
             Self::Checkpoint(target) => timeout(DELIVERY_TIMEOUT, target.deliver(parcels)).await,
@@ -142,6 +151,7 @@ impl Target {
             Self::File(target) => target.reset(),
             Self::Syslog(target) => target.reset(),
             Self::Http(target) => target.reset(),
+            Self::Witness(target) => target.reset(),
             #[cfg(feature = "kafka")]
             Self::Kafka(target) => target.reset(),
             #[cfg(feature = "nats")]

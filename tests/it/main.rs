@@ -79,3 +79,4 @@ mod tokens;
 mod traces;
 mod users;
 mod watched;
+mod witness;

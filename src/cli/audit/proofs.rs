@@ -4,11 +4,12 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::audit::{self, Against, Checkpoint, NOTE_BYTES_MAX, Seq, VerifyingKey};
+use crate::audit::{self, Against, Checkpoint, NoteError, Seq, VerifyingKey, WitnessKey};
 use crate::cli::admin::{asked, json};
 use crate::config;
 
@@ -21,13 +22,24 @@ pub(super) struct AgainstArgs {
     /// A checkpoint that was kept elsewhere: the journal has to go on from it; may be repeated
     #[arg(long = "checkpoint", value_name = "FILE")]
     checkpoints: Vec<PathBuf>,
+    /// The key of a witness, or a file that holds it: it has to have signed every `--checkpoint`; may be repeated
+    #[arg(long = "witness", value_name = "KEY", requires = "checkpoints")]
+    witnesses: Vec<String>,
 }
 
 impl AgainstArgs {
     pub(super) fn read(&self) -> anyhow::Result<Against> {
-        let keys: Vec<_> = self.keys.iter().map(|text| key(text)).collect::<Result<_, _>>()?;
+        let keys: Vec<VerifyingKey> = read_keys(&self.keys)?;
+        let witnesses: Vec<WitnessKey> = read_keys(&self.witnesses)?;
         let read = |path: &PathBuf| {
-            let checkpoint = Checkpoint::read(&note(path)?, &keys);
+            let note = note(path)?;
+            for witness in &witnesses {
+                let seen = witness.seen(&note);
+                let by =
+                    || format!("the checkpoint in `{}`, by the witness `{}`", path.display(), witness.name());
+                seen.with_context(by)?;
+            }
+            let checkpoint = Checkpoint::read(&note, &keys);
             checkpoint.with_context(|| format!("the checkpoint in `{}`", path.display()))
         };
         let kept = self.checkpoints.iter().map(read).collect::<Result<_, _>>()?;
@@ -35,26 +47,21 @@ impl AgainstArgs {
     }
 }
 
-/// A key as it is written, or the file that holds it.
-fn key(text: &str) -> anyhow::Result<VerifyingKey> {
-    if let Ok(key) = text.parse() {
-        return Ok(key);
-    }
-    let written = std::fs::read_to_string(text)
-        .with_context(|| format!("`{text}` is no key as `audit key` prints it, and no file"))?;
-    written.trim_end().parse().with_context(|| format!("the key in `{text}`"))
+/// Keys as they are written, or files that hold them.
+fn read_keys<K: FromStr<Err = NoteError>>(texts: &[String]) -> anyhow::Result<Vec<K>> {
+    let key = |text: &String| {
+        if let Ok(key) = text.parse() {
+            return Ok(key);
+        }
+        let written = std::fs::read_to_string(text)
+            .with_context(|| format!("`{text}` is no key, written `name+hash+key`, and no file"))?;
+        written.trim_end().parse().with_context(|| format!("the key in `{text}`"))
+    };
+    texts.iter().map(key).collect()
 }
 
 fn note(path: &Path) -> anyhow::Result<String> {
-    use std::io::Read as _;
-    let opened = std::fs::File::open(path).with_context(|| format!("cannot open `{}`", path.display()))?;
-    let mut text = String::new();
-    let most = NOTE_BYTES_MAX as u64 + 1;
-    opened
-        .take(most)
-        .read_to_string(&mut text)
-        .with_context(|| format!("cannot read `{}`", path.display()))?;
-    Ok(text)
+    audit::read_note(path).with_context(|| format!("cannot read `{}`", path.display()))
 }
 
 /// What is proven.

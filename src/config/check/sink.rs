@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use ::http::Uri;
 
+use crate::audit::{NoteError, WitnessKey};
 use crate::config::code::Code;
 use crate::config::node::{Located, Node};
 use crate::config::problem::Sink;
@@ -14,7 +15,7 @@ use crate::config::raw::{Secret, SinkRule};
 use crate::sink::{
     BEHIND_MAX_DEFAULT, Begin, Destination, Encryption, FACILITY_DEFAULT, FileSettings, Format, HEAVY_TYPES,
     Host, MESSAGE_BYTES_MAX_DEFAULT, Need, OcsfVersion, ROTATE_KEEP_DEFAULT, Settings, SyslogAddress,
-    SyslogSettings,
+    SyslogSettings, WitnessSettings,
 };
 
 use super::quantity::Quantities;
@@ -23,8 +24,8 @@ use super::{Scope, bad_word};
 mod brokers;
 mod http;
 
-const TYPES: [&str; 9] =
-    ["checkpoint", "file", "http", "kafka", "nats", "otlp", "splunk_hec", "stdout", "syslog"];
+const TYPES: [&str; 10] =
+    ["checkpoint", "file", "http", "kafka", "nats", "otlp", "splunk_hec", "stdout", "syslog", "witness"];
 
 pub(super) fn check(written: &[SinkRule], scope: Scope<'_>) -> Vec<Settings> {
     let found = scope.found;
@@ -57,7 +58,10 @@ fn one(rule: &SinkRule, scope: Scope<'_>) -> Option<Settings> {
     let name = name(rule, found);
     let destination = destination(rule, scope);
     let required = rule.required.as_ref().is_some_and(|required| required.value);
-    let begin = rule.begin.as_ref().map_or(Begin::Oldest, |word| match word.value.as_str() {
+    // The newest checkpoint speaks for everything before it.
+    let is_witness = rule.kind.as_ref().is_some_and(|kind| kind.value == "witness");
+    let begin = if is_witness { Begin::Now } else { Begin::Oldest };
+    let begin = rule.begin.as_ref().map_or(begin, |word| match word.value.as_str() {
         "oldest" => Begin::Oldest,
         "now" => Begin::Now,
         _ => {
@@ -131,6 +135,7 @@ fn destination(rule: &SinkRule, scope: Scope<'_>) -> Option<Destination> {
             &["url", "ca", "compress", "token", "index", "source", "sourcetype", "host", "ack", "ack_timeout"]
         }
         "syslog" => &["url", "ca", "facility", "message_max"],
+        "witness" => &["url", "ca", "headers", "key", "path"],
         _ => {
             bad_word(kind, "type", &TYPES, found);
             return None;
@@ -147,6 +152,7 @@ fn destination(rule: &SinkRule, scope: Scope<'_>) -> Option<Destination> {
         "otlp" => http::otlp(rule, scope).map(Destination::Http),
         "splunk_hec" => http::hec(rule, scope).map(Destination::Http),
         "syslog" => syslog(rule, scope).map(Destination::Syslog),
+        "witness" => witness(rule, scope).map(|settings| Destination::Witness(Box::new(settings))),
         _ => Some(Destination::Stdout),
     }
 }
@@ -172,6 +178,7 @@ fn refuse_others(rule: &SinkRule, kind: &str, takes: &[&str], found: &Sink) {
         ("rotate_keep", number(&rule.rotate_keep)),
         ("url", text(&rule.url)),
         ("ca", text(&rule.ca)),
+        ("key", text(&rule.key)),
         ("headers", rule.headers.first().map(|(name, _)| name.place.clone())),
         ("compress", text(&rule.compress)),
         ("sign", secret(&rule.sign)),
@@ -198,13 +205,52 @@ fn refuse_others(rule: &SinkRule, kind: &str, takes: &[&str], found: &Sink) {
     }
 }
 
-/// A checkpoint has one form.
 fn checkpoint(rule: &SinkRule, scope: Scope<'_>) -> Option<PathBuf> {
-    if let Some(format) = &rule.format {
-        let message = "`format` means nothing for `type = \"checkpoint\"`";
-        scope.found.error(Code::Conflict, &format.place, message, "remove it: the file holds a signed note");
-    }
+    refuse_format(rule, "checkpoint", scope.found);
     path(rule, "add `path = \"/mnt/elsewhere/gateway.checkpoint\"`, where the journal is not", scope)
+}
+
+fn witness(rule: &SinkRule, scope: Scope<'_>) -> Option<WitnessSettings> {
+    refuse_format(rule, "witness", scope.found);
+    let (url, headers, ca) = (http::witness_url(rule, scope), http::witness_headers(rule, scope), &rule.ca);
+    let key = witness_key(rule, scope.found);
+    let path = path(
+        rule,
+        "add `path = \"/var/lib/sluicegate/witnessed.note\"`: what it signed is kept there",
+        scope,
+    );
+    Some(WitnessSettings {
+        url: url?,
+        headers,
+        ca: ca.as_ref().map(|ca| scope.path(&ca.value)),
+        key: key?,
+        path: path?,
+    })
+}
+
+fn witness_key(rule: &SinkRule, found: &Sink) -> Option<WitnessKey> {
+    let help = "write `name+hash+key`, as the witness publishes it";
+    let Some(written) = &rule.key else {
+        if found.lacks(&rule.place, &["key"]) {
+            found.error(
+                Code::MissingKey,
+                &rule.place,
+                "this sink does not say by which key the witness signs",
+                help,
+            );
+        }
+        return None;
+    };
+    let bad = |error: NoteError| found.error(Code::BadValue, &written.place, error.to_string(), help);
+    written.value.parse().map_err(bad).ok()
+}
+
+/// A checkpoint has one form.
+fn refuse_format(rule: &SinkRule, kind: &str, found: &Sink) {
+    if let Some(format) = &rule.format {
+        let message = format!("`format` means nothing for `type = \"{kind}\"`");
+        found.error(Code::Conflict, &format.place, message, "remove it: the file holds a signed note");
+    }
 }
 
 fn path(rule: &SinkRule, help: &str, scope: Scope<'_>) -> Option<PathBuf> {

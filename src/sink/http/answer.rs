@@ -38,7 +38,7 @@ pub(super) fn failure(response: &Response, more: &str, remedy: Option<&str>) -> 
 }
 
 /// `response` as a person reads it: its status, `more` that it says, and how that is mended.
-pub(super) fn said(response: &Response, more: &str, remedy: Option<&str>) -> String {
+pub(in crate::sink) fn said(response: &Response, more: &str, remedy: Option<&str>) -> String {
     let mut text = response.status.to_string();
     if !more.is_empty() {
         text.push_str(": ");

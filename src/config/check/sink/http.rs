@@ -11,6 +11,7 @@ use crate::config::raw::{Secret as Written, SinkRule};
 use crate::model::secret::Secret;
 use crate::sink::{
     ACK_TIMEOUT_DEFAULT, Ack, Compression, HecLabels, HecSettings, HttpProtocol, HttpSettings, SigningKey,
+    WITNESS_PATH,
 };
 
 use super::super::quantity::Quantities;
@@ -23,6 +24,17 @@ pub(super) fn lines(rule: &SinkRule, scope: Scope<'_>) -> Option<HttpSettings> {
     let sign = rule.sign.as_ref().and_then(|written| signing_key(written, scope));
     let url = receiver(rule, LINES_HELP, scope);
     settings(rule, url, Some(headers), Some(HttpProtocol::Lines { sign }), scope)
+}
+
+/// Where the witness of `type = "witness"` takes checkpoints.
+pub(super) fn witness_url(rule: &SinkRule, scope: Scope<'_>) -> Option<Uri> {
+    let base = below(rule, WITNESS_PATH, WITNESS_HELP, scope)?;
+    uri(&base, WITNESS_PATH)
+}
+
+/// What goes along to it.
+pub(super) fn witness_headers(rule: &SinkRule, scope: Scope<'_>) -> Vec<(HeaderName, Secret)> {
+    endpoint::headers(&rule.headers, is_own, scope)
 }
 
 /// `type = "otlp"`.
@@ -170,6 +182,8 @@ const LINES_HELP: &str = "write an `http` or `https` URL: `url = \"https://siem.
 /// Where logs go (OTLP, "OTLP/HTTP Request").
 const OTLP_PATH: &str = "/v1/logs";
 const OTLP_HELP: &str = "write what stands before `/v1/logs`: `url = \"https://otel.example:4318\"`";
+const WITNESS_HELP: &str =
+    "write what stands before `/add-checkpoint`: `url = \"https://witness.example/submission\"`";
 const HEC_PATH: &str = "/services/collector";
 const HEC_EVENT_PATH: &str = "/services/collector/event";
 const HEC_ACK_PATH: &str = "/services/collector/ack";
