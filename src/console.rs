@@ -20,9 +20,7 @@ pub use api::{
     API_VERSION, Acceptance, Administration, AdministrationError, ListenerEntry, Offered, PinEntry,
     PinStanding, RunEntry, Status,
 };
-pub use approvals::{
-    About, Approvals, Like, LikeGranted, PageLink, PeopleEntry, QuestionEntry, SignIns,
-};
+pub use approvals::{About, Approvals, Like, LikeGranted, PageLink, PeopleEntry, QuestionEntry, SignIns};
 pub use client::{ANSWER_BYTES_MAX, ANSWER_TIMEOUT, Client, ClientError};
 pub use custody::{
     Custody, Erasure, ErasureRequest, Revocation, RevocationEntry, RotatedAuditKey, RotationRequest,
