@@ -69,9 +69,10 @@ pub use checkpoint::RotateError;
 pub use directory::{DirectoryError, SegmentFile, SegmentState};
 pub use encode::NAMES_MAX;
 pub use event::{
-    Claim, Contents, DETAIL_BYTES_MAX, Detail, Event, Executed, GrantChange, JsonRpc, KeyChange, Latency,
-    MintAct, MintFacts, MintResult, MintedBy, OutcomeFacts, PlanFacts, PlanResult, ReloadResult, ResultFacts,
-    StepFacts, Transport, UpstreamState, WIDENED_BYTES_MAX, WIDENED_MAX,
+    Claim, Consultation, ConsultedFacts, Contents, DETAIL_BYTES_MAX, Detail, Event, Executed, GrantChange,
+    JsonRpc, KeyChange, Latency, MintAct, MintFacts, MintResult, MintedBy, OutcomeFacts, PlanFacts,
+    PlanResult, ReloadResult, ResultFacts, StepFacts, Transport, UpstreamState, WIDENED_BYTES_MAX,
+    WIDENED_MAX,
 };
 pub use figures::{Figures, Halt, HaltCause, Status};
 pub use line::{FORMAT_VERSION, Kind, LINE_BYTES_MAX, RECORD_BYTES_MAX};

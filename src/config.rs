@@ -35,7 +35,7 @@ use crate::model::place::Place;
 use crate::model::quorum::Quorum;
 use crate::model::trigger::Declarations;
 use crate::upstream::LockError;
-use crate::{audit, downstream, identity, limit, plan, policy, sink, telemetry, upstream};
+use crate::{audit, downstream, identity, limit, notify, plan, policy, reviewer, sink, telemetry, upstream};
 
 pub use check::Compiled;
 pub use code::Code;
@@ -81,6 +81,10 @@ pub struct Config {
     pub rules: policy::Rules,
     /// `[[flows]]`, `[[requests]]`.
     pub plans: plan::Rules,
+    /// `[reviewer]`.
+    pub reviewer: Option<reviewer::Settings>,
+    /// `[[notify]]`.
+    pub notifiers: Vec<notify::Settings>,
     /// `[[approvers]]`; where there is none, only the uid that owns the gateway is one.
     pub approvers: Vec<Approver>,
     /// `[[quorums]]`: how many people have to say yes; one where there is none.

@@ -14,6 +14,7 @@ mod asking;
 mod batch;
 mod call;
 mod chronicle;
+mod consulting;
 mod custody;
 mod exchange;
 mod handshake;
@@ -48,6 +49,7 @@ mod stage;
 mod streams;
 mod tally;
 mod task;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod traced;

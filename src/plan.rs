@@ -8,8 +8,9 @@
 //! 1. [`Plan::read`]: bytes to a plan, by the one grammar of JSON and a closed language. All problems at once.
 //! 2. [`Plan::fit`]: held against the tools that it names and the trigger. All problems at once.
 //! 3. [`review()`]: each step is granted, needs a person, or is refused, by a named rule.
-//! 4. [`Review::grant`]: what was not refused, for one run, until a moment.
-//! 5. [`Grant::find`] and [`Grant::take`]: a call belongs to the first step that it matches; its use is taken in the
+//! 4. Where there is a reviewer outside, it is asked a [`Brief`]; what it says makes the review stricter, never looser.
+//! 5. [`Review::grant`]: what was not refused, for one run, until a moment.
+//! 6. [`Grant::find`] and [`Grant::take`]: a call belongs to the first step that it matches; its use is taken in the
 //!    run's critical section, and [`Use`] is the proof. [`Grant::conclude`]: what its outcome brings.
 //!
 //! **Example.** An email asks for a meeting. The run submits: search the mail of the sender (`trigger`), then create one
@@ -19,6 +20,7 @@
 mod attribute;
 mod basis;
 mod changes;
+mod consult;
 mod decimal;
 mod features;
 mod fit;
@@ -42,8 +44,11 @@ mod tool;
 mod value;
 
 pub use basis::basis;
+pub use consult::{
+    Brief, Misfit, Opinion, OpinionWord, REVIEWER_ANSWER_BYTES_MAX, ReviewerRequest, StepOpinion,
+};
 pub use decimal::NUMBER_BYTES_MAX;
-pub use features::{Domains, Feature, Kind, StepFeatures, ValueFeature};
+pub use features::{Alike, Domains, Feature, Kind, StepFeatures, ValueFeature};
 pub use fit::Fitted;
 pub use flow::{Brings, Deed, End, Flow, FlowAnswer, HISTORY_MAX, History, Reaches, raised};
 pub use grant::{
@@ -62,11 +67,12 @@ pub use read::{
     PATTERNS_MAX, PLAN_BYTES_MAX, QUERIES_MAX, STEPS_MAX, TOOL_LEN_MAX,
 };
 pub use review::{
-    Answers, BuiltIn, Circumstances, FINDINGS_MAX, Finding, Ground, People, READ_CALLS_MAX, Review,
-    ReviewRule, Reviewed, Said, Told, ToldFinding, Verdict, review,
+    Answers, BuiltIn, Circumstances, FINDINGS_MAX, Finding, Ground, Heard, People, READ_CALLS_MAX, Review,
+    ReviewRule, Reviewed, Said, Told, ToldFinding, Verdict, review, review_among,
 };
 pub use rules::{
-    FLOWS_MAX, GRANT_LASTS_DEFAULT, GRANT_LASTS_MAX, Rules, SHAPE_STEPS_MAX, SHAPE_VALUES_MAX, SHAPES_MAX,
+    FLOWS_MAX, GRANT_LASTS_DEFAULT, GRANT_LASTS_MAX, KNOWN_DOMAINS_MAX, Outside, Rules, SHAPE_STEPS_MAX,
+    SHAPE_VALUES_MAX, SHAPES_MAX,
 };
 pub use select::{SELECT_BYTES_MAX, SELECT_SEGMENTS_MAX, SelectError};
 pub use shape::{Entry, LITERAL_BYTES_MAX, Limit, Literal, Pin, Shape};

@@ -12,6 +12,8 @@ mod health;
 mod journal;
 mod log;
 mod metrics;
+mod notifiers;
+mod reviewer;
 mod sinks;
 #[cfg(test)]
 mod tests;
@@ -25,5 +27,6 @@ pub use figures::{
 pub use health::{Finding, Halt, Readiness};
 pub use log::{Colour, LogError, LogFormat, start_log};
 pub use metrics::{CallTimes, Metrics};
+pub use reviewer::ReviewerAnswer;
 pub use sinks::{SinkFigures, WhenBehind};
 pub use traces::{Attribute, Claim, Exporter, SAMPLE_DEFAULT, Sides, Span, Status, TraceSettings, Tracer};

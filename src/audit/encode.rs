@@ -466,11 +466,14 @@ pub(super) fn actor(object: &mut Object<'_>, actor: Option<&crate::model::run::A
 }
 
 fn latency(object: &mut Object<'_>, latency: Latency) {
-    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     object.object("latency_us", |object| {
         object.number("decide", micros(latency.decide));
         object.number("journal", micros(latency.journal));
         object.number("upstream", micros(latency.upstream));
         object.number("total", micros(latency.total));
     });
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

@@ -32,7 +32,7 @@ use crate::model::trigger::TriggerEntry;
 use crate::plan::Grant;
 
 pub use mint::{KeyChange, MintAct, MintFacts, MintResult, MintedBy};
-pub use plan::{GrantChange, PlanFacts, PlanResult, StepFacts};
+pub use plan::{Consultation, ConsultedFacts, GrantChange, PlanFacts, PlanResult, StepFacts};
 
 /// Bound of an explanation in a record (an error of the system, of an upstream), in bytes.
 pub const DETAIL_BYTES_MAX: usize = 512;

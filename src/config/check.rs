@@ -22,6 +22,7 @@ mod lists;
 mod mint;
 mod names;
 mod notes;
+mod notify;
 mod pattern;
 mod people;
 mod preset;
@@ -32,6 +33,7 @@ mod refine;
 mod rename;
 mod request;
 mod resource;
+mod reviewer;
 mod secret;
 mod sink;
 mod telemetry;
@@ -104,8 +106,9 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
     let budgets = budget::check(&document.budgets, &upstreams, scope);
     let (identity, mint) = vouching(document, keys, clients, &listeners, &state_dir, &mut labels);
     let people = people::check(&document.people, &mut labels);
-    let (plans, approvers, quorums) = consents(document, &identity, &people, scope);
+    let (plans, reviewer, approvers, quorums) = consents(document, &identity, &people, scope);
     notes::say(document, &labels, scope);
+    let trail = trail(document, &state_dir, scope);
     let understood = gaps::Understood {
         identity: &identity,
         people: &people,
@@ -115,25 +118,22 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
         budgets: &budgets,
         plans: &plans,
         approvers: &approvers,
+        notifiers: trail.notifiers.len(),
     };
     gaps::refuse(document, &understood, loaded, found);
-    let (limits, trail) = (Quantities::new(found), trail(document, &state_dir, scope));
-    let lock_path = lock_path(&document.gateway, scope);
+    let (limits, lock_path) = (Quantities::new(found), lock_path(&document.gateway, scope));
     let in_flight = in_flight_limits(&document.limits, limits, &upstreams, budgets);
     let known = known::check(&rules, &upstreams, &lock_path, document, scope);
     let coverage = trial::check(&document.trials, known.as_ref(), (&plans, &approvers), &in_flight, scope);
+    let settled = fixed::Values {
+        state_dir: &state_dir,
+        lock_path: &lock_path,
+        admin: &admin,
+        trail: &trail,
+        mint: mint.as_ref(),
+    };
     Config {
-        fixed: fixed::gather(
-            document,
-            loaded,
-            &fixed::Values {
-                state_dir: &state_dir,
-                lock_path: &lock_path,
-                admin: &admin,
-                trail: &trail,
-                mint: mint.as_ref(),
-            },
-        ),
+        fixed: fixed::gather(document, loaded, &settled),
         watch: watch(document),
         lock_path,
         admin,
@@ -150,6 +150,8 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
         runs_max: limits.count(&document.limits.runs_max, "runs_max", run::RUNS_MAX_DEFAULT),
         upstreams,
         plans,
+        reviewer,
+        notifiers: trail.notifiers,
         approvers,
         quorums,
         coverage,
@@ -233,14 +235,15 @@ fn vouching(
     (identity::Settings { keys, clients, issuers, attributes, url }, mint)
 }
 
-/// What is granted without a person, and who the persons are.
+/// What is granted without a person, who outside is asked about it, and who the persons are.
 fn consents(
     document: &Document,
     identity: &identity::Settings,
     people: &[identity::PeopleSettings],
     scope: Scope<'_>,
-) -> (plan::Rules, Vec<Approver>, Vec<Quorum>) {
+) -> (plan::Rules, Option<crate::reviewer::Settings>, Vec<Approver>, Vec<Quorum>) {
     let may_assert: Vec<_> = identity.issuers.iter().map(|issuer| &issuer.may_assert).collect();
+    let (reviewer, outside) = reviewer::check(document.reviewer.as_ref(), scope).unzip();
     let plans = plan::Rules {
         flows: flow::check(&document.flows, scope),
         shapes: request::check(&document.requests, &identity.attributes, &may_assert, scope),
@@ -250,10 +253,11 @@ fn consents(
             plan::GRANT_LASTS_DEFAULT,
             plan::GRANT_LASTS_MAX,
         ),
+        outside,
     };
     let approvers = approver::check(&document.approvers, people, scope);
     let quorums = quorum::check(&document.quorums, &approvers, scope);
-    (plans, approvers, quorums)
+    (plans, reviewer, approvers, quorums)
 }
 
 fn state_dir(gateway: &raw::Gateway, loaded: &Loaded, scope: Scope<'_>) -> PathBuf {
@@ -335,11 +339,12 @@ fn watch(document: &Document) -> Watch {
     }
 }
 
-/// The journal, where its records go beside it, and what else is told of calls.
+/// The journal, where its records go beside it, and what else is told of calls, and to whom.
 struct Trail {
     audit: audit::Settings,
     sinks: Vec<crate::sink::Settings>,
     traces: Option<TraceSettings>,
+    notifiers: Vec<crate::notify::Settings>,
 }
 
 fn trail(document: &Document, state_dir: &Path, scope: Scope<'_>) -> Trail {
@@ -347,6 +352,7 @@ fn trail(document: &Document, state_dir: &Path, scope: Scope<'_>) -> Trail {
         audit: journal(&document.audit, state_dir, scope.found),
         sinks: sink::check(&document.audit.sinks, scope),
         traces: telemetry::check(document.telemetry.as_ref(), scope),
+        notifiers: notify::check(&document.notify, scope),
     }
 }
 

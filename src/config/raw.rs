@@ -10,10 +10,12 @@ mod issuer;
 mod keep;
 mod lists;
 mod mint;
+mod notify;
 mod people;
 mod plans;
 mod preset;
 mod quorum;
+mod reviewer;
 mod secret;
 mod sink;
 mod telemetry;
@@ -34,12 +36,14 @@ pub(super) use issuer::{Issuer, Jwks, Refine, RefineRule};
 pub(super) use keep::{KeepRule, KeepTable};
 pub(super) use lists::{Entry as ListEntry, Lists, Row, Shadow, form};
 pub(super) use mint::{Dispatcher, Mint};
+pub(super) use notify::NotifyRule;
 pub(super) use people::People;
 pub(super) use plans::{
     BringsRule, FlowEnd, FlowRule, LimitRule, LimitTable, PinTable, RequestRule, RequestStep, ValueRule,
 };
 pub(super) use preset::PresetRule;
 pub(super) use quorum::QuorumRule;
+pub(super) use reviewer::Reviewer;
 pub(super) use secret::{Secret, Secrets};
 pub(super) use sink::SinkRule;
 pub(super) use telemetry::Telemetry;
@@ -69,6 +73,8 @@ pub(super) struct Document {
     pub(super) requests: Vec<RequestRule>,
     pub(super) approvers: Vec<ApproverRule>,
     pub(super) quorums: Vec<QuorumRule>,
+    pub(super) reviewer: Option<Reviewer>,
+    pub(super) notify: Vec<NotifyRule>,
     pub(super) limits: Limits,
     pub(super) audit: Audit,
     pub(super) telemetry: Option<Telemetry>,
@@ -164,6 +170,8 @@ impl Document {
             requests: RequestRule::read_all(&root),
             approvers: ApproverRule::read_all(&root),
             quorums: QuorumRule::read_all(&root),
+            reviewer: Reviewer::read(&root),
+            notify: NotifyRule::read_all(&root),
             limits: Limits::read(&root),
             audit: Audit::read(&root),
             telemetry: Telemetry::read(&root),

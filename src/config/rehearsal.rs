@@ -3,22 +3,20 @@
 //!
 //! Must never judge by itself: the plan is read, held against its tools and reviewed by the code that a gateway uses.
 //! Must never say more of a tool than a gateway would to the same caller (I5). What only a gateway knows is not looked
-//! at: definitions that changed, closed sources, what is stored, what the run has done.
+//! at: definitions that changed, closed sources, what is stored, what the run has done, what a reviewer outside says.
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
 use super::{Compiled, Config};
-use crate::model::approver::{Approver, Question, has_approver};
+use crate::model::approver::Approver;
 use crate::model::label::Labels;
 use crate::model::name::ToolId;
 use crate::model::principal::Principal;
 use crate::model::provenance::Provenance;
 use crate::model::target::Target;
-use crate::plan::{
-    Circumstances, Fitted, History, People, Plan, Problem, Review, Rules, Tool, Verdict, review,
-};
+use crate::plan::{Circumstances, Fitted, History, People, Plan, Problem, Review, Rules, Tool, review_among};
 use crate::policy::{Ceiling, Offered, Policy};
 use crate::upstream::Catalogue;
 
@@ -59,12 +57,7 @@ impl Rehearsal<'_> {
     ) -> Result<Review, Vec<Problem>> {
         let find = |wire_name: &str| self.tool(wire_name, principal, now);
         let fitted = Plan::read(raw)?.fit(find, &principal.trigger)?;
-        let asked = self.judge(fitted.clone(), principal, provenance, now, People::Reachable);
-        // Where a step needs a person whom nobody is, what needs a person is refused.
-        Ok(match self.has_people(&asked, principal, provenance) {
-            true => asked,
-            false => self.judge(fitted, principal, provenance, now, People::Nobody),
-        })
+        Ok(self.judge(fitted, principal, provenance, now))
     }
 
     fn judge(
@@ -73,7 +66,6 @@ impl Rehearsal<'_> {
         principal: &Principal,
         provenance: &Provenance,
         now: Timestamp,
-        people: People,
     ) -> Review {
         let closed = BTreeSet::new();
         let offered = |id: &ToolId| {
@@ -91,23 +83,12 @@ impl Rehearsal<'_> {
             history: &history,
             shapes: &self.plans.shapes,
             grants: &[],
-            people,
+            // Nobody outside is reached from here.
+            outside: None,
+            people: People::Reachable,
             now,
         };
-        review(fitted, under, &answers)
-    }
-
-    /// Whether somebody may answer for every step that needs a person.
-    fn has_people(&self, review: &Review, principal: &Principal, sources: &Provenance) -> bool {
-        let steps = review.plan().steps().iter().zip(review.steps());
-        let mut asked = steps.filter(|(_, reviewed)| matches!(reviewed.verdict, Verdict::Person(_)));
-        asked.all(|(step, _)| {
-            self.catalogue.find(step.tool()).is_some_and(|tool| {
-                let target = Target::Tool(tool.id.clone());
-                let question = Question { sources, target: &target, subject: &principal.subject };
-                has_approver(self.approvers, question)
-            })
-        })
+        review_among(fitted, under, &answers, (self.approvers, &principal.subject))
     }
 
     /// The tool of this wire name, where `principal` may know of it.

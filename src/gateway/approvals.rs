@@ -24,6 +24,7 @@ use crate::model::reason::Reason;
 use crate::model::sign_in::{Returned, SignIn};
 use crate::model::target::Target;
 use crate::model::trigger::Trigger;
+use crate::notify::News;
 use crate::plan::{Grant, Remaining, State, StepId};
 use crate::run::Run;
 
@@ -193,6 +194,23 @@ impl Gateway {
         self.runs
             .may_vouch(Some(subject), std::iter::once(entry_point))
             .map_err(|reason| AdministrationError::Refused { reason, message: reason.sentence().to_owned() })
+    }
+
+    /// Tells people of the steps of the grant `number` that wait for them.
+    pub(super) fn tell_of_steps(&self, run: &Arc<Run>, number: u32) {
+        for step in self.waiting_steps(run).iter().filter(|step| step.grant == number) {
+            let tool =
+                self.worlds.within(|world| world.catalogue.find(&step.tool).map(|tool| tool.id.to_string()));
+            self.tell(&News::Question {
+                id: step.id(run).to_string(),
+                about: "step",
+                tool: tool.unwrap_or_default(),
+                subject: run.subject().clone(),
+                run: run.id().to_string(),
+                sources: run.provenance(),
+                until: step.until,
+            });
+        }
     }
 
     /// The steps of the run that wait for a person.

@@ -100,8 +100,9 @@ impl Gateway {
             self.questions.ask(asked.clone(), stored(named, facts))?;
         }
         let rules = facts.decision.iter().flat_map(|decision| decision.rules.clone()).collect();
-        let recorded = self.record_question(ApprovalChange::Asked, asked, rules).await;
+        let recorded = self.record_question(ApprovalChange::Asked, asked.clone(), rules).await;
         recorded.inspect_err(|_| self.questions.withdraw(&id))?;
+        self.tell_of_question(&asked);
         Ok(id)
     }
 

@@ -37,7 +37,7 @@ pub(super) struct Caller {
 }
 
 /// A request with its place in the protocol.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Exchange {
     pub(super) caller: Caller,
     pub(super) request: Request,

@@ -35,8 +35,10 @@ use crate::model::decision::PolicyEpoch;
 use crate::model::digest::Sha256;
 use crate::model::quorum::Quorum;
 use crate::model::reason::Reason;
+use crate::notify::Notifiers;
 use crate::plan;
 use crate::policy::Rules;
+use crate::reviewer::Reviewer;
 use crate::run::{BarrierReport, RecoveredRun, RecoveredRuns, RunKey, Runs, StoredSources};
 use crate::telemetry::{Finding, Metrics, Tracer};
 use crate::upstream::{Notice, Upstreams};
@@ -79,6 +81,10 @@ pub struct Configured {
     pub rules: Rules,
     /// Its flows and request shapes.
     pub plans: plan::Rules,
+    /// Who outside is asked about plans.
+    pub reviewer: Option<Arc<Reviewer>>,
+    /// Who is told of what happens.
+    pub notifiers: Arc<Notifiers>,
     /// Who may answer questions; where there is nobody, the uid that owns the gateway.
     pub approvers: Vec<Approver>,
     /// How many people have to say yes to which questions.
@@ -171,6 +177,8 @@ impl Gateway {
             config: configured.config,
             rules: configured.rules,
             plans: configured.plans,
+            reviewer: configured.reviewer,
+            notifiers: configured.notifiers,
             approvers: configured.approvers,
             quorums: configured.quorums,
             page_url: configured.page_url,
@@ -215,16 +223,23 @@ impl Gateway {
         }
         let chronicle = JournalOfRuns(&gateway.journal);
         gateway.runs.end_lost_sessions(gateway.clock.wall(), &chronicle).await?;
-        let mut running = JoinSet::new();
-        running.spawn(Arc::clone(&gateway).expire_forever());
-        running.spawn(Arc::clone(&gateway).write_tally_forever());
-        if let Some(retention) = rooms.retention {
-            running.spawn(Arc::clone(&gateway).retire_forever(retention));
-        }
-        running.spawn(Arc::clone(&gateway).follow_catalogue_forever());
+        let running = gateway.keep_house(rooms.retention);
         let (upstreams_stopped, stopped) = oneshot::channel();
         let notices = tokio::spawn(Arc::clone(&gateway).heed_notices(notices, stopped));
         Ok((gateway, Tasks { running, notices, upstreams_stopped }))
+    }
+
+    /// What goes on for as long as the gateway does, whoever calls.
+    fn keep_house(self: &Arc<Self>, retention: Option<Retention>) -> JoinSet<()> {
+        let mut running = JoinSet::new();
+        running.spawn(Arc::clone(self).expire_forever());
+        running.spawn(Arc::clone(self).write_tally_forever());
+        if let Some(retention) = retention {
+            running.spawn(Arc::clone(self).retire_forever(retention));
+        }
+        running.spawn(Arc::clone(self).follow_catalogue_forever());
+        running.spawn(Arc::clone(self).tell_of_halts_forever());
+        running
     }
 
     /// Starts the tool servers that were never seen, and waits for each at most its `list_wait`, so that

@@ -41,12 +41,13 @@ impl Gateway {
     }
 
     async fn record_notice(&self, notice: Notice) {
-        for event in events_of(notice) {
+        for event in events_of(notice.clone()) {
             if let Err(reason) = self.journal.record(event).await {
                 // The journal counts what it refused while it is halted, and records the count.
                 tracing::warn!(%reason, "a notice of an upstream could not be recorded");
             }
         }
+        self.tell_of_notice(&notice);
     }
 }
 

@@ -18,6 +18,7 @@ use super::port::Reply;
 use super::refusal::Refusal;
 use super::reply::{Output, Told, ToolAnswer};
 use super::world::World;
+use crate::model::reason::Reason;
 use crate::plan::{Flow, FlowAnswer, INPUT_SCHEMA};
 use crate::policy::Rules;
 
@@ -118,7 +119,16 @@ impl Gateway {
         let in_flight = exchange.begin();
         let in_flight = in_flight.map_err(|reason| Refusal::error(facts.clone(), reason, exchange.id()))?;
         match tool {
-            Own::SubmitPlan => self.submit_plan(exchange, named, &run, facts).await,
+            Own::SubmitPlan => {
+                // Whoever hangs up while a reviewer is asked does not keep what was asked off the record.
+                let (gateway, exchange, named) = (Arc::clone(self), exchange.clone(), named.clone());
+                let refused = Refusal::error(facts.clone(), Reason::Fault, exchange.id());
+                let plan = tokio::spawn(async move {
+                    let _in_flight = in_flight;
+                    gateway.submit_plan(&exchange, &named, &run, facts).await
+                });
+                plan.await.unwrap_or(Err(refused))
+            }
             Own::PlanStatus => self.plan_status(exchange, &run, facts).await,
             Own::Resume => {
                 // The call that goes on is in flight under this request's id itself.

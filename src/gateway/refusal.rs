@@ -131,6 +131,7 @@ impl Gateway {
             let CallFacts { principal, run, provenance, .. } = &*facts;
             let who = Who { principal, run: run.as_ref(), sources: provenance };
             facts.metered.charges = self.gate.denied(who, self.clock.wall());
+            self.tell_of_denial(&facts.provenance);
         }
     }
 

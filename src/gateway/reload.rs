@@ -95,6 +95,8 @@ impl Gateway {
             config,
             rules: configured.rules,
             plans: configured.plans,
+            reviewer: configured.reviewer,
+            notifiers: configured.notifiers,
             approvers: configured.approvers,
             quorums: configured.quorums,
             page_url: configured.page_url,

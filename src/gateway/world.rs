@@ -22,8 +22,10 @@ use crate::model::principal::Principal;
 use crate::model::provenance::Provenance;
 use crate::model::quorum::Quorum;
 use crate::model::target::Target;
+use crate::notify::Notifiers;
 use crate::plan::{self, Flow, Grant, Plan, Under, basis};
 use crate::policy::{KnownTool, Policy, Rules};
+use crate::reviewer::Reviewer;
 use crate::run::{Against, Rests, Run, Section};
 use crate::telemetry::Finding;
 use crate::upstream::{Asker, Catalogue, Fleet, Route, Tool, Upstreams};
@@ -38,6 +40,10 @@ pub(super) struct InForce {
     pub(super) rules: Rules,
     /// Flows and request shapes.
     pub(super) plans: plan::Rules,
+    /// Who outside is asked about plans.
+    pub(super) reviewer: Option<Arc<Reviewer>>,
+    /// Who is told of what happens.
+    pub(super) notifiers: Arc<Notifiers>,
     /// Who may answer questions.
     pub(super) approvers: Vec<Approver>,
     /// How many people have to say yes to which.
@@ -130,7 +136,7 @@ impl World {
     pub(super) fn basis_of(&self, plan: &Plan) -> Sha256 {
         let tools = plan.steps().iter().filter_map(|step| self.catalogue.find(step.tool()));
         let tools: Vec<_> = tools.map(plan_tool).collect();
-        basis(&tools, self.flows(), &self.in_force.plans.shapes)
+        basis(&tools, &self.in_force.plans)
     }
 
     /// The tools that `principal` may know of, and, where `under` is given, that are not closed to a

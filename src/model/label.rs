@@ -48,6 +48,8 @@ pub struct Labels {
     pub destinations: Option<BTreeSet<String>>,
     /// The arguments that hold what is told.
     pub content: BTreeSet<String>,
+    /// What a reviewer of plans is told that it does.
+    pub review_line: Option<String>,
 }
 
 impl Labels {

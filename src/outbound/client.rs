@@ -49,6 +49,8 @@ pub struct Response {
     pub status: StatusCode,
     /// How long it asks to be left alone.
     pub retry_after: Option<Duration>,
+    /// Its headers.
+    pub headers: HeaderMap,
     /// None where it broke off, or was too long.
     pub body: Option<Vec<u8>>,
 }
@@ -105,9 +107,9 @@ impl Client {
         request.headers_mut().extend(self.headers.clone());
         let broken = |error| Fault::Connection(with_causes(&error, CAUSES_BYTES_MAX));
         let response = self.pool.request(request.map(Full::new)).await.map_err(broken)?;
-        let (status, retry_after) = (response.status(), retry_after(response.headers()));
-        let body = read(response.into_body()).await;
-        Ok(Response { status, retry_after, body })
+        let (head, body) = response.into_parts();
+        let (status, retry_after, headers) = (head.status, retry_after(&head.headers), head.headers);
+        Ok(Response { status, retry_after, headers, body: read(body).await })
     }
 }
 

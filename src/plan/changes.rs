@@ -9,7 +9,7 @@ use crate::model::change::Changes;
 use crate::model::glob::{Glob, covers};
 
 use super::flow::{Brings, End, Flow, Reaches};
-use super::rules::Rules;
+use super::rules::{Outside, Rules};
 use super::shape::{Entry, Limit, Shape};
 
 impl Rules {
@@ -24,7 +24,21 @@ impl Rules {
             Ordering::Less => changes.change("what of a plan is granted counts for less long"),
             Ordering::Equal => {}
         }
+        outside(before.outside.as_ref(), self.outside.as_ref(), &mut changes);
         changes
+    }
+}
+
+fn outside(before: Option<&Outside>, after: Option<&Outside>, changes: &mut Changes) {
+    let same = |before: &Outside, after: &Outside| {
+        (&before.url, &before.known_domains) == (&after.url, &after.known_domains)
+    };
+    match (before, after) {
+        (None, None) => {}
+        (None, Some(_)) => changes.change("plans are shown to a reviewer"),
+        (Some(_), None) => changes.widen("no reviewer looks at plans any more"),
+        (Some(before), Some(after)) if same(before, after) => {}
+        (Some(_), Some(_)) => changes.widen("another reviewer looks at plans, or knows other domains"),
     }
 }
 

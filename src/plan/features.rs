@@ -3,7 +3,9 @@
 //! A plan is written by a model that may have read an injection, and a reviewer may be a model too: what the plan says
 //! in words must not reach it. So steps are numbers, tools and arguments go by the names that their definitions give
 //! them, and of a value there is its type, its length and whether it is of a domain that the operator knows. Must never
-//! hold an id, a note, a goal, a literal, a pattern, a path or a name of a member that the plan chose.
+//! hold an id, a note, a goal, a literal, a pattern, a path or a name of a member that the plan chose. Must never hold
+//! numbers that spell a text either: each that the plan chooses is rounded up to a power of two, and what it may put in
+//! any order is sorted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,8 +25,8 @@ pub type Domains = BTreeSet<String>;
 pub struct StepFeatures {
     /// The tool; none where there is no such tool, and then nothing else is shown.
     pub tool: Option<ToolId>,
-    /// How many calls it says; none where it says no number.
-    pub max_calls: Option<u32>,
+    /// It says no more calls than this; none where it says no number.
+    pub max_calls: Option<usize>,
     /// The numbers of the steps that it needs, from 0.
     pub needs: BTreeSet<usize>,
     /// What it says of each argument.
@@ -32,7 +34,7 @@ pub struct StepFeatures {
 }
 
 /// What a step says of an argument.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Feature {
     /// Whether a call may leave it out.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -43,13 +45,13 @@ pub struct Feature {
 }
 
 /// A constraint without its words.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Kind {
     /// `lit` and `enum`: what the values are.
     Values {
-        /// One for each value.
-        values: Vec<ValueFeature>,
+        /// Those that differ in what is shown of them, sorted.
+        values: Vec<Alike>,
     },
     /// `match`.
     Match,
@@ -69,30 +71,40 @@ pub enum Kind {
     Each {
         /// What each element is.
         element: Box<Kind>,
-        /// How many there can be.
+        /// There can be no more than this.
         max_items: usize,
     },
     /// `object`: its members, without their names.
     Object {
-        /// One for each member.
+        /// One for each member, sorted.
         members: Vec<Feature>,
     },
     /// `free`.
     Free {
-        /// How many characters there can be.
+        /// There can be no more characters than this.
         max_len: usize,
     },
 }
 
+/// Values of which the same is shown.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Alike {
+    /// What is shown of each.
+    #[serde(flatten)]
+    pub each: ValueFeature,
+    /// There are no more than this.
+    pub count_max: usize,
+}
+
 /// What a reviewer is shown of a value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct ValueFeature {
     /// Its type, as JSON Schema names it.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// Characters of a text, elements of an array, members of an object.
+    /// No more than as many characters of a text, elements of an array, members of an object.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub len: Option<usize>,
+    pub len_max: Option<usize>,
     /// For a text that ends in `@` and a domain: whether the operator knows that one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_known_domain: Option<bool>,
@@ -110,7 +122,7 @@ impl Fitted {
             let named = tool.iter().flat_map(|_| &step.arguments);
             StepFeatures {
                 tool: tool.as_ref().map(|tool| tool.id.clone()),
-                max_calls: step.max_calls,
+                max_calls: step.max_calls.map(|calls| coarse(calls as usize)),
                 needs: step.needs().into_iter().filter_map(number).collect(),
                 arguments: named.map(|(name, argument)| (name.clone(), view.argument(argument))).collect(),
             }
@@ -134,22 +146,31 @@ impl View<'_> {
 
     fn kind(&self, constraint: &Constraint) -> Kind {
         match constraint {
-            Constraint::Lit(value) => Kind::Values { values: vec![self.value(value)] },
-            Constraint::Enum(values) => {
-                Kind::Values { values: values.iter().map(|value| self.value(value)).collect() }
-            }
+            Constraint::Lit(value) => self.values(std::slice::from_ref(value)),
+            Constraint::Enum(values) => self.values(values),
             Constraint::Match(_) => Kind::Match,
             Constraint::Range { .. } => Kind::Range,
             Constraint::From { step, .. } => Kind::From { step: (self.number)(step) },
             Constraint::Trigger(attribute) => Kind::Trigger { attribute: attribute.clone() },
             Constraint::Each { element, max_items } => {
-                Kind::Each { element: Box::new(self.kind(element)), max_items: *max_items }
+                Kind::Each { element: Box::new(self.kind(element)), max_items: coarse(*max_items) }
             }
             Constraint::Object(members) => {
-                Kind::Object { members: members.values().map(|member| self.argument(member)).collect() }
+                let mut members: Vec<_> = members.values().map(|member| self.argument(member)).collect();
+                members.sort();
+                Kind::Object { members }
             }
-            Constraint::Free { max_len } => Kind::Free { max_len: *max_len },
+            Constraint::Free { max_len } => Kind::Free { max_len: coarse(*max_len) },
         }
+    }
+
+    fn values(&self, values: &[Value]) -> Kind {
+        let mut alike = BTreeMap::<ValueFeature, usize>::new();
+        for value in values {
+            *alike.entry(self.value(value)).or_default() += 1;
+        }
+        let each = alike.into_iter().map(|(each, count)| Alike { each, count_max: coarse(count) });
+        Kind::Values { values: each.collect() }
     }
 
     fn value(&self, value: &Value) -> ValueFeature {
@@ -164,6 +185,11 @@ impl View<'_> {
             _ => None,
         };
         let is_known_domain = domain.map(|domain| self.known.contains(&domain));
-        ValueFeature { kind: value.kind(), len, is_known_domain }
+        ValueFeature { kind: value.kind(), len_max: len.map(coarse), is_known_domain }
     }
+}
+
+/// `number`, rounded up to a power of two: a plan can say a number, and no text by many of them.
+fn coarse(number: usize) -> usize {
+    if number == 0 { 0 } else { number.checked_next_power_of_two().unwrap_or(usize::MAX) }
 }

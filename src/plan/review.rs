@@ -15,10 +15,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::model::name::{Goal, SourceName};
+use crate::model::approver::{Approver, Question, has_approver};
+use crate::model::name::{Goal, SourceName, Subject};
+use crate::model::place::Place;
 use crate::model::provenance::Provenance;
+use crate::model::target::Target;
 use crate::model::trigger::Trigger;
 
+use super::consult::Opinion;
 use super::fit::Fitted;
 use super::flow::{Flow, History};
 use super::grant::{Grant, Spent};
@@ -52,10 +56,21 @@ pub struct Circumstances<'a> {
     pub shapes: &'a [Shape],
     /// What was granted to the run already.
     pub grants: &'a [Grant],
+    /// What a reviewer outside says, where there is one.
+    pub outside: Option<Heard<'a>>,
     /// Whether anybody can be asked.
     pub people: People,
     /// When it is reviewed.
     pub now: Timestamp,
+}
+
+/// What a reviewer outside says of the plan.
+#[derive(Debug, Clone, Copy)]
+pub struct Heard<'a> {
+    /// What.
+    pub opinion: &'a Opinion,
+    /// Where the configuration names it.
+    pub place: &'a Place,
 }
 
 /// Whether a person can answer for the run's sources and tools (`[[approvers]]`).
@@ -150,7 +165,36 @@ pub fn review(fitted: Fitted, under: Circumstances<'_>, answers: &dyn Answers) -
     Review { fitted, steps, under: under.provenance.clone() }
 }
 
+/// The same, where only `approvers` can be asked about runs of `subject`: where a step needs a person whom nobody is,
+/// what needs a person is refused.
+#[must_use]
+pub fn review_among(
+    fitted: Fitted,
+    under: Circumstances<'_>,
+    answers: &dyn Answers,
+    (approvers, subject): (&[Approver], &Subject),
+) -> Review {
+    let asked = review(fitted.clone(), Circumstances { people: People::Reachable, ..under }, answers);
+    match asked.has_people(approvers, subject) {
+        true => asked,
+        false => review(fitted, Circumstances { people: People::Nobody, ..under }, answers),
+    }
+}
+
 impl Review {
+    /// Whether one of `approvers` may answer for every step that needs a person.
+    fn has_people(&self, approvers: &[Approver], subject: &Subject) -> bool {
+        let steps = self.steps.iter().zip(&self.fitted.tools);
+        let mut asked = steps.filter(|(reviewed, _)| matches!(reviewed.verdict, Verdict::Person(_)));
+        asked.all(|(_, tool)| {
+            tool.as_ref().is_some_and(|tool| {
+                let target = Target::Tool(tool.id.clone());
+                let question = Question { sources: &self.under, target: &target, subject };
+                has_approver(approvers, question)
+            })
+        })
+    }
+
     /// The plan.
     #[must_use]
     pub fn plan(&self) -> &Plan {

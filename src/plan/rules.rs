@@ -4,8 +4,10 @@
 
 use std::time::Duration;
 
+use super::features::Domains;
 use super::flow::Flow;
 use super::shape::Shape;
+use crate::model::place::Place;
 
 /// `limits.grant_lasts` where the configuration is silent: how long what of a plan is granted counts.
 pub const GRANT_LASTS_DEFAULT: Duration = Duration::from_secs(60 * 60);
@@ -20,7 +22,10 @@ pub const SHAPE_STEPS_MAX: usize = 32;
 /// Most values that a request shape names for one argument.
 pub const SHAPE_VALUES_MAX: usize = 64;
 
-/// Every flow and every request shape of a configuration.
+/// Most domains that an operator names to a reviewer outside.
+pub const KNOWN_DOMAINS_MAX: usize = 1024;
+
+/// Every flow and every request shape of a configuration, how long a grant lasts, and whether a reviewer outside is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
     /// `[[flows]]`.
@@ -29,10 +34,23 @@ pub struct Rules {
     pub shapes: Vec<Shape>,
     /// `limits.grant_lasts`: how long what of a plan is granted counts.
     pub grant_lasts: Duration,
+    /// `[reviewer]`.
+    pub outside: Option<Outside>,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { flows: Vec::new(), shapes: Vec::new(), grant_lasts: GRANT_LASTS_DEFAULT }
+        Self { flows: Vec::new(), shapes: Vec::new(), grant_lasts: GRANT_LASTS_DEFAULT, outside: None }
     }
+}
+
+/// A reviewer outside of the gateway that every plan is shown to, as far as reviews look at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outside {
+    /// Where it is asked: another one is another review.
+    pub url: String,
+    /// The domains of which it is told that they are known.
+    pub known_domains: Domains,
+    /// Where it was written.
+    pub place: Place,
 }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod changes;
+mod consult;
 mod features;
 mod fit;
 mod flows;

@@ -10,11 +10,12 @@ mod otlp;
 
 use super::failure::Failure;
 use super::parcel::Parcel;
-use super::settings::{HecSettings, HttpProtocol, HttpSettings, SigningKey};
+use super::settings::{HecSettings, HttpProtocol, HttpSettings};
 use super::spans::Spans;
 use super::target::{Delivered, Sure};
 use crate::clock::Clock;
 use crate::outbound::Client;
+use crate::webhook::SigningKey;
 pub(super) use answer::said;
 use answer::{Taken, by_status};
 use hec::Hec;

@@ -2,11 +2,9 @@
 //!
 //! Must never be built from anything that came over a network.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use data_encoding::BASE64;
 use serde::Serialize;
 
 use super::ocsf::OcsfVersion;
@@ -14,6 +12,7 @@ use crate::audit::WitnessKey;
 use crate::model::place::Place;
 use crate::model::secret::Secret;
 pub use crate::outbound::Compression;
+use crate::webhook::SigningKey;
 
 /// One sink.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -203,29 +202,6 @@ pub enum Ack {
     Wait(Duration),
     /// What is answered with success.
     Off,
-}
-
-/// A key that requests are signed with, by the scheme of Standard Webhooks.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SigningKey(Vec<u8>);
-
-impl SigningKey {
-    /// The key in `text`: `whsec_` and base64 of 24 to 64 bytes (Standard Webhooks 1.0.0, "Signature scheme").
-    #[must_use]
-    pub fn of(text: &str) -> Option<Self> {
-        let bytes = BASE64.decode(text.trim().strip_prefix("whsec_")?.as_bytes()).ok()?;
-        (24..=64).contains(&bytes.len()).then_some(Self(bytes))
-    }
-
-    pub(super) fn reveal(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for SigningKey {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("SigningKey(…)")
-    }
 }
 
 /// Where a syslog receiver is.

@@ -199,7 +199,12 @@ mod tests {
     fn what_a_witness_says_is_signed_lines_or_what_it_knows_and_everything_else_a_failure() {
         let answered = |code: u16, body: &str| {
             let status = StatusCode::from_u16(code).unwrap();
-            answer(Response { status, retry_after: None, body: Some(body.into()) })
+            answer(Response {
+                status,
+                retry_after: None,
+                headers: http::HeaderMap::new(),
+                body: Some(body.into()),
+            })
         };
         assert_eq!(answered(200, "\u{2014} w x\n").unwrap(), Answer::Cosigned("\u{2014} w x\n".to_owned()));
         assert_eq!(answered(409, "4711\n").unwrap(), Answer::Knows(4711));

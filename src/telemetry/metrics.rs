@@ -20,6 +20,8 @@ use super::certificates::Certificates;
 use super::figures::{Breaker, Figures, ReloadFigures};
 use super::health::Readiness;
 use super::journal::Journal;
+use super::notifiers::Notifiers;
+use super::reviewer::{Reviewer, ReviewerAnswer};
 use super::sinks::Sinks;
 use super::traces::Counted;
 use crate::model::approval::{ApprovalChange, Asked};
@@ -42,6 +44,8 @@ pub struct Metrics {
     pub(super) certificates: Certificates,
     pub(super) sinks: Sinks,
     pub(super) traces: Counted,
+    reviewer: Reviewer,
+    notifiers: Notifiers,
 }
 
 /// How long the parts of one call took.
@@ -78,6 +82,8 @@ impl Metrics {
         let certificates = Certificates::register(&mut registry);
         let sinks = Sinks::register(&mut registry);
         let traces = Counted::register(&mut registry);
+        let reviewer = Reviewer::register(&mut registry);
+        let notifiers = Notifiers::register(&mut registry);
         Self {
             registry,
             calls,
@@ -92,6 +98,8 @@ impl Metrics {
             certificates,
             sinks,
             traces,
+            reviewer,
+            notifiers,
         }
     }
 
@@ -124,6 +132,16 @@ impl Metrics {
     /// A budget refused something. `budget` is its name in the configuration.
     pub fn budget_refusal(&self, budget: &str, reason: Reason) {
         self.budgets.refused(budget, reason);
+    }
+
+    /// A reviewer outside was asked about a plan, and took this long.
+    pub fn reviewer_asked(&self, answer: ReviewerAnswer, took: Duration) {
+        self.reviewer.asked(answer, took);
+    }
+
+    /// As many messages of the notifier `notify` came to this end. Of none it stands at zero, so that a rise shows.
+    pub fn notified(&self, notify: &str, result: &'static str, messages: u64) {
+        self.notifiers.count(notify, result, messages);
     }
 
     /// The text of all metrics together with the figures of this moment.

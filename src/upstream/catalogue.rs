@@ -282,6 +282,7 @@ impl Settings {
             classes: self.said(tool, |entry| entry.classes.clone()),
             destinations: self.said(tool, |entry| entry.destinations.clone()),
             content: self.said(tool, |entry| entry.content.clone()).unwrap_or_default(),
+            review_line: self.said(tool, |entry| entry.review_line.clone()),
         }
     }
 

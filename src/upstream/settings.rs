@@ -186,6 +186,8 @@ pub struct ToolSettings {
     pub destinations: Option<BTreeSet<String>>,
     /// The arguments that hold what is told.
     pub content: Option<BTreeSet<String>>,
+    /// What a reviewer of plans is told that it does.
+    pub review_line: Option<String>,
     /// What a call costs, for budgets.
     pub cost: Option<u64>,
     /// Whether it is listed and called.
@@ -253,6 +255,7 @@ impl ToolSettings {
             classes: None,
             destinations: None,
             content: None,
+            review_line: None,
             cost: None,
             showing: None,
             name: None,

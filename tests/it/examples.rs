@@ -96,16 +96,21 @@ pub fn at_any_port(config: &str) -> String {
 }
 
 /// A process that says on its first line where it is, and ends with the test.
-struct Process(Child, String);
+pub struct Process(Child, String);
 
 impl Process {
-    fn start(mut command: Command) -> Self {
+    pub fn start(mut command: Command) -> Self {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let url = line.trim().trim_start_matches("listening on ").to_owned();
         assert!(url.starts_with("http://"), "{line}");
         Self(child, url)
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> &str {
+        &self.1
     }
 }
 

@@ -47,12 +47,14 @@ mod mirror;
 mod monitoring;
 #[cfg(feature = "nats")]
 mod nats_sink;
+mod notify;
 mod otlp_sink;
 mod overrides;
 mod page;
 mod path;
 mod pins;
 mod plan_review;
+mod plan_reviewer;
 mod plan_submit;
 mod plans;
 mod policies;

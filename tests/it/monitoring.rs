@@ -64,6 +64,7 @@ async fn alerts_and_dashboard_watch_what_a_gateway_shows() {
     let site = Site::with_oracle(&format!(
         "[admin]\naddress = \"127.0.0.1:0\"\n[listen.secure]\naddress = \"127.0.0.1:0\"\n{}\n\
          [[budgets]]\nname = \"day\"\nper = \"subject\"\ncalls_per_day = 9\n\
+         [[notify]]\nname = \"ops\"\ntype = \"mail\"\non = \"halted\"\nfrom = \"a@a.test\"\nto = \"b@a.test\"\n\
          [[audit.sinks]]\nname = \"file\"\ntype = \"file\"\npath = \"out.jsonl\"\n",
         tls::TLS
     ));

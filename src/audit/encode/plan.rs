@@ -2,8 +2,8 @@
 //!
 //! Must never cut a grant: a start goes on with it. What a review said is bounded by the steps of a plan.
 
-use super::{Cuts, call, decision, latency};
-use crate::audit::event::{Event, GrantChange, PlanFacts, PlanResult, StepFacts};
+use super::{Cuts, call, decision, latency, micros};
+use crate::audit::event::{ConsultedFacts, Event, GrantChange, PlanFacts, PlanResult, StepFacts};
 use crate::audit::line::Object;
 use crate::model::approval::ApprovalChange;
 use crate::model::facts::CallFacts;
@@ -89,10 +89,26 @@ fn submitted(object: &mut Object<'_>, plan: &PlanFacts) {
             object.number("problems", u64::try_from(problems).unwrap_or(u64::MAX));
         }
         object.objects("steps", plan.result.steps().iter(), step);
+        if let Some(facts) = &plan.consulted {
+            object.object("reviewer", |object| consulted(object, facts));
+        }
     });
     if let Some(grant) = plan.result.grant() {
         object.json("grant", grant);
     }
+}
+
+fn consulted(object: &mut Object<'_>, facts: &ConsultedFacts) {
+    object.digest("request", &facts.request);
+    if let Some(answer) = &facts.answer {
+        object.digest("answer", answer);
+    }
+    object.text("result", facts.result.as_str());
+    object.texts("words", facts.words.iter().map(|word| word.code()));
+    if let Some(why) = &facts.why {
+        object.text("why", why.as_str());
+    }
+    object.number("took_us", micros(facts.took));
 }
 
 fn step(object: &mut Object<'_>, step: &StepFacts) {

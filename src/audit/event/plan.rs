@@ -2,12 +2,14 @@
 //!
 //! Must never hold a note of a plan, but in the plan itself, which its grant needs to be found again.
 
-use super::Claim;
+use std::time::Duration;
+
+use super::{Claim, Detail};
 use crate::model::approval::Word;
 use crate::model::digest::Sha256;
 use crate::model::person::Person;
 use crate::model::reason::Reason;
-use crate::plan::{Concluded, Grant, StepId, Verdict};
+use crate::plan::{Concluded, Grant, OpinionWord, StepId, Verdict};
 
 /// A plan that was submitted (`plan`).
 #[derive(Debug)]
@@ -18,6 +20,48 @@ pub struct PlanFacts {
     pub bytes: u64,
     /// What came of it.
     pub result: PlanResult,
+    /// What a reviewer outside was asked of it, where one was.
+    pub consulted: Option<ConsultedFacts>,
+}
+
+/// What a reviewer outside was asked of a plan, and said.
+#[derive(Debug)]
+pub struct ConsultedFacts {
+    /// The digest of what was asked.
+    pub request: Sha256,
+    /// The digest of what came back, where it was signed by the reviewer.
+    pub answer: Option<Sha256>,
+    /// Whether it counts.
+    pub result: Consultation,
+    /// What it says of each step, in order.
+    pub words: Vec<OpinionWord>,
+    /// Why it does not count.
+    pub why: Option<Detail>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Whether what a reviewer outside said counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consultation {
+    /// It does.
+    Said,
+    /// It said nothing that does.
+    Silent,
+    /// What it was asked about was another thing once it had answered: the run, its grants or the configuration.
+    Outdated,
+}
+
+impl Consultation {
+    /// The word in the record.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Said => "said",
+            Self::Silent => "silent",
+            Self::Outdated => "outdated",
+        }
+    }
 }
 
 /// What came of a plan.

@@ -7,7 +7,9 @@ use crate::model::label::ToolClass;
 use crate::model::person::Person;
 use crate::model::planned::{Past, StepUse};
 use crate::model::trigger::Trigger;
-use crate::plan::{Circumstances, Concluded, Grant, History, People, Plan, StepId, Terms, review};
+use crate::plan::{
+    Circumstances, Concluded, Grant, History, OpinionWord, People, Plan, StepId, Terms, review,
+};
 
 const PLAN: &str = r#"{"v":1,"note":"\u202e","steps":[
     {"id":"a","tool":"t","args":{"x":{"lit":1}}},{"id":"b","tool":"t","max_calls":2,"args":{"x":{"match":"a"}}}]}"#;
@@ -45,6 +47,7 @@ fn grant(run: &RunId) -> Grant {
         history: &History::default(),
         shapes: &[],
         grants: &[],
+        outside: None,
         people: People::Reachable,
         now: jiff::Timestamp::UNIX_EPOCH,
     };
@@ -76,7 +79,15 @@ fn id() -> QuestionId {
 }
 
 fn planned(facts: CallFacts, result: PlanResult) -> Event {
-    let plan = PlanFacts { sha256: Sha256::of(b"p"), bytes: 1, result };
+    let consulted = Some(ConsultedFacts {
+        request: Sha256::of(b"asked"),
+        answer: Some(Sha256::of(b"answered")),
+        result: Consultation::Outdated,
+        words: vec![OpinionWord::Agree, OpinionWord::Ask, OpinionWord::Deny],
+        why: Some(Detail::new("why\u{202e}")),
+        took: std::time::Duration::from_millis(3),
+    });
+    let plan = PlanFacts { sha256: Sha256::of(b"p"), bytes: 1, result, consulted };
     Event::Plan { facts: Box::new(facts), plan: Box::new(plan), latency: Latency::default() }
 }
 

@@ -28,7 +28,8 @@ use crate::upstream::Catalogue;
   sluicegate plan review - --source chat --after web --role assistant --json < plan.json
 
 The plan is reviewed as a gateway of this configuration would review it, over the accepted definitions. What only a
-gateway knows is not looked at: closed sources, changed definitions, what the run has done, what was granted to it.
+gateway knows is not looked at: closed sources, changed definitions, what the run has done, what was granted to it. A
+reviewer outside (`[reviewer]`) is not asked.
 
 Ends with 0 where the whole plan is granted, and with 1 where it is not.")]
 pub(super) struct Review {

@@ -94,7 +94,8 @@ impl Running {
         let listening = plan.listening(&self.downstream).into_iter().chain(self.probed.clone()).collect();
         let config_digest = config.digest;
         let minter = self.gateway.minter_under(config.mint.clone());
-        let (configured, _settings) = rooms::parts(config, minter, &listeners, listening, &self.clock);
+        let (configured, _settings) =
+            rooms::parts(config, minter, &listeners, listening, (&self.clock, &self.metrics));
         let next = Next { configured, upstreams, elsewhere, by };
         let reloaded = self.gateway.reload(next).await.map_err(Refused::Journal)?;
         self.downstream.follow(plan, &limits, &self.gateway);

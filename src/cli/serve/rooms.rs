@@ -15,6 +15,8 @@ use crate::downstream::ListenSettings;
 use crate::gateway::{Configured, Retention, Rooms, TableLimits};
 use crate::identity::{Authenticator, EntryPoints, Minter, People};
 use crate::keep::Keeper;
+use crate::notify::{self, Fate, Notifiers};
+use crate::reviewer::Reviewer;
 use crate::sink::{self, Sinks};
 use crate::telemetry::{Exporter, Finding, Metrics, SinkFigures, Tracer, WhenBehind};
 use crate::upstream::{self, NOTICES_MAX, Upstreams};
@@ -62,7 +64,7 @@ pub(super) fn open(
     // Before anything looks for the keys that it makes where there are none.
     let mint = config.mint.clone().map(|settings| Minter::open(settings, clock.clone())).transpose()?;
     let (minter, mint_opened) = mint.map(|(minter, opened)| (Arc::new(minter), opened)).unzip();
-    let (configured, upstreams) = parts(config, minter, listeners, listening, &clock);
+    let (configured, upstreams) = parts(config, minter, listeners, listening, (&clock, &metrics));
     let upstreams = Upstreams::start(upstreams, lock_path, &state_dir, clock.clone(), told)?;
     let rooms = Rooms {
         configured,
@@ -122,7 +124,7 @@ pub(super) fn parts(
     minter: Option<Arc<Minter>>,
     listeners: &[ListenSettings],
     listening: Vec<(String, String)>,
-    clock: &Clock,
+    (clock, metrics): (&Clock, &Arc<Metrics>),
 ) -> Parts {
     for problem in config.warnings.iter() {
         let Problem { place, code, message, help, .. } = problem;
@@ -133,6 +135,8 @@ pub(super) fn parts(
         config: config.digest,
         rules: config.rules,
         plans: config.plans,
+        reviewer: config.reviewer.map(|settings| Arc::new(Reviewer::new(settings, clock.clone()))),
+        notifiers: Arc::new(notifiers(config.notifiers, clock, metrics)),
         approvers: config.approvers,
         quorums: config.quorums,
         page_url: config.admin.url,
@@ -154,6 +158,16 @@ pub(super) fn parts(
         listening,
     };
     (configured, config.upstreams)
+}
+
+/// Everybody who is told of something, with what becomes of it in metrics.
+fn notifiers(settings: Vec<notify::Settings>, clock: &Clock, metrics: &Arc<Metrics>) -> Notifiers {
+    for (name, fate) in settings.iter().flat_map(|one| Fate::ALL.map(|fate| (&one.name, fate))) {
+        metrics.notified(name, fate.as_str(), 0);
+    }
+    let metrics = Arc::clone(metrics);
+    let count: notify::Count = Arc::new(move |name, fate: Fate| metrics.notified(name, fate.as_str(), 1));
+    Notifiers::start(settings, clock, &count)
 }
 
 /// A warning of the configuration, as probes show it.

@@ -25,7 +25,7 @@ use crate::downstream::Downstream;
 use crate::gateway::{Gateway, Tasks};
 use crate::sink::Sinks;
 use crate::socket::Server;
-use crate::telemetry::Exporter;
+use crate::telemetry::{Exporter, Metrics};
 
 /// How long calls in flight may go on after the gateway was asked to stop; then their tool servers are
 /// stopped, and they are recorded as what that makes of them.
@@ -53,6 +53,7 @@ pub(in crate::cli) struct Running {
     pub(super) gateway: Arc<Gateway>,
     /// The clock of every room.
     pub(super) clock: Clock,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) downstream: Downstream,
     pub(super) watcher: Watcher,
     pub(super) notifier: Notifier,
@@ -107,6 +108,7 @@ async fn serve(
         probed,
         gateway,
         clock,
+        metrics,
         downstream,
         watcher,
         notifier: Notifier::from_environment(),

@@ -20,11 +20,13 @@ pub(super) struct Understood<'a> {
     pub(super) budgets: &'a [Budget],
     pub(super) plans: &'a plan::Rules,
     pub(super) approvers: &'a [Approver],
+    pub(super) notifiers: usize,
 }
 
 /// What was left out has to have been reported.
 pub(super) fn refuse(document: &Document, understood: &Understood<'_>, loaded: &Loaded, found: &Sink) {
-    let Understood { identity, people, mint, listeners, upstreams, budgets, plans, approvers } = understood;
+    let Understood { identity, people, mint, listeners, upstreams, budgets, plans, approvers, notifiers } =
+        understood;
     let minters = usize::from(mint.is_some());
     let pairs = [
         (document.keys.len(), identity.keys.len()),
@@ -40,6 +42,8 @@ pub(super) fn refuse(document: &Document, understood: &Understood<'_>, loaded: &
         (document.flows.len(), plans.flows.len()),
         (document.requests.len(), plans.shapes.len()),
         (document.approvers.len(), approvers.len()),
+        (document.notify.len(), *notifiers),
+        (usize::from(document.reviewer.is_some()), usize::from(plans.outside.is_some())),
     ];
     if pairs.iter().any(|(written, understood)| written != understood) && !found.has_errors() {
         let message = "a table was not understood, and nothing says why";

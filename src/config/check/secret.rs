@@ -12,6 +12,7 @@ use crate::config::node::Located;
 use crate::config::raw::Secret;
 use crate::model::place::Place;
 use crate::socket::is_open_to_others;
+use crate::webhook::SigningKey;
 
 use super::Scope;
 
@@ -73,6 +74,18 @@ pub(super) fn warn_literal(name: &str, value: &Located<Secret>, scope: Scope<'_>
         let help = "keep secrets outside: `{ env = \"NAME\" }` or `{ file = \"path\" }`";
         scope.found.warn(Code::SecretInFile, &value.place, message, help);
     }
+}
+
+/// The key in `written`, by the scheme of Standard Webhooks, which stands under `key`.
+pub(super) fn signing_key(key: &str, written: &Located<Secret>, scope: Scope<'_>) -> Option<SigningKey> {
+    warn_literal(key, written, scope);
+    let signing = SigningKey::of(&resolve(written, key, scope)?);
+    if signing.is_none() {
+        let message = format!("the value of `{key}` is no signing key");
+        let help = "write `whsec_` and base64 of 24 to 64 bytes: `echo whsec_$(openssl rand -base64 32)`";
+        scope.found.error(Code::BadValue, &written.place, message, help);
+    }
+    signing
 }
 
 /// A secret that everybody may read, or another may change, is none. One that a group may read is how some

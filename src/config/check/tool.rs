@@ -12,6 +12,7 @@ use crate::model::call::Stores;
 use crate::model::glob::{Glob, covers};
 use crate::model::label::ToolClass;
 use crate::model::name::ToolName;
+use crate::model::text::is_hidden;
 use crate::upstream::{CALL_TIMEOUT_DEFAULT, COST_DEFAULT, Listing, Showing, ToolSettings};
 
 use super::quantity::Quantities;
@@ -49,6 +50,7 @@ fn says_nothing_new<'a>(
             classes,
             destinations,
             content,
+            review_line,
             cost,
             showing,
             name,
@@ -59,7 +61,7 @@ fn says_nothing_new<'a>(
             listing,
             keep,
         } = settings;
-        let labels = [classes.is_some(), destinations.is_some(), content.is_some()];
+        let labels = [classes.is_some(), destinations.is_some(), content.is_some(), review_line.is_some()];
         let shown = [showing.is_some(), name.is_some(), description.is_some(), listing.is_some()];
         let called = [arguments.is_some(), call_timeout.is_some(), result_max.is_some(), keep.is_some()];
         let flows = [returns.is_some(), stores.is_some(), cost.is_some()];
@@ -92,6 +94,7 @@ fn one(rule: &ToolRule, upstream_max: usize, scope: Scope<'_>) -> Option<ToolSet
     });
     let classes = rule.classes.as_ref().map(|classes| tool_classes(classes, scope));
     let (destinations, content) = (names(rule.destinations.as_ref()), names(rule.content.as_ref()));
+    let review_line = rule.review_line.as_ref().and_then(|line| review_line(line, scope));
     let read = Quantities::new(found);
     let cost = rule.cost.is_some().then(|| read.cost(&rule.cost, COST_DEFAULT));
     let timeout = &rule.call_timeout;
@@ -134,6 +137,7 @@ fn one(rule: &ToolRule, upstream_max: usize, scope: Scope<'_>) -> Option<ToolSet
         classes,
         destinations,
         content,
+        review_line,
         cost,
         showing,
         name,
@@ -218,6 +222,22 @@ fn tool_classes(written: &[Located<String>], scope: Scope<'_>) -> BTreeSet<ToolC
 fn names(written: Option<&Vec<Located<String>>>) -> Option<BTreeSet<String>> {
     written.map(|names| names.iter().map(|name| name.value.clone()).collect())
 }
+
+/// One line of words: a reviewer may be a model, and what it reads is nothing but what an operator meant to say.
+fn review_line(written: &Located<String>, scope: Scope<'_>) -> Option<String> {
+    let text = &written.value;
+    let is_line = !text.trim().is_empty() && !text.chars().any(is_hidden);
+    if !is_line || text.chars().count() > REVIEW_LINE_CHARS_MAX {
+        let message = format!("`review_line` is not one line of at most {REVIEW_LINE_CHARS_MAX} characters");
+        let help = "say in one sentence what the tool does: `review_line = \"sends one mail\"`";
+        scope.found.error(Code::BadValue, &written.place, message, help);
+        return None;
+    }
+    Some(text.clone())
+}
+
+/// Longest line on a tool for a reviewer of plans, in characters.
+const REVIEW_LINE_CHARS_MAX: usize = 256;
 
 /// An argument says where something goes or what is told, and a review treats the two in opposite ways.
 fn both_labels(rule: &ToolRule, scope: Scope<'_>) {

@@ -53,6 +53,11 @@ steps = [{ tool = "mail.send", args = { to = { subject = true }, cc = [{ subject
 people = 2
 
 [[approvers]]
+[reviewer]
+headers = {}
+[[notify]]
+headers = {}
+denials = {}
 [[tests]]
 calls = [{ tool = "mail.send", args = {}, expect = "ask" }]
 trigger = {}

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::model::decision::Answer;
 use crate::model::name::SourceName;
 
+use super::super::consult::OpinionWord;
 use super::super::fit::Fitted;
 use super::super::flow::{Flow, FlowAnswer, Reaches};
 use super::super::grant::Spent;
@@ -16,7 +17,9 @@ use super::super::steps::Step;
 use super::super::tool::Tool;
 use super::order::{Order, Pinning, pinning};
 use super::said::{BuiltIn, Finding, Ground, ReviewRule};
-use super::{Answers, Circumstances, FINDINGS_MAX, People, READ_CALLS_MAX, Reviewed, Said, Tally, Verdict};
+use super::{
+    Answers, Circumstances, FINDINGS_MAX, Heard, People, READ_CALLS_MAX, Reviewed, Said, Tally, Verdict,
+};
 
 /// Every step of `fitted`, judged.
 pub(super) fn steps(fitted: &Fitted, under: Circumstances<'_>, answers: &dyn Answers) -> Vec<Reviewed> {
@@ -36,6 +39,10 @@ pub(super) fn steps(fitted: &Fitted, under: Circumstances<'_>, answers: &dyn Ans
             judge.flows(at, (step, tool), &standing, judged);
             judge.requests(step, tool, &mut tally, judged);
         }
+    }
+    // Last, so that what it says of one step makes no other looser.
+    for (at, judged) in all.iter_mut().enumerate() {
+        judge.outside(at, judged);
     }
     conclude(all, steps, &order, under.people)
 }
@@ -226,6 +233,23 @@ impl Judge<'_> {
             let spent = Spent { shape: shape.name.clone(), entry: number };
             has_room.then(|| (spent, Finding::new(Ground::Covered, rule).of(source)))
         })
+    }
+
+    /// DESIGN §9.5: what a reviewer outside says can make a step stricter. Its silence is a question.
+    fn outside(&self, at: usize, judged: &mut Judged) {
+        let Some(Heard { opinion, place }) = self.under.outside else { return };
+        let said = opinion.of(at);
+        let (list, ground) = match said.map(|said| said.word) {
+            Some(OpinionWord::Agree) => return,
+            Some(OpinionWord::Ask) => (&mut judged.person, Ground::ReviewerAsks),
+            Some(OpinionWord::Deny) => (&mut judged.refused, Ground::ReviewerDenies),
+            None => (&mut judged.person, Ground::ReviewerSilent),
+        };
+        let rule = said.and_then(|said| said.rule.clone());
+        list.push(Finding::new(ground, ReviewRule::Reviewer(rule, place.clone())));
+        // What a person or nobody grants takes nothing of what a request may ask for.
+        judged.covered.clear();
+        judged.spent.clear();
     }
 
     /// The steps `from` and those whose answers theirs come out of.

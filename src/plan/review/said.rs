@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::model::decision::Rule;
-use crate::model::name::SourceName;
+use crate::model::name::{RuleName, SourceName};
 use crate::model::place::Place;
 
 use super::super::problem::Named;
@@ -71,6 +71,8 @@ pub enum ReviewRule {
     Flow(Arc<str>, Place),
     /// A request shape.
     Request(Arc<str>, Place),
+    /// A reviewer outside, by the rule that it names.
+    Reviewer(Option<RuleName>, Place),
     /// A rule that holds everywhere.
     BuiltIn(BuiltIn),
 }
@@ -123,6 +125,12 @@ pub enum Ground {
     DependsOnRefused,
     /// The plan says that it answers another kind of request than the credential vouches for.
     GoalDiffers,
+    /// A reviewer outside wants a person to look.
+    ReviewerAsks,
+    /// A reviewer outside says no.
+    ReviewerDenies,
+    /// A reviewer outside said nothing that counts.
+    ReviewerSilent,
 }
 
 impl Ground {
@@ -144,6 +152,9 @@ impl Ground {
             Self::FlowDenies => "flow_denies",
             Self::DependsOnRefused => "depends_on_refused",
             Self::GoalDiffers => "goal_differs",
+            Self::ReviewerAsks => "reviewer_asks",
+            Self::ReviewerDenies => "reviewer_denies",
+            Self::ReviewerSilent => "reviewer_silent",
         }
     }
 
@@ -182,6 +193,11 @@ impl Ground {
                 "It depends on a step that is refused. Mend or leave out that one first."
             }
             Self::GoalDiffers => "The credential vouches for another `goal`. Leave `goal` out.",
+            Self::ReviewerAsks => "The reviewer of plans wants a person to look at this step.",
+            Self::ReviewerDenies => "The reviewer of plans refuses this step. Leave it out.",
+            Self::ReviewerSilent => {
+                "The reviewer of plans did not answer, so a person has to look at this step."
+            }
         }
     }
 }
@@ -192,6 +208,8 @@ impl fmt::Display for ReviewRule {
             Self::List(rule) => rule.fmt(out),
             Self::Flow(name, place) => write!(out, "flow {name} at {place}"),
             Self::Request(name, place) => write!(out, "request {name} at {place}"),
+            Self::Reviewer(Some(name), place) => write!(out, "reviewer rule {name} at {place}"),
+            Self::Reviewer(None, place) => write!(out, "reviewer at {place}"),
             Self::BuiltIn(rule) => out.write_str(match rule {
                 BuiltIn::Ceiling => "ceiling",
                 BuiltIn::Dependants => "dependants",

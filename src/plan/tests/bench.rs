@@ -16,8 +16,8 @@ use crate::model::place::Place;
 use crate::model::provenance::Provenance;
 use crate::model::trigger::{AttributeValue, Trigger, TriggerEntry};
 use crate::plan::{
-    Answers, Attempt, Circumstances, Fitted, Flow, Grant, History, People, Plan, Review, Said, Shape, StepId,
-    Terms, Tool, Verdict, review,
+    Answers, Attempt, Circumstances, Fitted, Flow, Grant, Heard, History, People, Plan, Review, Said, Shape,
+    StepId, Terms, Tool, Verdict, review,
 };
 
 pub(super) const SENDER: &str = "ann@a.example";
@@ -128,6 +128,7 @@ pub(super) fn tool(name: &str) -> Option<Tool> {
         classes: Some(classes.iter().copied().collect()),
         destinations: Some(texts(destinations)),
         content: texts(content),
+        review_line: None,
     };
     Some(Tool { id: written.parse().unwrap(), labels, schema: schema.into(), returns: sources(returns) })
 }
@@ -204,6 +205,7 @@ pub(super) struct World {
     pub(super) provenance: Provenance,
     pub(super) trigger: Trigger,
     pub(super) goal: Option<Goal>,
+    pub(super) subject: [String; 2],
     pub(super) flows: Vec<Flow>,
     pub(super) history: History,
     pub(super) shapes: Vec<Shape>,
@@ -218,6 +220,7 @@ impl World {
             provenance: sources(names),
             trigger: trigger(),
             goal: None,
+            subject: ["user:1".to_owned(), "me@a.example".to_owned()],
             flows: Vec::new(),
             history: History::default(),
             shapes: Vec::new(),
@@ -235,19 +238,28 @@ impl World {
     }
 
     pub(super) fn judge(&self, fitted: Fitted, grants: &[Grant]) -> Review {
-        let under = Circumstances {
+        review(fitted, self.under(grants, None), &self.lists)
+    }
+
+    /// The review of a plan of which a reviewer outside says this.
+    pub(super) fn hear(&self, fitted: Fitted, outside: Option<Heard<'_>>) -> Review {
+        review(fitted, self.under(&[], outside), &self.lists)
+    }
+
+    fn under<'a>(&'a self, grants: &'a [Grant], outside: Option<Heard<'a>>) -> Circumstances<'a> {
+        Circumstances {
             provenance: &self.provenance,
             trigger: &self.trigger,
             goal: self.goal.as_ref(),
-            subject: &["user:1".to_owned(), "me@a.example".to_owned()],
+            subject: &self.subject,
             flows: &self.flows,
             history: &self.history,
             shapes: &self.shapes,
             grants,
+            outside,
             people: self.people,
             now: now(),
-        };
-        review(fitted, under, &self.lists)
+        }
     }
 
     pub(super) fn grant(&self, steps: &str) -> Grant {

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::bench::{glob, name, place, source};
 use crate::model::label::ToolClass::{Executes, Reads, Sends, Writes};
 use crate::model::name::Goal;
-use crate::plan::{Brings, End, Entry, Flow, FlowAnswer, Limit, Literal, Pin, Reaches, Rules, Shape};
+use crate::plan::{
+    Brings, End, Entry, Flow, FlowAnswer, Limit, Literal, Outside, Pin, Reaches, Rules, Shape,
+};
 
 fn flow() -> Flow {
     let web = Brings::OneOf(BTreeSet::from([source("web"), source("email")]));
@@ -143,4 +145,16 @@ fn grants_that_count_longer_are_wider() {
         (changes.changed().len(), changes.widened().len())
     };
     assert_eq!([said(60, 60), said(60, 30), said(60, 90)], [(0, 0), (1, 0), (0, 1)]);
+}
+
+#[test]
+fn another_reviewer_or_none_is_wider_and_a_first_one_is_not() {
+    let of = |url: &str| {
+        let outside = Outside { url: url.to_owned(), known_domains: Default::default(), place: place(1) };
+        Rules { outside: Some(outside), ..Rules::default() }
+    };
+    assert_eq!(said(&Rules::default(), &of("http://a.test/")), (1, 0));
+    assert_eq!(said(&of("http://a.test/"), &of("http://a.test/")), (0, 0));
+    assert_eq!(said(&of("http://a.test/"), &of("http://b.test/")).1, 1);
+    assert_eq!(said(&of("http://a.test/"), &Rules::default()).1, 1);
 }

@@ -6,7 +6,7 @@ use super::bench::{SENDER, World, call, id, result, run, terms, trigger};
 use crate::model::digest::Sha256;
 use crate::model::facts::RunId;
 use crate::model::label::Labels;
-use crate::plan::{Concluded, Ended, Grant, State, Terms, Use};
+use crate::plan::{Concluded, Ended, Grant, Outside, Rules, State, Terms, Use};
 
 fn take(grant: &mut Grant, tool: &str, arguments: &str) -> Option<Use> {
     grant.take(&call(tool, arguments).attempt()?)
@@ -259,13 +259,22 @@ fn a_basis_is_what_was_written_and_not_where() {
         place: super::bench::place(line),
     };
     let tool = super::bench::tool("mail__send").unwrap();
-    let of = |tool, flows: &[Flow]| basis([tool], flows, &[]);
+    let rules = |flows: &[Flow]| Rules { flows: flows.to_vec(), ..Rules::default() };
+    let of = |tool, flows: &[Flow]| basis([tool], &rules(flows));
     assert_eq!(of(&tool, &[flow(1)]), of(&tool, &[flow(2)]));
     assert_ne!(of(&tool, &[flow(1)]), of(&tool, &[]));
     let labels = Labels { destinations: None, ..tool.labels.clone() };
     let relabelled = crate::plan::Tool { labels, ..tool.clone() };
     assert_ne!(of(&tool, &[]), of(&relabelled, &[]));
-    assert_ne!(basis([&tool], &[], &[]), Sha256::of(b""));
+    assert_ne!(basis([&tool], &Rules::default()), Sha256::of(b""));
+    let reviewed = |domain: &str, line| {
+        let (url, known_domains) = ("http://reviewer.test/".to_owned(), [domain.to_owned()].into());
+        let place = super::bench::place(line);
+        basis([&tool], &Rules { outside: Some(Outside { url, known_domains, place }), ..Rules::default() })
+    };
+    assert_ne!(reviewed("a.example", 1), of(&tool, &[]));
+    assert_eq!(reviewed("a.example", 1), reviewed("a.example", 2));
+    assert_ne!(reviewed("a.example", 1), reviewed("b.example", 1));
 }
 
 #[test]

@@ -10,7 +10,8 @@ use super::bench::{Lists, SENDER, World, call, id, name, place, result, source, 
 use crate::model::decision::Answer;
 use crate::model::label::{Labels, ToolClass};
 use crate::plan::{
-    Answers, End, Ended, Flow, FlowAnswer, Grant, People, Plan, Reaches, Review, Tool, Verdict,
+    Answers, End, Ended, Flow, FlowAnswer, Grant, Heard, Opinion, OpinionWord, People, Plan, Reaches, Review,
+    StepOpinion, Tool, Verdict,
 };
 
 const TOOLS: &[&str] = &[
@@ -117,6 +118,24 @@ fn world() -> impl Strategy<Value = World> {
 fn review(world: &World, steps: &[Written]) -> Option<Review> {
     let fitted = Plan::read(&written(steps)).ok()?.fit(open_tool, &world.trigger).ok()?;
     Some(world.judge(fitted, &[]))
+}
+
+/// How strict a verdict is.
+fn strictness(verdict: &Verdict) -> u8 {
+    match verdict {
+        Verdict::Granted(_) => 0,
+        Verdict::Person(_) => 1,
+        Verdict::Refused(_) => 2,
+    }
+}
+
+/// What a reviewer outside says, of no more than four steps.
+fn opinion() -> impl Strategy<Value = Opinion> {
+    let word = select(&[OpinionWord::Agree, OpinionWord::Ask, OpinionWord::Deny][..]);
+    let said = |words: Vec<_>| {
+        Opinion::Said(words.into_iter().map(|word| StepOpinion { word, rule: None }).collect())
+    };
+    prop_oneof![vec(word, 0..5).prop_map(said), Just(Opinion::Silent)]
 }
 
 /// Whether some dimension denies every call of the tool: the slow and obvious way.
@@ -299,14 +318,29 @@ proptest! {
         let mut wider = world.clone();
         wider.provenance.join(&sources(&[more]));
         let after = review(&wider, &steps).unwrap();
-        let strictness = |verdict: &Verdict| match verdict {
-            Verdict::Granted(_) => 0,
-            Verdict::Person(_) => 1,
-            Verdict::Refused(_) => 2,
-        };
         for (before, after) in before.steps().iter().zip(after.steps()) {
             // A run without any source may nothing.
             prop_assert!(world.provenance.is_empty() || strictness(&before.verdict) <= strictness(&after.verdict));
+        }
+    }
+
+    #[test]
+    fn i1_whatever_a_reviewer_says_no_step_gets_looser(
+        world in world(),
+        steps in vec(step(), 1..4),
+        opinion in opinion(),
+    ) {
+        let fitted = Plan::read(&written(&steps)).ok().and_then(|plan| plan.fit(open_tool, &world.trigger).ok());
+        let Some(fitted) = fitted else { return Ok(()) };
+        let without = world.hear(fitted.clone(), None);
+        let with = world.hear(fitted, Some(Heard { opinion: &opinion, place: &place(1) }));
+        for (at, (with, without)) in with.steps().iter().zip(without.steps()).enumerate() {
+            let said = opinion.of(at).map_or(1, |said| match said.word {
+                OpinionWord::Agree => 0,
+                OpinionWord::Ask => 1,
+                OpinionWord::Deny => 2,
+            });
+            prop_assert!(strictness(&with.verdict) >= strictness(&without.verdict).max(said), "{with:?}");
         }
     }
 

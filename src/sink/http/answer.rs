@@ -55,6 +55,8 @@ pub(in crate::sink) fn said(response: &Response, more: &str, remedy: Option<&str
 mod tests {
     use std::time::Duration;
 
+    use http::HeaderMap;
+
     use super::*;
     use crate::outbound::SAID_BYTES_MAX;
 
@@ -63,7 +65,10 @@ mod tests {
         let asked = Duration::from_secs(7);
         let answered = |code: u16| {
             let status = StatusCode::from_u16(code).unwrap();
-            by_status(&Response { status, retry_after: Some(asked), body: None }, "")
+            by_status(
+                &Response { status, retry_after: Some(asked), headers: HeaderMap::new(), body: None },
+                "",
+            )
         };
         for code in [200, 201, 202, 204] {
             assert_eq!(answered(code).unwrap(), Taken::All, "{code}");
@@ -79,7 +84,12 @@ mod tests {
 
     #[test]
     fn what_a_receiver_says_is_shown_in_bounds_and_in_one_line() {
-        let response = Response { status: StatusCode::IM_A_TEAPOT, retry_after: None, body: None };
+        let response = Response {
+            status: StatusCode::IM_A_TEAPOT,
+            retry_after: None,
+            headers: HeaderMap::new(),
+            body: None,
+        };
         let shown = failure(&response, &format!("no\n\u{1b}[31m{}", "x".repeat(10_000)), None).to_string();
         assert!(shown.len() < SAID_BYTES_MAX + 100 && !shown.contains(['\n', '\u{1b}']), "{shown}");
         assert!(shown.starts_with("the receiver answered with 418 I'm a teapot: no"), "{shown}");

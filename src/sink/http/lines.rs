@@ -2,17 +2,15 @@
 //!
 //! Must never hold a secret (the connection sends those along), nor change a record.
 
-mod sign;
-
 use bytes::Bytes;
-use http::{HeaderValue, Request};
+use http::Request;
 use jiff::Timestamp;
 
 use crate::outbound::post;
 use crate::sink::failure::Failure;
 use crate::sink::parcel::{Parcel, lines};
-use crate::sink::settings::{HttpSettings, SigningKey};
-use sign::{ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign};
+use crate::sink::settings::HttpSettings;
+use crate::webhook::SigningKey;
 
 /// What the sink `sink` sends at `now` for `parcels`.
 pub(super) async fn request(
@@ -25,12 +23,9 @@ pub(super) async fn request(
     let mut request =
         post(&settings.url, "application/x-ndjson", settings.compression, lines(parcels)).await?;
     if let Some(key) = key {
-        let (id, timestamp) = (id(sink, parcels), now.as_second().to_string());
-        let signature = sign(key, &id, &timestamp, request.body());
-        for (name, value) in [(ID_HEADER, id), (TIMESTAMP_HEADER, timestamp), (SIGNATURE_HEADER, signature)] {
-            let value = HeaderValue::try_from(value).map_err(|error| Failure::Request(error.to_string()))?;
-            request.headers_mut().insert(name, value);
-        }
+        let seal = key.seal(&id(sink, parcels), now, request.body());
+        let bad = || Failure::Request("the name of the sink cannot stand in a header".to_owned());
+        request.headers_mut().extend(seal.ok_or_else(bad)?);
     }
     Ok(request)
 }

@@ -44,13 +44,18 @@ pub(super) fn taken(response: &Response) -> Result<Taken, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use http::StatusCode;
+    use http::{HeaderMap, StatusCode};
 
     use super::*;
 
     fn answered(status: u16, body: &str) -> Result<Taken, Failure> {
         let status = StatusCode::from_u16(status).unwrap();
-        taken(&Response { status, retry_after: None, body: Some(body.as_bytes().to_vec()) })
+        taken(&Response {
+            status,
+            retry_after: None,
+            headers: HeaderMap::new(),
+            body: Some(body.as_bytes().to_vec()),
+        })
     }
 
     #[test]

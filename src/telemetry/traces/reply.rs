@@ -57,12 +57,22 @@ pub(super) fn taken(response: &Response, spans: usize) -> Taken {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
 
     fn answered(status: u16, body: &str) -> Taken {
         let status = StatusCode::from_u16(status).unwrap();
         let retry_after = Some(Duration::from_secs(7));
-        taken(&Response { status, retry_after, body: Some(body.as_bytes().to_vec()) }, 3)
+        taken(
+            &Response {
+                status,
+                retry_after,
+                headers: HeaderMap::new(),
+                body: Some(body.as_bytes().to_vec()),
+            },
+            3,
+        )
     }
 
     #[test]

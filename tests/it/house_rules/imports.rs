@@ -27,6 +27,8 @@ const TABLE: &[Room] = &[
     room("model", &[]),
     // Whom we trust as a client of TLS, for every room that is one.
     room("trust", &[]),
+    // Signing messages and knowing signed ones, for whoever sends or takes them.
+    room("webhook", &[]),
     room("clock", &[]),
     room("chance", &[]),
     room("task", &[]),
@@ -38,6 +40,10 @@ const TABLE: &[Room] = &[
     room("spool", &["model", "chance", "wire"]),
     // Posting to receivers that the operator named; knows no meaning of what is sent.
     room("outbound", &["model", "trust"]),
+    // Asks somebody outside about a plan; what is asked and said is for `plan` to write and read.
+    room("reviewer", &["model", "clock", "outbound", "webhook"]),
+    // Tells people that something waits for them; what became of a message is counted by whoever started it.
+    room("notify", &["model", "clock", "chance", "outbound", "webhook"]),
     // Listening and HTTP/1.1, for every room that listens; knows no meaning of a request.
     // By the clock it says whether a certificate is valid: rustls would read the machine's.
     room("socket", &["model", "chance", "clock"]),
@@ -68,7 +74,7 @@ const TABLE: &[Room] = &[
     // Reads the journal, for whoever asks.
     room("index", &["model", "audit"]),
     // Reads the journal; what it is told to do it does without anybody on the path.
-    room("sink", &["model", "clock", "chance", "trust", "whole", "outbound", "audit"]),
+    room("sink", &["model", "clock", "chance", "trust", "whole", "outbound", "webhook", "audit"]),
     Room {
         name: "upstream",
         whole: &["model", "clock", "chance", "task", "spool", "wire"],
@@ -96,6 +102,8 @@ const TABLE: &[Room] = &[
             "run",
             "policy",
             "plan",
+            "reviewer",
+            "notify",
             "approval",
             "limit",
             "keep",
@@ -119,8 +127,10 @@ const TABLE: &[Room] = &[
             "downstream",
             "identity",
             "limit",
+            "notify",
             "plan",
             "policy",
+            "reviewer",
             "run",
             "sink",
             "telemetry",
@@ -128,6 +138,7 @@ const TABLE: &[Room] = &[
             // A certificate is checked by the code that serves it, at the machine's time.
             "clock",
             "socket",
+            "webhook",
         ],
     ),
     room("demo", &["model", "clock", "chance"]),
@@ -142,6 +153,8 @@ const TABLE: &[Room] = &[
             "run",
             "policy",
             "plan",
+            "reviewer",
+            "notify",
             "limit",
             "keep",
             "audit",
@@ -200,7 +213,7 @@ const CRATES: &[(&str, &[&str])] = &[
 ];
 
 /// Every room but `model`, `plan`, `policy`, `proposal` and `wire`.
-const NOT_PURE: [&str; 25] = [
+const NOT_PURE: [&str; 27] = [
     "audit",
     "chance",
     "cli",
@@ -217,7 +230,9 @@ const NOT_PURE: [&str; 25] = [
     "keyfile",
     "limit",
     "main",
+    "notify",
     "outbound",
+    "reviewer",
     "run",
     "sink",
     "socket",

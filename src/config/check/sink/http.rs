@@ -7,11 +7,10 @@ use ::http::{HeaderName, HeaderValue, Uri, header};
 use crate::config::code::Code;
 use crate::config::node::Located;
 use crate::config::problem::Sink;
-use crate::config::raw::{Secret as Written, SinkRule};
+use crate::config::raw::SinkRule;
 use crate::model::secret::Secret;
 use crate::sink::{
-    ACK_TIMEOUT_DEFAULT, Ack, Compression, HecLabels, HecSettings, HttpProtocol, HttpSettings, SigningKey,
-    WITNESS_PATH,
+    ACK_TIMEOUT_DEFAULT, Ack, Compression, HecLabels, HecSettings, HttpProtocol, HttpSettings, WITNESS_PATH,
 };
 
 use super::super::quantity::Quantities;
@@ -21,7 +20,7 @@ use super::url;
 /// `type = "http"`.
 pub(super) fn lines(rule: &SinkRule, scope: Scope<'_>) -> Option<HttpSettings> {
     let headers = endpoint::headers(&rule.headers, is_own, scope);
-    let sign = rule.sign.as_ref().and_then(|written| signing_key(written, scope));
+    let sign = rule.sign.as_ref().and_then(|written| secret::signing_key("sign", written, scope));
     let url = receiver(rule, LINES_HELP, scope);
     settings(rule, url, Some(headers), Some(HttpProtocol::Lines { sign }), scope)
 }
@@ -160,17 +159,6 @@ fn label(key: &str, written: &Located<String>, found: &Sink) -> Option<String> {
         found.error(Code::BadValue, &written.place, format!("`{key}` is empty"), help);
     }
     Some(written.value.clone())
-}
-
-fn signing_key(written: &Located<Written>, scope: Scope<'_>) -> Option<SigningKey> {
-    secret::warn_literal("sign", written, scope);
-    let value = secret::resolve(written, "sign", scope)?;
-    let key = SigningKey::of(&value);
-    if key.is_none() {
-        let help = "write `whsec_` and base64 of 24 to 64 bytes: `echo whsec_$(openssl rand -base64 32)`";
-        scope.found.error(Code::BadValue, &written.place, "the value of `sign` is no signing key", help);
-    }
-    key
 }
 
 /// What each request says anyway.

@@ -108,11 +108,18 @@ pub(super) fn indexed(response: &Response) -> Result<Indexed, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
 
     fn answered(status: u16, body: &str) -> Response {
         let status = StatusCode::from_u16(status).unwrap();
-        Response { status, retry_after: None, body: Some(body.as_bytes().to_vec()) }
+        Response {
+            status,
+            retry_after: None,
+            headers: HeaderMap::new(),
+            body: Some(body.as_bytes().to_vec()),
+        }
     }
 
     /// The table of "Possible error codes".
