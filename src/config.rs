@@ -71,6 +71,8 @@ pub struct Config {
     pub identity: identity::Settings,
     /// `[auth.people.*]`.
     pub people: Vec<identity::PeopleSettings>,
+    /// `[auth.webhooks.*]`.
+    pub webhooks: Vec<identity::WebhookSettings>,
     /// `[auth.mint]`, `[auth.dispatchers.*]`.
     pub mint: Option<identity::MintSettings>,
     /// Most runs at once (`limits.runs_max`).

@@ -28,6 +28,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod token;
+mod webhooks;
 
 use std::fmt;
 use std::sync::Arc;
@@ -63,6 +64,7 @@ pub use refine::{Condition, RefineRule, Refinement};
 pub use resource::ResourceUrl;
 pub use settings::*;
 pub use token::{CLOCK_SKEW_DEFAULT, CLOCK_SKEW_MAX, IssuerSettings, KIND, VERIFIED_TOKENS_MAX};
+pub use webhooks::{MESSAGES_MAX, WebhookSettings, Webhooks};
 
 /// Everything that can vouch for a caller.
 #[derive(Debug)]

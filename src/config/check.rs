@@ -42,6 +42,7 @@ mod trial;
 mod trigger;
 mod upstream;
 mod user;
+mod webhook;
 mod when;
 
 use std::os::unix::fs::MetadataExt;
@@ -105,26 +106,24 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
     let upstreams = upstreams(document, &rules, scope);
     let budgets = budget::check(&document.budgets, &upstreams, scope);
     let (identity, mint) = vouching(document, keys, clients, &listeners, &state_dir, &mut labels);
-    let people = people::check(&document.people, &mut labels);
-    let (plans, reviewer, approvers, quorums) = consents(document, &identity, &people, scope);
+    let consents = consents(document, &identity, &mut labels);
     notes::say(document, &labels, scope);
     let trail = trail(document, &state_dir, scope);
     let understood = gaps::Understood {
         identity: &identity,
-        people: &people,
+        consents: &consents,
         mint: mint.as_ref(),
         listeners: &listeners,
         upstreams: &upstreams,
         budgets: &budgets,
-        plans: &plans,
-        approvers: &approvers,
         notifiers: trail.notifiers.len(),
     };
     gaps::refuse(document, &understood, loaded, found);
     let (limits, lock_path) = (Quantities::new(found), lock_path(&document.gateway, scope));
     let in_flight = in_flight_limits(&document.limits, limits, &upstreams, budgets);
     let known = known::check(&rules, &upstreams, &lock_path, document, scope);
-    let coverage = trial::check(&document.trials, known.as_ref(), (&plans, &approvers), &in_flight, scope);
+    let rehearsed = (&consents.plans, consents.approvers.as_slice());
+    let coverage = trial::check(&document.trials, known.as_ref(), rehearsed, &in_flight, scope);
     let settled = fixed::Values {
         state_dir: &state_dir,
         lock_path: &lock_path,
@@ -145,15 +144,16 @@ pub(super) fn check(document: &Document, loaded: &Loaded, machine: &Machine, fou
         traces: trail.traces,
         state_dir,
         identity,
-        people,
+        people: consents.people,
+        webhooks: consents.webhooks,
         mint,
         runs_max: limits.count(&document.limits.runs_max, "runs_max", run::RUNS_MAX_DEFAULT),
         upstreams,
-        plans,
-        reviewer,
+        plans: consents.plans,
+        reviewer: consents.reviewer,
         notifiers: trail.notifiers,
-        approvers,
-        quorums,
+        approvers: consents.approvers,
+        quorums: consents.quorums,
         coverage,
         digest: whole_digest(loaded, &rules),
         rules,
@@ -235,13 +235,25 @@ fn vouching(
     (identity::Settings { keys, clients, issuers, attributes, url }, mint)
 }
 
-/// What is granted without a person, who outside is asked about it, and who the persons are.
+/// Who the persons are, and what is granted without one.
+struct Consents {
+    people: Vec<identity::PeopleSettings>,
+    webhooks: Vec<identity::WebhookSettings>,
+    plans: plan::Rules,
+    /// Who outside is asked about plans.
+    reviewer: Option<crate::reviewer::Settings>,
+    approvers: Vec<Approver>,
+    quorums: Vec<Quorum>,
+}
+
 fn consents(
     document: &Document,
     identity: &identity::Settings,
-    people: &[identity::PeopleSettings],
-    scope: Scope<'_>,
-) -> (plan::Rules, Option<crate::reviewer::Settings>, Vec<Approver>, Vec<Quorum>) {
+    labels: &mut entry_point::Labels<'_>,
+) -> Consents {
+    let scope = labels.scope;
+    let people = people::check(&document.people, labels);
+    let webhooks = webhook::check(&document.webhooks, labels);
     let may_assert: Vec<_> = identity.issuers.iter().map(|issuer| &issuer.may_assert).collect();
     let (reviewer, outside) = reviewer::check(document.reviewer.as_ref(), scope).unzip();
     let plans = plan::Rules {
@@ -255,9 +267,9 @@ fn consents(
         ),
         outside,
     };
-    let approvers = approver::check(&document.approvers, people, scope);
+    let approvers = approver::check(&document.approvers, (&people, &webhooks), scope);
     let quorums = quorum::check(&document.quorums, &approvers, scope);
-    (plans, reviewer, approvers, quorums)
+    Consents { people, webhooks, plans, reviewer, approvers, quorums }
 }
 
 fn state_dir(gateway: &raw::Gateway, loaded: &Loaded, scope: Scope<'_>) -> PathBuf {

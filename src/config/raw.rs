@@ -23,6 +23,7 @@ mod tls;
 mod tool;
 mod trial;
 mod upstream;
+mod webhook;
 
 use super::file::Loaded;
 use super::node::{Entry, Fields, Later, Located, Node};
@@ -51,6 +52,7 @@ pub(super) use tls::{Client, Reach, Tls};
 pub(super) use tool::{SAYS, ToolRule};
 pub(super) use trial::{ANSWERS, Step, Trial};
 pub(super) use upstream::{FinerRule, Upstream};
+pub(super) use webhook::Webhook;
 
 /// Everything that was written.
 #[derive(Debug, Default)]
@@ -64,6 +66,7 @@ pub(super) struct Document {
     pub(super) dispatchers: Vec<Dispatcher>,
     pub(super) issuers: Vec<Issuer>,
     pub(super) people: Vec<People>,
+    pub(super) webhooks: Vec<Webhook>,
     pub(super) upstreams: Vec<Upstream>,
     pub(super) sources: Vec<Row>,
     pub(super) roles: Vec<Row>,
@@ -145,6 +148,7 @@ impl Document {
         let clients = auth.as_ref().map(|auth| each(auth, "clients", "[auth.clients.", Client::read));
         let issuers = auth.as_ref().map(|auth| each(auth, "issuers", "[auth.issuers.", Issuer::read));
         let people = auth.as_ref().map(|auth| each(auth, "people", "[auth.people.", People::read));
+        let webhooks = auth.as_ref().map(|auth| each(auth, "webhooks", "[auth.webhooks.", Webhook::read));
         let mint = auth.as_ref().and_then(Mint::read);
         let dispatchers =
             auth.as_ref().map(|auth| each(auth, "dispatchers", "[auth.dispatchers.", Dispatcher::read));
@@ -158,6 +162,7 @@ impl Document {
             clients: clients.unwrap_or_default(),
             issuers: issuers.unwrap_or_default(),
             people: people.unwrap_or_default(),
+            webhooks: webhooks.unwrap_or_default(),
             mint,
             dispatchers: dispatchers.unwrap_or_default(),
             listen: each(&root, "listen", "[listen.", Listen::read),

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
+use http::HeaderMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -17,7 +18,7 @@ use crate::model::name::{EntryPointName, Subject};
 use crate::model::person::Person;
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
-use crate::model::sign_in::{Returned, SignIn};
+use crate::model::sign_in::{Brought, Returned, SignIn};
 use crate::model::trigger::Trigger;
 
 /// What people may ask and answer.
@@ -170,6 +171,12 @@ pub trait SignIns: Send + Sync {
         sign_in: &SignIn,
         returned: &Returned,
     ) -> impl Future<Output = Result<Person, Reason>> + Send;
+
+    /// What a service says for somebody, by the entry point `by`, in a message that it signed.
+    ///
+    /// # Errors
+    /// Why it is not taken.
+    fn brought(&self, by: &str, headers: &HeaderMap, body: &[u8]) -> Result<Brought, Reason>;
 }
 
 /// A link that signs whoever asked for it in to the page, once.

@@ -5,6 +5,7 @@
 //! it was cut. Trusts `door` on who somebody is, and whoever answers [`Approvals`] on what they may see and answer.
 
 mod form;
+mod hook;
 mod html;
 mod quoted;
 mod reply;
@@ -34,9 +35,9 @@ pub use quoted::ARGUMENTS_SHOWN_BYTES_MAX;
 
 /// Where the page is.
 pub const PAGE_PATH: &str = "/approvals";
-/// Largest body of a form, in bytes.
+/// Largest body of a form, or of a message that brings an answer, in bytes.
 pub const FORM_BYTES_MAX: usize = 4 * 1024;
-/// Longest time for the body of a form to arrive.
+/// Longest time for one to arrive.
 const FORM_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Answers browsers, and hands everything else on to what answers probes.
@@ -237,6 +238,13 @@ where
             return self.probes.respond(request, peer).await;
         }
         let (head, body) = request.into_parts();
+        if let Some(by) = hook::entry_point(head.uri.path()) {
+            let brought = self.bring(&head, body, by).await;
+            if let Some(reason) = brought.as_ref().err().and_then(No::reason) {
+                self.refused(reason);
+            }
+            return hook::into_response(brought);
+        }
         match self.answer(&head, body).await {
             Ok(yes) => yes.into_response(),
             Err(no) => {

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use jiff::Timestamp;
 
 use super::Gateway;
@@ -21,7 +22,7 @@ use crate::model::name::{EntryPointName, Subject};
 use crate::model::person::Person;
 use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
-use crate::model::sign_in::{Returned, SignIn};
+use crate::model::sign_in::{Brought, Returned, SignIn};
 use crate::model::target::Target;
 use crate::model::trigger::Trigger;
 use crate::notify::News;
@@ -100,6 +101,11 @@ impl SignIns for Gateway {
     ) -> Result<Person, Reason> {
         let people = Arc::clone(&self.worlds.now().in_force.people);
         people.finish(by, sign_in, returned).await
+    }
+
+    fn brought(&self, by: &str, headers: &HeaderMap, body: &[u8]) -> Result<Brought, Reason> {
+        let webhooks = Arc::clone(&self.worlds.now().in_force.webhooks);
+        webhooks.open(by, headers, body, self.clock.wall())
     }
 }
 

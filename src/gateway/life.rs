@@ -27,7 +27,7 @@ use crate::approval::Questions;
 use crate::audit::{Journal, Live};
 use crate::clock::Clock;
 use crate::console::ReloadRequest;
-use crate::identity::{Authenticator, EntryPoints, ListenerVouches, Minter, Opened, People};
+use crate::identity::{Authenticator, EntryPoints, ListenerVouches, Minter, Opened, People, Webhooks};
 use crate::keep::Keeper;
 use crate::limit::{self, Failures, Gate};
 use crate::model::approver::Approver;
@@ -95,6 +95,8 @@ pub struct Configured {
     pub authenticator: Authenticator,
     /// Who signs people in.
     pub people: People,
+    /// Who brings the word of people.
+    pub webhooks: Webhooks,
     /// What makes run tokens, where it is configured.
     pub minter: Option<Arc<Minter>>,
     /// Every entry point.
@@ -185,6 +187,7 @@ impl Gateway {
             ask_hold: limits.ask_hold,
             authenticator: configured.authenticator,
             people: Arc::new(configured.people),
+            webhooks: Arc::new(configured.webhooks),
             minter: configured.minter,
             entry_points,
             listeners: configured.listeners,

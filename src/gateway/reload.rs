@@ -103,6 +103,7 @@ impl Gateway {
             ask_hold: configured.limits.ask_hold,
             authenticator: configured.authenticator.following(&before.in_force.authenticator),
             people: Arc::new(configured.people.following(&before.in_force.people)),
+            webhooks: Arc::new(configured.webhooks.following(&before.in_force.webhooks)),
             minter: configured.minter,
             entry_points,
             listeners: configured.listeners,
@@ -204,6 +205,7 @@ impl Gateway {
         }));
         changes.add(next.configured.plans.changes(&before.in_force.plans));
         changes.add(next.configured.people.changes(&before.in_force.people));
+        changes.add(next.configured.webhooks.changes(&before.in_force.webhooks));
         changes.add(approver::changes(&before.in_force.approvers, &next.configured.approvers));
         changes.add(quorum::changes(&before.in_force.quorums, &next.configured.quorums));
         changes.add(self.upstreams.changes_by(&next.upstreams).await);

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::own::Own;
 use crate::clock::Clock;
-use crate::identity::{Authenticator, EntryPoints, ListenerVouches, Minter, People};
+use crate::identity::{Authenticator, EntryPoints, ListenerVouches, Minter, People, Webhooks};
 use crate::model::approver::Approver;
 use crate::model::call::{ArgumentFacts, Call, Payload};
 use crate::model::decision::PolicyEpoch;
@@ -55,6 +55,8 @@ pub(super) struct InForce {
     pub(super) authenticator: Authenticator,
     /// Who signs people in.
     pub(super) people: Arc<People>,
+    /// Who brings the word of people.
+    pub(super) webhooks: Arc<Webhooks>,
     /// What makes run tokens, where it is configured.
     pub(super) minter: Option<Arc<Minter>>,
     pub(super) entry_points: EntryPoints,

@@ -189,6 +189,14 @@ reasons! {
         ProviderUnavailable = "provider_unavailable", Later, "The provider by which you sign in cannot be reached now.";
         /// The table of sessions of the page is full.
         VisitsFull = "visits_full", Later, "Too many people are signed in.";
+        /// A message that brings an answer is not signed by the service that it names, or not from now.
+        WebhookInvalid = "webhook_invalid", Never, "The message is not signed as it has to be, or not from now.";
+        /// The same message came before.
+        WebhookRepeated = "webhook_repeated", Never, "This message was taken before.";
+        /// A signed message says no answer.
+        WebhookMalformed = "webhook_malformed", Never, "The message has to be an object of question, word and subject.";
+        /// No further message can be remembered, so that it could come a second time.
+        WebhooksFull = "webhooks_full", Later, "Too many messages came within five minutes.";
         /// A person revoked the run, the subject or the entry point.
         CredentialRevoked = "credential_revoked", Never, "The credential was revoked.";
     }

@@ -1,8 +1,12 @@
-//! One sign-in of a person at a provider, on its way: the secrets that tie its beginning to its end.
+//! How people come to say something without the admin socket: a sign-in at a provider, on its way, with the secrets that
+//! tie its beginning to its end; and a service that brings an answer.
 //!
-//! Must never be printed, nor used twice: whoever keeps it gives it away once.
+//! A sign-in must never be printed, nor used twice: whoever keeps it gives it away once.
 
 use std::fmt;
+
+use super::approval::Word;
+use super::person::Person;
 
 /// What ties the end of a sign-in to its beginning.
 #[derive(Clone, PartialEq, Eq)]
@@ -36,4 +40,15 @@ impl fmt::Debug for Returned {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Returned").field("issuer", &self.issuer).finish_non_exhaustive()
     }
+}
+
+/// The answer of somebody, as a service brings it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Brought {
+    /// Who answers.
+    pub person: Person,
+    /// What the question is called.
+    pub question: String,
+    /// What they say.
+    pub word: Word,
 }

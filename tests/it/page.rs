@@ -2,6 +2,7 @@
 
 mod attacks;
 mod elicit;
+mod hook;
 mod sign_in;
 
 use http::{Method, StatusCode};

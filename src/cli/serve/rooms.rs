@@ -13,7 +13,7 @@ use crate::config::{Config, Problem};
 use crate::console::ReloadRequest;
 use crate::downstream::ListenSettings;
 use crate::gateway::{Configured, Retention, Rooms, TableLimits};
-use crate::identity::{Authenticator, EntryPoints, Minter, People};
+use crate::identity::{Authenticator, EntryPoints, Minter, People, Webhooks};
 use crate::keep::Keeper;
 use crate::notify::{self, Fate, Notifiers};
 use crate::reviewer::Reviewer;
@@ -143,6 +143,7 @@ pub(super) fn parts(
         entry_points: EntryPoints::of(&config.identity, listeners.iter().map(|listener| &listener.vouches)),
         authenticator: Authenticator::new(config.identity, clock.clone()),
         people: People::new(config.people, clock),
+        webhooks: Webhooks::new(config.webhooks),
         minter,
         listeners: vouches().collect(),
         in_flight: config.in_flight,

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use crate::config::code::Code;
 use crate::config::node::{Located, Node, suggestion};
 use crate::config::raw::ApproverRule;
-use crate::identity::PeopleSettings;
+use crate::identity::{PeopleSettings, WebhookSettings};
 use crate::model::approver::{APPROVERS_MAX, Approver};
 use crate::model::name::Subject;
 use crate::model::person::Person;
@@ -16,8 +16,11 @@ use crate::model::person::Person;
 use super::Scope;
 use super::pattern::{each, glob, tool_glob};
 
-/// `people` are the entry points that sign people in.
-pub(super) fn check(written: &[ApproverRule], people: &[PeopleSettings], scope: Scope<'_>) -> Vec<Approver> {
+/// The entry points by which people are known: at providers, and by services that bring their word.
+pub(super) type SignedIn<'a> = (&'a [PeopleSettings], &'a [WebhookSettings]);
+
+/// `people` are the entry points by which people are known.
+pub(super) fn check(written: &[ApproverRule], people: SignedIn<'_>, scope: Scope<'_>) -> Vec<Approver> {
     if let Some(one) = written.get(APPROVERS_MAX) {
         let message = format!("more than {APPROVERS_MAX} approvers are declared");
         scope.found.error(Code::OutOfRange, &one.place, message, "let a subject stand for several people");
@@ -28,7 +31,7 @@ pub(super) fn check(written: &[ApproverRule], people: &[PeopleSettings], scope: 
 
 #[derive(Clone, Copy)]
 struct Checking<'a> {
-    people: &'a [PeopleSettings],
+    people: SignedIn<'a>,
     scope: Scope<'a>,
 }
 
@@ -95,23 +98,42 @@ impl Checking<'_> {
             found.error(Code::BadName, &subject.place, message, "write `subject = \"user:4711\"`");
             return None;
         };
-        let declared = self.people.iter().find(|people| people.entry_point.as_str() == entry_point.value);
-        let Some(PeopleSettings { entry_point, subject: form, .. }) = declared else {
-            self.unknown(entry_point);
-            return None;
+        let (people, webhooks) = self.people;
+        let provider = people.iter().find(|people| people.entry_point.as_str() == entry_point.value);
+        let service = webhooks.iter().find(|service| service.entry_point.as_str() == entry_point.value);
+        let entry_point = match (provider, service) {
+            (Some(PeopleSettings { entry_point, subject: form, .. }), _) => {
+                if !form.may_be(&name) {
+                    let message = format!("nobody who signs in by `{entry_point}` is `{name}`, but `{form}`");
+                    let help = "name a subject of that form, or another entry point";
+                    found.warn(Code::MatchesNothing, &subject.place, message, help);
+                }
+                entry_point
+            }
+            (None, Some(service)) => {
+                if !service.speaks_for(&name) {
+                    let message = format!("`{}` does not speak for `{name}`", service.entry_point);
+                    let help = "name a subject that its `subjects` match, or another entry point";
+                    found.warn(Code::MatchesNothing, &subject.place, message, help);
+                }
+                &service.entry_point
+            }
+            (None, None) => {
+                self.unknown(entry_point);
+                return None;
+            }
         };
-        if !form.may_be(&name) {
-            let message = format!("nobody who signs in by `{entry_point}` is `{name}`, but `{form}`");
-            let help = "name a subject of that form, or another entry point";
-            found.warn(Code::MatchesNothing, &subject.place, message, help);
-        }
         Some(Person::Subject { entry_point: entry_point.clone(), subject: name })
     }
 
     /// What vouches for runs is held by agents: nobody is known as a person by it.
     fn unknown(self, entry_point: &Located<String>) {
-        let known: Vec<_> = self.people.iter().map(|people| people.entry_point.as_str()).collect();
-        let (message, help) = match entry_point.value.starts_with("people.") {
+        let (people, webhooks) = self.people;
+        let known = people.iter().map(|people| people.entry_point.as_str());
+        let known: Vec<_> =
+            known.chain(webhooks.iter().map(|service| service.entry_point.as_str())).collect();
+        let is_of_people = ["people.", "webhooks."].iter().any(|of| entry_point.value.starts_with(of));
+        let (message, help) = match is_of_people {
             true => (
                 format!("the entry point `{}` is not declared", entry_point.value),
                 suggestion(&entry_point.value, &known),

@@ -30,6 +30,8 @@ may_assert = {}
 rules = [{ when = {}, source = "email.colleague" }]
 [auth.people.corp]
 client_secret = { file = "secret" }
+[auth.webhooks.chat]
+sign = { file = "secret" }
 [auth.mint]
 [auth.dispatchers.hook]
 [upstreams.mail]

@@ -147,8 +147,9 @@ impl No {
         }
     }
 
-    pub(super) fn into_response(self) -> Response<Full<Bytes>> {
-        let (status, message) = match &self {
+    /// The status, and what is said to whoever asked.
+    pub(super) fn told(&self) -> (StatusCode, String) {
+        match self {
             Self::Reason(reason) => (status_of(*reason), reason.sentence().to_owned()),
             Self::Method => {
                 (StatusCode::METHOD_NOT_ALLOWED, Reason::HttpMethodForbidden.sentence().to_owned())
@@ -156,7 +157,11 @@ impl No {
             Self::NotAForm => (StatusCode::BAD_REQUEST, "This is no form of this page.".to_owned()),
             Self::Missing(message) => (StatusCode::NOT_FOUND, (*message).to_owned()),
             Self::Administration(error) => (status_of_error(error), error.to_string()),
-        };
+        }
+    }
+
+    pub(super) fn into_response(self) -> Response<Full<Bytes>> {
+        let (status, message) = self.told();
         let response = respond(status, HTML, html::refused(&message, self.reason()).into_string());
         match self {
             Self::Method => with(response, ALLOW, "GET, POST"),
@@ -167,12 +172,15 @@ impl No {
 
 fn status_of(reason: Reason) -> StatusCode {
     match reason {
-        Reason::SignedOut => StatusCode::UNAUTHORIZED,
+        Reason::SignedOut | Reason::WebhookInvalid => StatusCode::UNAUTHORIZED,
+        Reason::NotAnApprover => StatusCode::FORBIDDEN,
+        Reason::WebhookMalformed => StatusCode::BAD_REQUEST,
+        Reason::WebhookRepeated => StatusCode::CONFLICT,
         Reason::PathUnknown => StatusCode::NOT_FOUND,
         Reason::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Reason::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
         Reason::BodyIncomplete => StatusCode::BAD_REQUEST,
-        Reason::VisitsFull | Reason::ProviderUnavailable | Reason::KeysUnavailable => {
+        Reason::VisitsFull | Reason::WebhooksFull | Reason::ProviderUnavailable | Reason::KeysUnavailable => {
             StatusCode::SERVICE_UNAVAILABLE
         }
         _ if matches!(reason.group(), Group::Guard | Group::Identity) => StatusCode::FORBIDDEN,

@@ -60,7 +60,7 @@ const TABLE: &[Room] = &[
     room("limit", &["model", "clock"]),
     Room {
         name: "identity",
-        whole: &["model", "clock", "chance", "trust"],
+        whole: &["model", "clock", "chance", "trust", "webhook"],
         // There is one grammar of JSON in the gateway: what a token says is read by it, or two readers
         // could understand it differently.
         items: &[("wire", &["strict"])],
