@@ -83,7 +83,7 @@ struct LikeArgs {
     /// This argument may be any text, where it is labelled as content; may be repeated
     #[arg(long, value_name = "ARG", requires = "like")]
     free: Vec<String>,
-    /// What this argument may be instead, in the language of plans: ARG={\"match\":\"…\"}; may be repeated
+    /// What this argument may be instead, in the language of plans: ARG={"match":"…"}; may be repeated
     #[arg(long = "where", id = "limits", value_name = "ARG=CONSTRAINT", requires = "like")]
     limits: Vec<String>,
 }
