@@ -40,6 +40,7 @@ mod telemetry;
 mod tool;
 mod trial;
 mod trigger;
+mod typed;
 mod upstream;
 mod user;
 mod webhook;

@@ -32,6 +32,49 @@ pub(super) fn is_of_requests(header: &str) -> bool {
     .contains(&header)
 }
 
+/// What each signed request says anyway (Standard Webhooks).
+pub(super) fn is_of_signed_requests(header: &str) -> bool {
+    header.starts_with("webhook-") || is_of_requests(header)
+}
+
+/// Where something is sent: the URL that stands under `key`, with the certificates that are trusted there. `what` is told
+/// to travel unencrypted where it does, `help` says what to write.
+pub(super) fn receiver(
+    (key, url): (&str, &Located<String>),
+    ca: Option<&Located<String>>,
+    what: &str,
+    help: &str,
+    scope: Scope<'_>,
+) -> Option<http::Uri> {
+    let uri = uri_under(key, url, help, scope)?;
+    if is_open(&uri) {
+        let message = format!("{what} unencrypted");
+        scope.found.warn(Code::PlainHttp, &url.place, message, "write an `https` URL");
+    }
+    if let Some(ca) = ca.filter(|_| uri.scheme_str() != Some("https")) {
+        let help = "remove it, or write `https://`";
+        scope.found.error(Code::Conflict, &ca.place, "`ca` is for `https://`", help);
+    }
+    Some(uri)
+}
+
+/// What of `uri`, which stands under `key`, stands before the path `own` that a protocol adds.
+pub(super) fn before(
+    (key, url): (&str, &Located<String>),
+    uri: &http::Uri,
+    own: &str,
+    help: &str,
+    scope: Scope<'_>,
+) -> Option<String> {
+    let path = uri.path().trim_end_matches('/');
+    if uri.query().is_some() || path.contains(own) {
+        let message = format!("`{key}` holds more than what stands before `{own}`");
+        scope.found.error(Code::BadValue, &url.place, message, help);
+        return None;
+    }
+    Some(format!("{}://{}{path}", uri.scheme_str()?, uri.authority()?))
+}
+
 /// Whether what is sent to `uri` can be read on the way: it is neither encrypted nor for this machine.
 pub(super) fn is_open(uri: &http::Uri) -> bool {
     uri.scheme_str() == Some("http") && !is_local(uri.host().unwrap_or_default().trim_matches(['[', ']']))

@@ -14,6 +14,7 @@ use crate::notify::{
 };
 
 use super::quantity::Quantities;
+use super::typed::{plain_name, refuse_key};
 use super::{Scope, bad_word, endpoint, secret};
 
 /// Everybody who is told.
@@ -78,14 +79,7 @@ fn name(rule: &NotifyRule, scope: Scope<'_>) -> Option<String> {
         missing(rule, "name", "add `name = \"chat\"`: metrics and logs have it", scope);
         return None;
     };
-    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
-    let is_name = (1..=NAME_BYTES_MAX).contains(&written.value.len()) && written.value.chars().all(is_plain);
-    if !is_name {
-        let message = format!("`{}` cannot be the name of a notifier", written.value);
-        let help = format!("write 1 to {NAME_BYTES_MAX} of `a-z`, `0-9`, `-` and `_`");
-        scope.found.error(Code::BadName, &written.place, message, help);
-    }
-    is_name.then(|| written.value.clone())
+    plain_name(written, "a notifier", scope.found)
 }
 
 fn topics(rule: &NotifyRule, scope: Scope<'_>) -> Option<BTreeSet<Topic>> {
@@ -140,14 +134,13 @@ fn channel(rule: &NotifyRule, scope: Scope<'_>) -> Option<Channel> {
 fn strangers(keys: &[(Option<&Place>, &str)], kind: &str, scope: Scope<'_>) {
     for (place, key) in keys {
         if let Some(place) = place {
-            let message = format!("`{key}` means nothing for `type = \"{kind}\"`");
-            scope.found.error(Code::Conflict, place, message, "remove it");
+            refuse_key(key, place, kind, scope.found);
         }
     }
 }
 
 fn webhook(rule: &NotifyRule, scope: Scope<'_>) -> Option<Channel> {
-    let headers = endpoint::headers(&rule.headers, is_own, scope);
+    let headers = endpoint::headers(&rule.headers, endpoint::is_of_signed_requests, scope);
     let key = match &rule.sign {
         Some(sign) => secret::signing_key("sign", sign, scope),
         None => {
@@ -159,15 +152,8 @@ fn webhook(rule: &NotifyRule, scope: Scope<'_>) -> Option<Channel> {
         missing(rule, "url", URL_HELP, scope);
         return None;
     };
-    let uri = endpoint::uri(url, URL_HELP, scope)?;
-    if endpoint::is_open(&uri) {
-        let message = "what people are told travels unencrypted";
-        scope.found.warn(Code::PlainHttp, &url.place, message, "write an `https` URL");
-    }
-    if let Some(ca) = rule.ca.as_ref().filter(|_| uri.scheme_str() != Some("https")) {
-        let help = "remove it, or write `https://`";
-        scope.found.error(Code::Conflict, &ca.place, "`ca` is for `https://`", help);
-    }
+    let what = "what people are told travels";
+    let uri = endpoint::receiver(("url", url), rule.ca.as_ref(), what, URL_HELP, scope)?;
     let ca = rule.ca.as_ref().map(|ca| scope.path(&ca.value));
     Some(Channel::Webhook { url: uri, key: key?, headers, ca })
 }
@@ -213,13 +199,6 @@ fn address(written: &Located<String>, scope: Scope<'_>) -> Option<String> {
     Some(written.value.clone())
 }
 
-/// What each request says anyway.
-fn is_own(header: &str) -> bool {
-    header.starts_with("webhook-") || endpoint::is_of_requests(header)
-}
-
-/// Longest name of a notifier, in bytes.
-const NAME_BYTES_MAX: usize = 32;
 /// Longest address (RFC 5321, 4.5.3.1.3), in bytes.
 const ADDRESS_BYTES_MAX: usize = 254;
 const SENDMAIL: &str = "/usr/sbin/sendmail";

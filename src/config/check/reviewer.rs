@@ -17,7 +17,7 @@ use super::{Scope, endpoint, secret};
 pub(super) fn check(written: Option<&Reviewer>, scope: Scope<'_>) -> Option<(Settings, Outside)> {
     let written = written?;
     // Every part is checked before the first `?`, so that all problems are reported at once.
-    let headers = endpoint::headers(&written.headers, is_own, scope);
+    let headers = endpoint::headers(&written.headers, endpoint::is_of_signed_requests, scope);
     let timeout = timeout(written, scope);
     let known_domains = domains(written.known_domains.as_deref().unwrap_or_default(), scope);
     let key = written.sign.as_ref().and_then(|sign| secret::signing_key("sign", sign, scope));
@@ -36,17 +36,8 @@ pub(super) fn check(written: Option<&Reviewer>, scope: Scope<'_>) -> Option<(Set
 }
 
 fn url(written: &Reviewer, scope: Scope<'_>) -> Option<Uri> {
-    let url = written.url.as_ref()?;
-    let uri = endpoint::uri(url, URL_HELP, scope)?;
-    if endpoint::is_open(&uri) {
-        let message = "what the reviewer is asked travels unencrypted";
-        scope.found.warn(Code::PlainHttp, &url.place, message, "write an `https` URL");
-    }
-    if let Some(ca) = written.ca.as_ref().filter(|_| uri.scheme_str() != Some("https")) {
-        let help = "remove it, or write `https://`";
-        scope.found.error(Code::Conflict, &ca.place, "`ca` is for `https://`", help);
-    }
-    Some(uri)
+    let what = "what the reviewer is asked travels";
+    endpoint::receiver(("url", written.url.as_ref()?), written.ca.as_ref(), what, URL_HELP, scope)
 }
 
 fn timeout(written: &Reviewer, scope: Scope<'_>) -> std::time::Duration {
@@ -82,11 +73,6 @@ fn domains(written: &[Located<String>], scope: Scope<'_>) -> Domains {
         domain.value.to_ascii_lowercase()
     };
     written.iter().map(one).collect()
-}
-
-/// What each request says anyway.
-fn is_own(header: &str) -> bool {
-    header.starts_with("webhook-") || endpoint::is_of_requests(header)
 }
 
 /// Longest name of a domain (RFC 1035, 2.3.4), in bytes.

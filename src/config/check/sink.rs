@@ -19,6 +19,7 @@ use crate::sink::{
 };
 
 use super::quantity::Quantities;
+use super::typed::{plain_name, refuse_key};
 use super::{Scope, bad_word};
 
 mod brokers;
@@ -104,14 +105,7 @@ fn name(rule: &SinkRule, found: &Sink) -> Option<String> {
         }
         return None;
     };
-    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
-    let is_name = (1..=NAME_BYTES_MAX).contains(&written.value.len()) && written.value.chars().all(is_plain);
-    if !is_name {
-        let message = format!("`{}` cannot be the name of a sink", written.value);
-        let help = format!("write 1 to {NAME_BYTES_MAX} of `a-z`, `0-9`, `-` and `_`");
-        found.error(Code::BadName, &written.place, message, help);
-    }
-    is_name.then(|| written.value.clone())
+    plain_name(written, "a sink", found)
 }
 
 fn destination(rule: &SinkRule, scope: Scope<'_>) -> Option<Destination> {
@@ -199,8 +193,7 @@ fn refuse_others(rule: &SinkRule, kind: &str, takes: &[&str], found: &Sink) {
     ];
     for (key, place) in all {
         if let Some(place) = place.filter(|_| !takes.contains(&key)) {
-            let message = format!("`{key}` means nothing for `type = \"{kind}\"`");
-            found.error(Code::Conflict, &place, message, "remove it");
+            refuse_key(key, &place, kind, found);
         }
     }
 }
@@ -339,8 +332,6 @@ const URL_HELP: &str =
     "write `url = \"tcp://siem.example:601\"`, `\"tls://siem.example:6514\"` or `\"unix:/dev/log\"`";
 /// Largest `message_max`, in bytes: twice the longest record.
 const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
-/// Longest name of a sink, in bytes.
-const NAME_BYTES_MAX: usize = 32;
 /// Smallest `rotate_bytes`.
 const ROTATE_BYTES_MIN: u64 = 64 * 1024;
 /// What advice says of it.

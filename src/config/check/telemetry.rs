@@ -31,21 +31,10 @@ fn receiver(written: &Telemetry, scope: Scope<'_>) -> Option<Uri> {
         }
         return None;
     };
-    let uri = endpoint::uri_under("traces", traces, HELP, scope)?;
-    if endpoint::is_open(&uri) {
-        let message = "traces and their headers travel unencrypted";
-        found.warn(Code::PlainHttp, &traces.place, message, "write an `https` URL");
-    }
-    if let Some(ca) = written.ca.as_ref().filter(|_| uri.scheme_str() != Some("https")) {
-        found.error(Code::Conflict, &ca.place, "`ca` is for `https://`", "remove it, or write `https://`");
-    }
-    let path = uri.path().trim_end_matches('/');
-    if uri.query().is_some() || path.contains(PATH) {
-        let message = format!("`traces` holds more than what stands before `{PATH}`");
-        found.error(Code::BadValue, &traces.place, message, HELP);
-        return None;
-    }
-    format!("{}://{}{path}{PATH}", uri.scheme_str()?, uri.authority()?).parse().ok()
+    let what = "traces and their headers travel";
+    let uri = endpoint::receiver(("traces", traces), written.ca.as_ref(), what, HELP, scope)?;
+    let base = endpoint::before(("traces", traces), &uri, PATH, HELP, scope)?;
+    format!("{base}{PATH}").parse().ok()
 }
 
 fn ratio(written: &Located<Node>, found: &Sink) -> f64 {

@@ -19,7 +19,7 @@ use super::url;
 
 /// `type = "http"`.
 pub(super) fn lines(rule: &SinkRule, scope: Scope<'_>) -> Option<HttpSettings> {
-    let headers = endpoint::headers(&rule.headers, is_own, scope);
+    let headers = endpoint::headers(&rule.headers, endpoint::is_of_signed_requests, scope);
     let sign = rule.sign.as_ref().and_then(|written| secret::signing_key("sign", written, scope));
     let url = receiver(rule, LINES_HELP, scope);
     settings(rule, url, Some(headers), Some(HttpProtocol::Lines { sign }), scope)
@@ -33,12 +33,12 @@ pub(super) fn witness_url(rule: &SinkRule, scope: Scope<'_>) -> Option<Uri> {
 
 /// What goes along to it.
 pub(super) fn witness_headers(rule: &SinkRule, scope: Scope<'_>) -> Vec<(HeaderName, Secret)> {
-    endpoint::headers(&rule.headers, is_own, scope)
+    endpoint::headers(&rule.headers, endpoint::is_of_signed_requests, scope)
 }
 
 /// `type = "otlp"`.
 pub(super) fn otlp(rule: &SinkRule, scope: Scope<'_>) -> Option<HttpSettings> {
-    let headers = endpoint::headers(&rule.headers, is_own, scope);
+    let headers = endpoint::headers(&rule.headers, endpoint::is_of_signed_requests, scope);
     let url = below(rule, OTLP_PATH, OTLP_HELP, scope).and_then(|base| uri(&base, OTLP_PATH));
     settings(rule, url, Some(headers), Some(HttpProtocol::Otlp), scope)
 }
@@ -84,29 +84,15 @@ fn settings(
 
 /// Where the receiver is; `help` says what to write.
 fn receiver(rule: &SinkRule, help: &str, scope: Scope<'_>) -> Option<Uri> {
-    let found = scope.found;
-    let url = url(rule, help, found)?;
-    let uri = endpoint::uri(url, help, scope)?;
-    if endpoint::is_open(&uri) {
-        let message = "records and headers of this sink travel unencrypted";
-        found.warn(Code::PlainHttp, &url.place, message, "write an `https` URL");
-    }
-    if let Some(ca) = rule.ca.as_ref().filter(|_| uri.scheme_str() != Some("https")) {
-        found.error(Code::Conflict, &ca.place, "`ca` is for `https://`", "remove it, or write `https://`");
-    }
-    Some(uri)
+    let url = url(rule, help, scope.found)?;
+    let what = "records and headers of this sink travel";
+    endpoint::receiver(("url", url), rule.ca.as_ref(), what, help, scope)
 }
 
 /// What stands before the path `own`, which is added; `help` says what to write.
 fn below(rule: &SinkRule, own: &str, help: &str, scope: Scope<'_>) -> Option<String> {
     let uri = receiver(rule, help, scope)?;
-    let path = uri.path().trim_end_matches('/');
-    if uri.query().is_some() || path.contains(own) {
-        let message = format!("`url` holds more than what stands before `{own}`");
-        scope.found.error(Code::BadValue, &rule.url.as_ref()?.place, message, help);
-        return None;
-    }
-    Some(format!("{}://{}{path}", uri.scheme_str()?, uri.authority()?))
+    endpoint::before(("url", rule.url.as_ref()?), &uri, own, help, scope)
 }
 
 fn uri(base: &str, path: &str) -> Option<Uri> {
@@ -159,11 +145,6 @@ fn label(key: &str, written: &Located<String>, found: &Sink) -> Option<String> {
         found.error(Code::BadValue, &written.place, format!("`{key}` is empty"), help);
     }
     Some(written.value.clone())
-}
-
-/// What each request says anyway.
-fn is_own(header: &str) -> bool {
-    header.starts_with("webhook-") || endpoint::is_of_requests(header)
 }
 
 const LINES_HELP: &str = "write an `http` or `https` URL: `url = \"https://siem.example/ingest\"`";
