@@ -91,7 +91,7 @@ impl Proofs {
         let is_of_all =
             claimed.iter().filter_map(|one| one.confirmation.key).all(|key| key == proved.thumbprint);
         let shown = Shown { proof: proved.id, holder: proved.thumbprint, until: proved.until };
-        if is_of_all && self.seen.take(shown, self.clock.wall()) {
+        if is_of_all && self.seen.take(shown, self.clock.wall()).is_ok() {
             return Ok(());
         }
         Err(Reason::ProofInvalid)

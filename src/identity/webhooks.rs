@@ -3,13 +3,13 @@
 //! Must never take a message twice, nor the word of somebody for whom the service does not speak, nor vouch for a run.
 //! Trusts the service, within its subjects, on who said what.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use http::HeaderMap;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
+use super::proof::replay::{Places, Replays, Shown, Untaken};
 use crate::model::approval::Word;
 use crate::model::change::Changes;
 use crate::model::digest::Sha256;
@@ -40,13 +40,27 @@ impl WebhookSettings {
     pub fn speaks_for(&self, subject: &Subject) -> bool {
         self.subjects.iter().any(|glob| glob.matches(subject.as_str()))
     }
+
+    /// `message` as one of this service: its id, until it is too old to come again.
+    fn shown(&self, message: &Genuine) -> Shown {
+        let name = self.entry_point.as_str().as_bytes();
+        // It counts in the last moment of its age too.
+        let until =
+            message.at.saturating_add(AGE_MAX + SignedDuration::from_secs(1)).unwrap_or(Timestamp::MAX);
+        Shown {
+            proof: Sha256::of_parts(&[name, b"\n", message.id.as_bytes()]),
+            holder: Sha256::of(name),
+            until,
+        }
+    }
 }
 
 /// Every service that brings the word of people.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Webhooks {
     services: Vec<WebhookSettings>,
-    taken: Arc<Taken>,
+    /// The messages that were taken, for as long as they could come again.
+    taken: Arc<Replays>,
 }
 
 /// What a service says: closed, so that nothing in it is passed over.
@@ -62,7 +76,8 @@ impl Webhooks {
     /// Those of `services`.
     #[must_use]
     pub fn new(services: Vec<WebhookSettings>) -> Self {
-        Self { services, taken: Arc::default() }
+        let places = Places { all: MESSAGES_MAX, per_holder: MESSAGES_MAX };
+        Self { services, taken: Arc::new(Replays::new(places)) }
     }
 
     /// These as they follow `before`: what was taken stays taken.
@@ -110,7 +125,10 @@ impl Webhooks {
     ) -> Result<Brought, Reason> {
         let service = self.service(name).ok_or(Reason::WebhookInvalid)?;
         let genuine = service.key.open(headers, body, now).map_err(|_| Reason::WebhookInvalid)?;
-        self.taken.take(&service.entry_point, &genuine, now)?;
+        self.taken.take(service.shown(&genuine), now).map_err(|untaken| match untaken {
+            Untaken::Used => Reason::WebhookRepeated,
+            Untaken::Full => Reason::WebhooksFull,
+        })?;
         let said: Message = serde_json::from_slice(body).map_err(|_| Reason::WebhookMalformed)?;
         let Message { question, word, subject } = said;
         if !service.speaks_for(&subject) {
@@ -125,31 +143,8 @@ impl Webhooks {
     }
 }
 
-/// The messages that were taken, by the digest of whose they are and their id, until they are too old to come again.
-#[derive(Debug, Default)]
-struct Taken(Mutex<HashMap<Sha256, Timestamp>>);
-
-impl Taken {
-    fn take(&self, of: &EntryPointName, message: &Genuine, now: Timestamp) -> Result<(), Reason> {
-        let digest = Sha256::of_parts(&[of.as_str().as_bytes(), b"\n", message.id.as_bytes()]);
-        let until = message.at.saturating_add(AGE_MAX).unwrap_or(Timestamp::MAX);
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.retain(|_, until| now <= *until);
-        if taken.contains_key(&digest) {
-            return Err(Reason::WebhookRepeated);
-        }
-        if taken.len() >= MESSAGES_MAX {
-            return Err(Reason::WebhooksFull);
-        }
-        taken.insert(digest, until);
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use jiff::SignedDuration;
-
     use super::*;
 
     const ANSWER: &[u8] = br#"{"question":"0f","word":"approve","subject":"user:1"}"#;

@@ -96,7 +96,7 @@ impl Assertions {
         let jti = jti.ok_or(Reason::TokenClaimsInvalid)?;
         let proof = Sha256::of_parts(&[issuer.as_bytes(), &[0], jti.as_bytes()]);
         let shown = Shown { proof, holder: Sha256::of(issuer.as_bytes()), until };
-        if self.seen.take(shown, now) { Ok(Arc::clone(dispatcher)) } else { Err(Reason::ProofInvalid) }
+        self.seen.take(shown, now).map(|()| Arc::clone(dispatcher)).map_err(|_| Reason::ProofInvalid)
     }
 
     fn audience(&self, payload: &Members) -> Result<(), Reason> {
@@ -227,7 +227,7 @@ mod tests {
         let take = |issuer: &str, number: usize| {
             let proof = Sha256::of_parts(&[issuer.as_bytes(), &number.to_be_bytes()]);
             let shown = Shown { proof, holder: Sha256::of(issuer.as_bytes()), until: at(NOW + 600) };
-            assertions.seen.take(shown, at(NOW))
+            assertions.seen.take(shown, at(NOW)).is_ok()
         };
         assert!((0..ASSERTIONS_PER_DISPATCHER_MAX).all(|number| take("greedy", number)));
         assert!(!take("greedy", ASSERTIONS_PER_DISPATCHER_MAX), "a further one is refused");

@@ -43,6 +43,15 @@ pub(in crate::identity) struct Shown {
     pub(in crate::identity) until: Timestamp,
 }
 
+/// Why something that is shown does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::identity) enum Untaken {
+    /// It was used before.
+    Used,
+    /// No further one can be remembered.
+    Full,
+}
+
 #[derive(Debug, Default)]
 struct Used {
     proofs: HashMap<Sha256, Shown>,
@@ -56,20 +65,23 @@ impl Replays {
         Self { used: Mutex::default(), places }
     }
 
-    /// Whether what is shown is used for the first time and can be remembered until it no longer counts.
-    pub(in crate::identity) fn take(&self, shown: Shown, now: Timestamp) -> bool {
+    /// Remembers what is shown until it no longer counts, where it is used for the first time.
+    ///
+    /// # Errors
+    /// Why it does not count.
+    pub(in crate::identity) fn take(&self, shown: Shown, now: Timestamp) -> Result<(), Untaken> {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         if used.proofs.get(&shown.proof).is_some_and(|known| now < known.until) {
-            return false;
+            return Err(Untaken::Used);
         }
         if !used.has_room(shown.holder, self.places) && used.sweeps.begin(now) {
             used.forget_expired(now);
         }
         if !used.has_room(shown.holder, self.places) {
-            return false;
+            return Err(Untaken::Full);
         }
         used.remember(shown);
-        true
+        Ok(())
     }
 }
 
@@ -121,7 +133,7 @@ mod tests {
     #[test]
     fn i11_a_proof_counts_once_and_a_full_table_refuses_the_new() {
         let replays = Replays::new(Places { all: 2, per_holder: 2 });
-        let take = |proof, until, now| replays.take(shown(proof, proof, until), at(now));
+        let take = |proof, until, now| replays.take(shown(proof, proof, until), at(now)).is_ok();
         assert!(take("a", 60, 0));
         assert!(!take("a", 60, 59));
         assert!(take("b", 100, 1));
@@ -133,7 +145,7 @@ mod tests {
     #[test]
     fn one_holder_fills_its_share_and_leaves_the_rest_to_others() {
         let replays = Replays::new(Places { all: 4, per_holder: 2 });
-        let take = |holder, proof, until, now| replays.take(shown(holder, proof, until), at(now));
+        let take = |holder, proof, until, now| replays.take(shown(holder, proof, until), at(now)).is_ok();
         assert!(take("greedy", "1", 60, 0) && take("greedy", "2", 90, 0));
         assert!(!take("greedy", "3", 90, 1), "its share is used");
         assert!(take("other", "4", 90, 1) && take("other", "5", 90, 1), "and theirs is not");
@@ -148,11 +160,14 @@ mod tests {
     fn a_full_table_is_searched_at_most_once_a_second() {
         let replays = Replays::new(Places { all: 1, per_holder: 1 });
         let halfway = |second| at(second).checked_add(jiff::SignedDuration::from_millis(500)).unwrap();
-        assert!(replays.take(shown("a", "a", 10), at(0)));
-        assert!(!replays.take(shown("b", "b", 20), halfway(9)), "searched, and nothing had expired");
-        assert!(!replays.take(shown("b", "b", 20), at(10)), "not searched again so soon");
-        assert!(replays.take(shown("b", "b", 20), halfway(10)));
-        assert!(replays.take(shown("c", "c", 30), at(25)));
-        assert!(!replays.take(shown("d", "d", 30), at(5)), "a clock that is set back forgets nothing");
+        assert!(replays.take(shown("a", "a", 10), at(0)).is_ok());
+        assert!(replays.take(shown("b", "b", 20), halfway(9)).is_err(), "searched, and nothing had expired");
+        assert!(replays.take(shown("b", "b", 20), at(10)).is_err(), "not searched again so soon");
+        assert!(replays.take(shown("b", "b", 20), halfway(10)).is_ok());
+        assert!(replays.take(shown("c", "c", 30), at(25)).is_ok());
+        assert!(
+            replays.take(shown("d", "d", 30), at(5)).is_err(),
+            "a clock that is set back forgets nothing"
+        );
     }
 }
