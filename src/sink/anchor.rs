@@ -3,7 +3,7 @@
 //! Must never leave half a checkpoint, nor one in the place of a newer one.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -21,10 +21,30 @@ pub(super) struct AnchorTarget {
     path: PathBuf,
 }
 
-/// The member of a `checkpoint` record that is kept.
+/// The member of a `checkpoint` record that counts.
 #[derive(Deserialize)]
 struct Signed {
     note: String,
+}
+
+/// The newest checkpoint among `parcels`, as a signed note.
+pub(super) fn newest(parcels: &[Parcel]) -> Option<String> {
+    let newest = parcels.iter().rev().find(|parcel| parcel.kind == Kind::Checkpoint)?;
+    serde_json::from_str::<Signed>(&newest.text).ok().map(|signed| signed.note)
+}
+
+/// Keeps `note` in the file `path`, whole.
+pub(super) async fn keep(path: &Path, note: String) -> Result<Sure, Failure> {
+    let path = path.to_owned();
+    let kept = blocking(move || whole::replace(&path, note.as_bytes(), MODE)).await;
+    kept.map_err(Failure::doing("writing the checkpoint")).map(|()| Sure::Arrived)
+}
+
+/// Another file system may not answer.
+pub(super) async fn blocking<T: Send + 'static>(
+    doing: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(doing).await.map_err(io::Error::other).and_then(|done| done)
 }
 
 impl AnchorTarget {
@@ -33,13 +53,7 @@ impl AnchorTarget {
     }
 
     pub(super) async fn deliver(&mut self, parcels: &[Parcel]) -> Result<Sure, Failure> {
-        let newest = parcels.iter().rev().find(|parcel| parcel.kind == Kind::Checkpoint);
-        let signed = newest.and_then(|parcel| serde_json::from_str::<Signed>(&parcel.text).ok());
-        let Some(Signed { note }) = signed else { return Ok(Sure::Arrived) };
-        let path = self.path.clone();
-        // Another file system, which may not answer.
-        let put = tokio::task::spawn_blocking(move || whole::replace(&path, note.as_bytes(), MODE)).await;
-        let put = put.map_err(io::Error::other).and_then(|put| put);
-        put.map_err(Failure::doing("writing the checkpoint")).map(|()| Sure::Arrived)
+        let Some(note) = newest(parcels) else { return Ok(Sure::Arrived) };
+        keep(&self.path, note).await
     }
 }

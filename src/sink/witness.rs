@@ -9,19 +9,16 @@ use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64;
 use http::StatusCode;
-use serde::Deserialize;
 
+use super::anchor;
 use super::failure::Failure;
 use super::http::said;
 use super::parcel::Parcel;
 use super::settings::WitnessSettings;
 use super::target::Sure;
-use crate::audit::{self, Checkpoint, Kind, ProveError};
+use crate::audit::{self, Checkpoint, ProveError};
 use crate::outbound::{Client, Compression, Response, post};
-use crate::whole;
 
-/// Whoever verifies may read the file.
-const MODE: u32 = 0o644;
 /// Where a witness takes checkpoints, below its submission prefix (C2SP tlog-witness, "add-checkpoint").
 pub const WITNESS_PATH: &str = "/add-checkpoint";
 /// How often one checkpoint is submitted: once as far as we know, once as far as the witness says.
@@ -50,8 +47,7 @@ impl WitnessTarget {
     }
 
     pub(super) async fn deliver(&mut self, parcels: &[Parcel]) -> Result<Sure, Failure> {
-        let newest = parcels.iter().rev().find(|parcel| parcel.kind == Kind::Checkpoint);
-        let Some(note) = newest.and_then(Signed::of) else { return Ok(Sure::Arrived) };
+        let Some(note) = anchor::newest(parcels) else { return Ok(Sure::Arrived) };
         let malformed = |error| Failure::Request(format!("the checkpoint: {error}"));
         let checkpoint = Checkpoint::read(&note, &[]).map_err(malformed)?;
         let kept = self.cosigned(&checkpoint).await?;
@@ -75,7 +71,7 @@ impl WitnessTarget {
     /// The last checkpoint of this journal that the witness signed, as far as we know.
     async fn cosigned(&self, checkpoint: &Checkpoint) -> Result<Option<Checkpoint>, Failure> {
         let path = self.settings.path.clone();
-        Ok(match blocking(move || audit::read_note(&path)).await {
+        Ok(match anchor::blocking(move || audit::read_note(&path)).await {
             // What is no checkpoint, or one of another journal, is replaced: the witness itself says what it knows.
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) => {
                 None
@@ -123,9 +119,7 @@ impl WitnessTarget {
             let name = self.settings.key.name();
             return Err(Failure::Witness(format!("its answer is not signed by `{name}`: {error}")));
         }
-        let path = self.settings.path.clone();
-        let kept = blocking(move || whole::replace(&path, cosigned.as_bytes(), MODE)).await;
-        kept.map_err(Failure::doing("writing the checkpoint")).map(|()| Sure::Arrived)
+        anchor::keep(&self.settings.path, cosigned).await
     }
 
     /// The witness knows more than this checkpoint holds: a newer one reached it before, or the journal was taken back.
@@ -146,18 +140,6 @@ impl WitnessTarget {
 
     pub(super) fn reset(&mut self) {
         self.client = None;
-    }
-}
-
-/// The member of a `checkpoint` record that is submitted.
-#[derive(Deserialize)]
-struct Signed {
-    note: String,
-}
-
-impl Signed {
-    fn of(parcel: &Parcel) -> Option<String> {
-        serde_json::from_str::<Self>(&parcel.text).ok().map(|signed| signed.note)
     }
 }
 
@@ -182,13 +164,6 @@ fn answer(response: Response) -> Result<Answer, Failure> {
         _ => None,
     };
     Err(Failure::Answer { answer: said(&response, &text, remedy), retry_after: response.retry_after })
-}
-
-/// Another file system may not answer.
-async fn blocking<T: Send + 'static>(
-    doing: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    tokio::task::spawn_blocking(doing).await.map_err(io::Error::other).and_then(|done| done)
 }
 
 #[cfg(test)]
