@@ -17,7 +17,7 @@ use super::stream::{Item, Position, Reach, Stream, sound};
 use super::summary::written;
 use super::tail::TailError;
 use crate::model::glob::Glob;
-use crate::model::target::Class;
+use crate::model::target::{self, Class};
 
 /// Most calls that wait for their ends; the oldest beyond them is told as it stands.
 const OPEN_MAX: usize = 16_384;
@@ -226,18 +226,8 @@ struct LatencyRead {
 impl Told {
     /// What the call was for, by its class.
     fn target(&self) -> Option<(Class, &str)> {
-        Class::ALL.into_iter().find_map(|class| {
-            let name = match class {
-                Class::Tool => &self.tool,
-                Class::Prompt => &self.prompt,
-                Class::Resource => &self.resource,
-                Class::Completion => &self.completion,
-                Class::Sampling => &self.sampling,
-                Class::Elicitation => &self.elicitation,
-                Class::Roots => &self.roots,
-            };
-            name.as_deref().map(|name| (class, name))
-        })
+        let Self { tool, prompt, resource, completion, sampling, elicitation, roots, .. } = self;
+        target::first([tool, prompt, resource, completion, sampling, elicitation, roots])
     }
 
     /// A call that has not ended, of which this is the first record that is known.

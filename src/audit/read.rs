@@ -186,18 +186,8 @@ pub(super) struct Members {
 impl Members {
     /// What a call was for: its class and its written form, which may be cut behind the upstream's name.
     fn target(&self) -> Option<(Class, &str)> {
-        Class::ALL.into_iter().find_map(|class| {
-            let text = match class {
-                Class::Tool => &self.tool,
-                Class::Prompt => &self.prompt,
-                Class::Resource => &self.resource,
-                Class::Completion => &self.completion,
-                Class::Sampling => &self.sampling,
-                Class::Elicitation => &self.elicitation,
-                Class::Roots => &self.roots,
-            };
-            text.as_deref().map(|text| (class, text))
-        })
+        let Self { tool, prompt, resource, completion, sampling, elicitation, roots, .. } = self;
+        target::first([tool, prompt, resource, completion, sampling, elicitation, roots])
     }
 }
 

@@ -73,6 +73,12 @@ impl Class {
     }
 }
 
+/// The first class that something is named of, with the name; `names` are in the order of [`Class::ALL`].
+#[must_use]
+pub fn first<T: AsRef<str>>(names: [&Option<T>; Class::ALL.len()]) -> Option<(Class, &str)> {
+    Class::ALL.into_iter().zip(names).find_map(|(class, name)| Some((class, name.as_ref()?.as_ref())))
+}
+
 /// A resource of an upstream: what a permission speaks of. Written `upstream:uri`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResourceId {
