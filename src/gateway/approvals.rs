@@ -18,9 +18,8 @@ use crate::console::{About, AdministrationError, Approvals, Like, LikeGranted, Q
 use crate::model::approval::{ApprovalChange, Asked, Exact, QuestionId, Standing, Word};
 use crate::model::approver;
 use crate::model::digest::Sha256;
-use crate::model::name::{EntryPointName, Subject};
+use crate::model::name::EntryPointName;
 use crate::model::person::Person;
-use crate::model::provenance::Provenance;
 use crate::model::reason::Reason;
 use crate::model::sign_in::{Brought, Returned, SignIn};
 use crate::model::target::Target;
@@ -50,7 +49,11 @@ impl Approvals for Gateway {
     async fn questions_of(&self, person: &Person) -> Vec<QuestionEntry> {
         let mut all = self.questions().await;
         all.retain(|entry| match self.target_of(entry) {
-            Some(target) => self.check_approver(person, &entry.provenance, &target, &entry.subject).is_ok(),
+            Some(target) => {
+                let (sources, subject) = (&entry.provenance, &entry.subject);
+                let about = approver::Question { sources, target: &target, subject };
+                self.check_approver(person, about).is_ok()
+            }
             None => false,
         });
         all
@@ -113,15 +116,38 @@ impl Gateway {
     async fn answer_call(&self, by: &Person, id: &QuestionId, word: Word) -> Result<(), AdministrationError> {
         // Two answers to one question come one after the other.
         let _turn = self.waiters.turn_to_answer().await;
+        let (question, change) = self.weigh_call(by, id, word)?;
+        self.take_word(by, &question, (change, word), None).await?;
+        self.waiters.look();
+        Ok(())
+    }
+
+    /// The question `id` about a call, and what becomes of it when `by` says `word` to it.
+    pub(super) fn weigh_call(
+        &self,
+        by: &Person,
+        id: &QuestionId,
+        word: Word,
+    ) -> Result<(Question, ApprovalChange), AdministrationError> {
         let question = self.questions.may_answer(id, word, self.clock.wall());
         let question = question.map_err(|error| AdministrationError::Impossible(error.to_string()))?;
         let target = Target::Tool(question.asked.exact.tool.clone());
-        let Asked { exact, subject, .. } = &question.asked;
-        self.check_approver(by, &exact.provenance, &target, subject)?;
-        let about = approver::Question { sources: &exact.provenance, target: &target, subject };
+        let about = about(&question.asked, &target);
+        self.check_approver(by, about)?;
         let change = self.weigh(by, word, about, &question.agreed)?;
-        let asked = Box::new(question.asked.clone());
-        let event = Event::Approval { change, asked, by: Some(by.clone()), rules: Vec::new(), grant: None };
+        Ok((question, change))
+    }
+
+    /// Takes the answer of `by` to `question`, on the record, with the `grant` that it makes. Who waits is not told yet.
+    pub(super) async fn take_word(
+        &self,
+        by: &Person,
+        question: &Question,
+        (change, word): (ApprovalChange, Word),
+        grant: Option<Box<Grant>>,
+    ) -> Result<(), AdministrationError> {
+        let (asked, id) = (Box::new(question.asked.clone()), &question.asked.id);
+        let event = Event::Approval { change, asked, by: Some(by.clone()), rules: Vec::new(), grant };
         self.journal.record(event).await.map_err(unavailable)?;
         let answered = (change != ApprovalChange::Agreed).then(|| (&question.asked, self.clock.wall()));
         self.metrics.approval(change, answered);
@@ -132,7 +158,6 @@ impl Gateway {
                 self.waiters.visits.complete(id);
             }
         }
-        self.waiters.look();
         Ok(())
     }
 
@@ -146,9 +171,9 @@ impl Gateway {
         let WaitingStep { grant, step, plan, tool, agreed, .. } = waiting;
         let missing = || AdministrationError::Missing("the tool of this step is gone".to_owned());
         let target = self.planned_target(&tool).ok_or_else(missing)?;
-        self.check_approver(by, &run.provenance(), &target, run.subject())?;
         let sources = run.provenance();
         let about = approver::Question { sources: &sources, target: &target, subject: run.subject() };
+        self.check_approver(by, about)?;
         let is_last = self.weigh(by, word, about, &agreed)? != ApprovalChange::Agreed;
         let change = match is_last {
             true => GrantChange::Answered { grant, step: step.clone(), word, by: by.clone() },
@@ -176,17 +201,14 @@ impl Gateway {
         }
     }
 
-    /// Whether the configuration lets `by` answer a question on `target` (`[[approvers]]`, DESIGN §4.5).
-    pub(super) fn check_approver(
+    /// Whether the configuration lets `by` answer `question` (`[[approvers]]`, DESIGN §4.5).
+    fn check_approver(
         &self,
         by: &Person,
-        sources: &Provenance,
-        target: &Target,
-        subject: &Subject,
+        question: approver::Question<'_>,
     ) -> Result<(), AdministrationError> {
         self.check_person(by)?;
         let in_force = Arc::clone(&self.worlds.now().in_force);
-        let question = approver::Question { sources, target, subject };
         if approver::may_answer(&in_force.approvers, question, by) {
             return Ok(());
         }
@@ -295,6 +317,11 @@ impl Gateway {
     }
 }
 
+/// What the configuration looks at of a question about a call of `target`.
+pub(super) fn about<'a>(asked: &'a Asked, target: &'a Target) -> approver::Question<'a> {
+    approver::Question { sources: &asked.exact.provenance, target, subject: &asked.subject }
+}
+
 /// What like questions have in common: everything that a yes is bound to but the arguments.
 fn group(exact: &Exact) -> Sha256 {
     let Exact { run, tool, arguments: _, definition, config, provenance } = exact;
@@ -306,9 +333,7 @@ impl Gateway {
     fn call_entry(&self, trigger: Option<Trigger>, question: Question) -> QuestionEntry {
         let Question { asked, standing, agreed, call, covered: _ } = question;
         let target = Target::Tool(asked.exact.tool.clone());
-        let about =
-            approver::Question { sources: &asked.exact.provenance, target: &target, subject: &asked.subject };
-        let people = self.people_of(about, agreed);
+        let people = self.people_of(about(&asked, &target), agreed);
         let arguments = |raw: Bytes| String::from_utf8_lossy(&raw).into_owned();
         let (why, arguments) = match call {
             Some(call) => {

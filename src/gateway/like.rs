@@ -10,14 +10,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Gateway;
 use super::administration::unavailable;
+use super::approvals::about;
 use super::asking::told_problems;
 use super::quorum::people;
 use super::world::{World, plan_tool};
 use crate::approval::{Question, StoredCall};
-use crate::audit::Event;
 use crate::console::{AdministrationError, Like, LikeGranted};
-use crate::model::approval::{ApprovalChange, Asked, QuestionId, Standing, Word};
-use crate::model::approver;
+use crate::model::approval::{ApprovalChange, QuestionId, Standing, Word};
 use crate::model::person::Person;
 use crate::model::target::Target;
 use crate::model::trigger::Trigger;
@@ -37,40 +36,23 @@ impl Gateway {
         let missing = || AdministrationError::Missing("no question about a call has this id".to_owned());
         let id = QuestionId::parse(id).filter(|id| self.questions.get(id).is_some()).ok_or_else(missing)?;
         let _answering = self.waiters.turn_to_answer().await;
-        let now = self.clock.wall();
-        let question = self.questions.may_answer(&id, Word::Approve, now);
-        let question = question.map_err(|error| impossible(error.to_string()))?;
-        let target = Target::Tool(question.asked.exact.tool.clone());
-        self.check_approver(by, &question.asked.exact.provenance, &target, &question.asked.subject)?;
-        let Asked { exact, subject, .. } = &question.asked;
-        let about = approver::Question { sources: &exact.provenance, target: &target, subject };
-        if self.weigh(by, Word::Approve, about, &question.agreed)? == ApprovalChange::Agreed
-            || !question.agreed.is_empty()
-        {
-            let needed = people(self.needed(about).people);
+        let (question, change) = self.weigh_call(by, &id, Word::Approve)?;
+        if change == ApprovalChange::Agreed || !question.agreed.is_empty() {
+            let target = Target::Tool(question.asked.exact.tool.clone());
+            let needed = people(self.needed(about(&question.asked, &target)).people);
             return Err(impossible(format!("{needed} have to say yes, each to the one call")));
         }
         let runs = self.runs.open().await;
         let run = runs.iter().find(|run| *run.id() == question.asked.exact.run).ok_or_else(missing)?;
         // Its number is the next one of the run until it is there.
         let _turn = run.turn_to_plan().await;
-        let (until, trigger) = (until(&like, now)?, trigger(run));
+        let (until, trigger) = (until(&like, self.clock.wall())?, trigger(run));
         let granting = Granting { run, question: &question, like: &like, until, trigger };
         let grant = run
             .section(run.started(), |section| self.worlds.within(|world| granting.grant(world, section)))
             .map_err(unavailable)??;
         let granted = granting.told(&grant);
-        let event = Event::Approval {
-            change: ApprovalChange::Approved,
-            asked: Box::new(question.asked.clone()),
-            by: Some(by.clone()),
-            rules: Vec::new(),
-            grant: Some(Box::new(grant.clone())),
-        };
-        self.journal.record(event).await.map_err(unavailable)?;
-        self.metrics.approval(ApprovalChange::Approved, Some((&question.asked, now)));
-        self.questions.answer(&id, Word::Approve);
-        self.waiters.visits.complete(&id);
+        self.take_word(by, &question, (change, Word::Approve), Some(Box::new(grant.clone()))).await?;
         self.cover(&grant, run);
         run.section(run.started(), |section| section.grant(grant)).map_err(unavailable)?;
         self.waiters.look();
