@@ -18,6 +18,7 @@ mod diff;
 mod doctor;
 mod exit;
 mod explain;
+mod form;
 mod html;
 mod init;
 mod key;

@@ -120,8 +120,7 @@ pub(super) async fn run(args: Approvals) -> anyhow::Result<ExitCode> {
 
 async fn answer(args: &Approvals, out: &mut impl Write) -> anyhow::Result<()> {
     if let ApprovalsCommand::Stats(stats) = &args.command {
-        let form = if args.json { stats::Form::Json } else { stats::Form::Text };
-        return stats::run(&args.target.config, stats, form, out);
+        return stats::run(&args.target.config, stats, args.json.into(), out);
     }
     let client = client(&args.target.config)?;
     match &args.command {

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use crate::config::{self, Config, Coverage, Machine, Problems, Severity};
 use crate::model::place::Place;
 
+use super::form::Form;
 use super::{exit, privileges};
 
 /// The arguments of `check`.
@@ -25,13 +26,6 @@ pub(super) struct Check {
     json: bool,
 }
 
-/// How the answer is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Text,
-    Json,
-}
-
 /// What is told beside the problems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Beside {
@@ -42,7 +36,7 @@ enum Beside {
 pub(super) fn run(command: Check) -> anyhow::Result<ExitCode> {
     // As `serve` does, so that it finds what `serve` will find.
     privileges::keep()?;
-    let form = if command.json { Form::Json } else { Form::Text };
+    let form = Form::from(command.json);
     let beside = if command.coverage { Beside::Coverage } else { Beside::Nothing };
     let code = check(&command.config, &Machine::this(), form, beside, &mut std::io::stdout().lock())?;
     Ok(ExitCode::from(code))

@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::audit::{self, AskedRecord};
 use crate::cli::admin::{configuration, json};
 use crate::cli::columns;
+use crate::cli::form::Form;
 use crate::cli::progress::Watcher;
 use crate::cli::recorded::{Moment, moment};
 use crate::clock::Clock;
@@ -157,7 +158,7 @@ struct Told<'a> {
     count: &'a Count,
 }
 
-pub(super) fn run(config: &Path, args: &Stats, is_json: Form, out: &mut impl Write) -> anyhow::Result<()> {
+pub(super) fn run(config: &Path, args: &Stats, form: Form, out: &mut impl Write) -> anyhow::Result<()> {
     let dir = configuration(config)?.state_dir.join("journal");
     let now = Clock::system().wall();
     let since = args.since.before(now);
@@ -168,7 +169,7 @@ pub(super) fn run(config: &Path, args: &Stats, is_json: Form, out: &mut impl Wri
     drop(watcher);
     let beyond = counts.beyond;
     let sorted = counts.sorted(now);
-    if is_json == Form::Json {
+    if form == Form::Json {
         let told: Vec<_> = sorted.iter().map(|(rule, count)| Told { rule, count }).collect();
         return json(&serde_json::json!({ "rules": told, "beyond": beyond }), out);
     }
@@ -189,13 +190,6 @@ pub(super) fn run(config: &Path, args: &Stats, is_json: Form, out: &mut impl Wri
         writeln!(out, "and {beyond} questions of rules that are not told apart")?;
     }
     Ok(())
-}
-
-/// How it is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    Text,
-    Json,
 }
 
 #[cfg(test)]

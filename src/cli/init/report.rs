@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::find::Finds;
+use crate::cli::form::Form;
 use crate::clients::{Client, EditError, Written};
 use crate::model::text::printable;
 use crate::proposal::Server;
@@ -195,18 +196,5 @@ impl Report {
         let config = path(&self.configuration);
         writeln!(out, "\nNext: read {config}; then\n  sluicegate check --config {config}")?;
         writeln!(out, "  sluicegate serve --config {config}\n  sluicegate doctor --config {config}")
-    }
-}
-
-/// How the answer is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    Text,
-    Json,
-}
-
-impl From<bool> for Form {
-    fn from(json: bool) -> Self {
-        if json { Self::Json } else { Self::Text }
     }
 }
