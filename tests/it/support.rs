@@ -16,6 +16,7 @@ pub mod namespace;
 pub mod nats;
 pub mod postfix;
 pub mod receiver;
+pub mod served;
 pub mod shaped;
 pub mod sink;
 pub mod tls;

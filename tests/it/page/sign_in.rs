@@ -1,53 +1,17 @@
 //! People sign in at a real provider, `oidc-provider`, and answer what is theirs and nothing else.
 
 use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::ChildStderr;
 
 use super::*;
-
-/// A provider that runs. Killed when dropped.
-pub(super) struct Provider {
-    child: Child,
-    url: String,
-    stderr: tokio::io::Lines<BufReader<ChildStderr>>,
-}
-
-impl Provider {
-    async fn start(redirect: &str) -> Self {
-        let serve = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/serve");
-        let mut serve = Command::new(serve);
-        let serve = serve.args(["people", "0", redirect]).stdin(Stdio::null()).stderr(Stdio::piped());
-        let mut child = serve.spawn().unwrap();
-        let stderr = ChildStderr::from_std(child.stderr.take().unwrap()).unwrap();
-        let mut provider = Self { child, url: String::new(), stderr: BufReader::new(stderr).lines() };
-        while provider.url.is_empty() {
-            let line = provider.stderr.next_line().await.unwrap().expect("it ended before it listened");
-            if let Some(url) = line.strip_prefix("listening on ") {
-                url.clone_into(&mut provider.url);
-            }
-        }
-        provider
-    }
-}
-
-impl Drop for Provider {
-    fn drop(&mut self) {
-        let _already_gone = self.child.kill();
-        let _status = self.child.wait();
-    }
-}
+use crate::support::served::Served;
 
 /// A site whose people sign in at the provider that comes with it; `subject` answers everything. Its page has a public
 /// URL where `public` names the key of one.
-pub(super) async fn site_of(subject: &str, public: &str) -> (Site, Provider) {
+pub(super) async fn site_of(subject: &str, public: &str) -> (Site, Served) {
     // The provider has to know where it sends people back to before the gateway listens there.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let page = format!("http://127.0.0.1:{port}");
-    let provider = Provider::start(&format!("{page}/approvals/callback/people.corp")).await;
+    let provider = Served::start(&["people", "0", &format!("{page}/approvals/callback/people.corp")]).await;
     let public = if public.is_empty() { String::new() } else { format!("{public} = \"{page}\"") };
     let site = Site::with_oracle(&format!(
         "\n[admin]\naddress = \"127.0.0.1:{port}\"\n{public}\n\

@@ -1,62 +1,39 @@
 //! A real issuer: `oidc-provider` with its key set on loopback, its own access tokens, and a new key at each
 //! start.
 
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::client::legacy::Client as Http;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::ChildStderr;
 
 use super::endpoints::until;
 use super::{URL, bearer, call, site};
 use crate::support::audit::of_kind;
 use crate::support::issuer::Signer;
+use crate::support::served::Served;
 use crate::support::{Client, check_audit};
 
 /// Largest answer of the provider that a test reads.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
-/// A provider that runs. Killed when dropped.
-struct Provider {
-    child: Child,
-    url: String,
-    stderr: tokio::io::Lines<BufReader<ChildStderr>>,
-}
+/// A provider that runs.
+struct Provider(Served);
 
 impl Provider {
     /// Starts one; on `port` 0 the system chooses.
     async fn start(port: u16, algorithm: &str) -> Self {
-        let serve = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/serve");
-        let mut child = Command::new(serve)
-            .args(["oidc", &port.to_string(), algorithm, URL])
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stderr = ChildStderr::from_std(child.stderr.take().unwrap()).unwrap();
-        let mut provider = Self { child, url: String::new(), stderr: BufReader::new(stderr).lines() };
-        while provider.url.is_empty() {
-            let line = provider.stderr.next_line().await.unwrap().expect("it ended before it listened");
-            if let Some(url) = line.strip_prefix("listening on ") {
-                url.clone_into(&mut provider.url);
-            }
-        }
-        provider
+        Self(Served::start(&["oidc", &port.to_string(), algorithm, URL]).await)
     }
 
     fn port(&self) -> u16 {
-        self.url.rsplit(':').next().unwrap().parse().unwrap()
+        self.0.url.rsplit(':').next().unwrap().parse().unwrap()
     }
 
     /// An access token for `client`, bound to a key where a proof is sent along.
     async fn token(&self, client: &str, proof: Option<String>) -> String {
         let basic = data_encoding::BASE64.encode(format!("{client}:secret").as_bytes());
-        let mut request = http::Request::post(format!("{}/token", self.url))
+        let mut request = http::Request::post(format!("{}/token", self.0.url))
             .header("authorization", format!("Basic {basic}"))
             .header("content-type", "application/x-www-form-urlencoded");
         if let Some(proof) = proof {
@@ -72,20 +49,13 @@ impl Provider {
     }
 }
 
-impl Drop for Provider {
-    fn drop(&mut self) {
-        let _already_gone = self.child.kill();
-        let _status = self.child.wait();
-    }
-}
-
 /// Two entry points cannot be one issuer, so this one is for both of its clients.
 fn config(provider: &Provider) -> String {
     format!(
         "[auth.issuers.login]\nissuer = \"{url}\"\njwks = {{ url = \"{url}/jwks\" }}\nsource = \"chat\"\n\
          may_assert = {{ sources = [\"email\"], subjects = [\"agent\", \"mailhook\"], \
          roles = [\"assistant\"], goals = [\"triage_mail\"] }}\nrun = \"subject\"\n",
-        url = provider.url
+        url = provider.0.url
     )
 }
 
@@ -122,7 +92,7 @@ async fn a_token_that_a_real_issuer_bound_to_a_key_needs_that_key() {
     let site = site(&config(&provider));
     let gateway = site.start();
     let (holder, thief) = (Signer::new("ES256", ""), Signer::new("ES256", ""));
-    let to_issuer = holder.proof(&format!("{}/token", provider.url), "", &json!({ "ath": null }));
+    let to_issuer = holder.proof(&format!("{}/token", provider.0.url), "", &json!({ "ath": null }));
     let token = provider.token("agent", Some(to_issuer)).await;
     let with_proof = |proof: String| {
         Client::anonymous(&gateway.url)
